@@ -1,0 +1,3 @@
+std = "lua54"
+max_line_length = 125
+ignore = { "211/_.+" } -- to-be-closed guards are only closed

@@ -1,0 +1,132 @@
+# moonsnap: everything is built below build/. `make help` lists the targets.
+#
+#   make V=1                  show the commands
+#   make SAN=address,undefined  a sanitizer build, in a folder of its own below build/
+#   make WERROR=              warnings do not stop the build
+
+CC      ?= cc
+WERROR  ?= -Werror
+SAN     ?=
+comma   := ,
+B       := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
+VERSION := 0.1.0
+
+PKGS     := lua5.4 libvirt libvirt-qemu libxml-2.0 libcurl libpcre2-8 jansson
+SIM_PKGS := libmicrohttpd gnutls libxml-2.0 jansson
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
+        -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wimplicit-fallthrough $(WERROR)
+OPT  ?= -O2 -g
+CFLAGS_ALL = -std=c17 -D_GNU_SOURCE -DMOON_VERSION='"$(VERSION)"' $(OPT) $(WARN) -Iengine/core \
+             -fno-omit-frame-pointer $(if $(SAN),-fsanitize=$(SAN)) -MMD -MP $(CFLAGS)
+LDFLAGS_ALL = $(if $(SAN),-fsanitize=$(SAN)) -pthread $(LDFLAGS)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+SIM_CFLAGS := $(shell pkg-config --cflags $(SIM_PKGS) 2>/dev/null)
+SIM_LIBS   := $(shell pkg-config --libs $(SIM_PKGS) 2>/dev/null)
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-6s %s\n' '$(1)' '$(2)')
+
+core_src  := $(wildcard engine/core/*.c)
+lua_src   := $(wildcard engine/lua/*.c)
+guard_src := $(wildcard engine/guard/*.c)
+app_src   := engine/main.c engine/app.c
+sim_src   := $(wildcard tests/ontapsim/*.c)
+unit_src  := $(wildcard tests/unit/test_*.c)
+embedded  := $(sort $(wildcard stdlib/*.lua scripts/*.lua))
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+core_lib := $(B)/libmoon.a
+units    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
+
+.PHONY: all help deps test unit lua e2e demo bench lint format clean install
+.DEFAULT_GOAL := all
+
+all: $(B)/moonsnap $(B)/ontapsim
+
+help:
+	@sed -n '/^## /s/^## //p' Makefile
+
+## all          build/moonsnap and build/ontapsim
+## deps         install what building and testing need (apt, as root), or name the command
+deps:
+	$(Q)tests/lib/deps.sh build test
+
+# The tools that everything below needs are checked once per clone, so that `make test` on a
+# fresh machine installs them instead of failing in the middle of a build.
+build/.deps: tests/lib/deps.sh
+	$(Q)tests/lib/deps.sh build test
+	$(Q)mkdir -p build && touch $@
+
+$(core_lib): $(call obj,$(core_src))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/moonsnap: $(call obj,$(app_src) $(lua_src) $(guard_src)) $(B)/obj/embed.o $(core_lib)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $^ $(PKG_LIBS) -lm
+
+$(B)/ontapsim: $(call obj,$(sim_src))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(SIM_LIBS)
+
+# The Lua library and the shipped workflows travel inside the binary.
+$(B)/embed.c: $(embedded) engine/embed.sh
+	$(call say,EMBED,$@)
+	$(Q)mkdir -p $(@D) && sh engine/embed.sh $(embedded) > $@.tmp && mv $@.tmp $@
+$(B)/obj/embed.o: $(B)/embed.c
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+$(B)/obj/tests/ontapsim/%.o: tests/ontapsim/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(SIM_CFLAGS) -c -o $@ $<
+$(B)/obj/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -c -o $@ $<
+
+# A unit test that defines __wrap_NAME gets the linker flag for it.
+wrap_names = sed -n 's/.*__wrap_\([a-zA-Z0-9_]*\)[(].*/-Wl,--wrap=\1/p'
+$(B)/unit/%: tests/unit/%.c $(core_lib)
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MF $@.d -o $@ $< \
+	  $$($(wrap_names) $< | sort -u) $(core_lib) $(LDFLAGS_ALL) -lcmocka $(PKG_LIBS) -lm
+
+build-units: $(units)
+.PHONY: build-units
+
+## test         unit, Lua and end-to-end tests; one closing line
+test: build/.deps
+	$(Q)$(MAKE) --no-print-directory all build-units
+	$(Q)tests/run $(B) unit lua e2e
+## unit lua e2e one kind of test
+unit lua e2e: build/.deps
+	$(Q)$(MAKE) --no-print-directory all build-units
+	$(Q)tests/run $(B) $@
+
+## demo         three real guests backed up, damaged, restored and checked
+demo: build/.deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/demo.sh $(B)
+
+## bench        pause per guest beside a shell script of virsh and curl
+bench: build/.deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/bench/pause.sh $(B)
+
+## lint         house rules, luacheck, cppcheck
+lint:
+	$(Q)tests/lint.sh
+
+format:
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+
+## install      into $(DESTDIR)$(PREFIX)
+PREFIX ?= /usr/local
+install: $(B)/moonsnap
+	install -D -m755 $(B)/moonsnap $(DESTDIR)$(PREFIX)/bin/moonsnap
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,41 @@
+/* Scope-bound cleanup. For engine/core, engine/guard and the simulator only: a Lua error is a
+ * longjmp, which runs none of these. */
+#ifndef MOON_AUTO_H
+#define MOON_AUTO_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define MOON_AUTO(fn) __attribute__((cleanup(fn)))
+
+static inline void moon_auto_free(void *p)
+{
+    free(*(void **)p);
+}
+
+static inline void moon_auto_close(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+static inline void moon_auto_fclose(FILE **f)
+{
+    if (*f)
+        fclose(*f);
+}
+
+#define AUTO_FREE   MOON_AUTO(moon_auto_free)
+#define AUTO_CLOSE  MOON_AUTO(moon_auto_close)
+#define AUTO_FCLOSE MOON_AUTO(moon_auto_fclose)
+
+/* Move a pointer out of a variable that would free it. */
+#define MOON_STEAL(p)                                                                              \
+    __extension__({                                                                                \
+        __typeof__(p) steal_ = (p);                                                                \
+        (p) = NULL;                                                                                \
+        steal_;                                                                                    \
+    })
+
+#endif

@@ -1,0 +1,346 @@
+#include "http.h"
+
+#include "auto.h"
+#include "http_priv.h"
+#include "loop.h"
+
+#include <limits.h>
+#include <string.h>
+#include <strings.h>
+
+#define DEFAULT_TIMEOUT   60.0
+#define DEFAULT_CONNECT   10.0
+#define DEFAULT_MAX_REPLY ((size_t)64 << 20)
+
+struct moon_http {
+    CURL *easy;
+    struct curl_slist *headers;
+    struct moon_http_reply reply;
+    size_t max_reply;
+    bool too_large;
+    char error[CURL_ERROR_SIZE];
+    char what[256]; /* "POST https://host:port", for messages: never holds a password */
+    void (*done)(void *arg, struct moon_http_reply *reply, const struct moon_err *err);
+    void *arg;
+};
+
+static void exchange_free(struct moon_http *x)
+{
+    if (!x)
+        return;
+    if (x->easy)
+        curl_easy_cleanup(x->easy);
+    curl_slist_free_all(x->headers);
+    moon_buf_free(&x->reply.body);
+    free(x);
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *arg)
+{
+    struct moon_http *x = arg;
+    size_t len = size * n;
+    if (len > x->max_reply - x->reply.body.len) {
+        x->too_large = true;
+        return 0;
+    }
+    return moon_buf_add(&x->reply.body, data, len) < 0 ? 0 : len;
+}
+
+static size_t on_header(char *data, size_t size, size_t n, void *arg)
+{
+    struct moon_http *x = arg;
+    size_t len = size * n;
+    static const char name[] = "retry-after:";
+    if (len > sizeof name && len < 64 && strncasecmp(data, name, sizeof name - 1) == 0) {
+        char text[64] = {0};
+        memcpy(text, data + sizeof name - 1, len - sizeof name + 1);
+        long v = strtol(text, NULL, 10);
+        x->reply.retry_after = v > 0 && v < 86400 ? v : 0;
+    }
+    return len;
+}
+
+static enum moon_code code_of_curl(CURLcode rc)
+{
+    switch (rc) {
+    case CURLE_OPERATION_TIMEDOUT:
+        return MOON_TIMEOUT;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+        return MOON_UNREACHABLE;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+        return MOON_DENIED;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return MOON_INVALID;
+    case CURLE_OUT_OF_MEMORY:
+        return MOON_INTERNAL;
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_SSL_CONNECT_ERROR:
+        return MOON_UNREACHABLE;
+    default:
+        return MOON_PROTOCOL;
+    }
+}
+
+static void fill_error(const struct moon_http *x, CURLcode rc, struct moon_err *err)
+{
+    if (x->too_large) {
+        moon_err_set(err, MOON_PROTOCOL, MOON_SRC_HTTP, (int)rc, "http",
+                     "%s: the reply is larger than %zu bytes", x->what, x->max_reply);
+        return;
+    }
+    const char *hint = "";
+    if (rc == CURLE_PEER_FAILED_VERIFICATION)
+        hint = "; trust the certificate with ONTAP_CA_FILE or ONTAP_PIN";
+    moon_err_set(err, code_of_curl(rc), MOON_SRC_HTTP, (int)rc, "http", "%s: %s%s", x->what,
+                 x->error[0] ? x->error : curl_easy_strerror(rc), hint);
+}
+
+void moon_http_drain(struct moon_loop *loop)
+{
+    CURLM *multi = moon_loop_curl(loop);
+    CURLMsg *msg;
+    int left;
+    while ((msg = curl_multi_info_read(multi, &left))) {
+        if (msg->msg != CURLMSG_DONE)
+            continue;
+        CURLcode rc = msg->data.result;
+        CURL *easy = msg->easy_handle;
+        struct moon_http *x = NULL;
+        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &x);
+        curl_multi_remove_handle(multi, easy);
+        struct moon_err err;
+        if (rc != CURLE_OK) {
+            fill_error(x, rc, &err);
+        } else {
+            char *type = NULL;
+            curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &x->reply.status);
+            curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type);
+            snprintf(x->reply.content_type, sizeof x->reply.content_type, "%s", type ? type : "");
+        }
+        x->done(x->arg, &x->reply, rc == CURLE_OK ? NULL : &err);
+        exchange_free(x);
+    }
+}
+
+/* scheme://host:port without userinfo, path and query. */
+static void describe(struct moon_http *x, const struct moon_http_request *req)
+{
+    CURLU *u = curl_url();
+    char *scheme = NULL, *host = NULL, *port = NULL;
+    if (u && curl_url_set(u, CURLUPART_URL, req->url, 0) == CURLUE_OK) {
+        curl_url_get(u, CURLUPART_SCHEME, &scheme, 0);
+        curl_url_get(u, CURLUPART_HOST, &host, 0);
+        curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
+    }
+    snprintf(x->what, sizeof x->what, "%s %s://%s:%s", req->method, scheme ? scheme : "?",
+             host ? host : "?", port ? port : "?");
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(port);
+    curl_url_cleanup(u);
+}
+
+static int set_headers(struct moon_http *x, const struct moon_http_request *req)
+{
+    /* A controller may ignore Expect, which would cost a second per request. */
+    struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+    for (const char *const *h = req->headers; list && h && *h; h++) {
+        struct curl_slist *more = curl_slist_append(list, *h);
+        if (!more) {
+            curl_slist_free_all(list);
+            list = NULL;
+        } else {
+            list = more;
+        }
+    }
+    x->headers = list;
+    return list ? 0 : -1;
+}
+
+static long millis(double seconds, double otherwise)
+{
+    double s = seconds > 0 ? seconds : otherwise;
+    return s > 86400 ? 86400000L : (long)(s * 1000);
+}
+
+static void set_options(struct moon_http *x, const struct moon_http_request *req)
+{
+    CURL *e = x->easy;
+    curl_easy_setopt(e, CURLOPT_PRIVATE, x);
+    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, x->error);
+    curl_easy_setopt(e, CURLOPT_URL, req->url);
+    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(e, CURLOPT_PROXY, ""); /* a controller is never behind http_proxy */
+    curl_easy_setopt(e, CURLOPT_HTTPHEADER, x->headers);
+    curl_easy_setopt(e, CURLOPT_USERAGENT, "moonsnap/" MOON_VERSION);
+    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(e, CURLOPT_WRITEDATA, x);
+    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(e, CURLOPT_HEADERDATA, x);
+    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, millis(req->timeout, DEFAULT_TIMEOUT));
+    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, millis(req->connect_timeout, DEFAULT_CONNECT));
+    curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, req->method);
+    if (strcmp(req->method, "HEAD") == 0)
+        curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+    if (req->body) {
+        curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
+        curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, req->body);
+    }
+    if (req->user) {
+        curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        curl_easy_setopt(e, CURLOPT_USERNAME, req->user);
+        curl_easy_setopt(e, CURLOPT_PASSWORD, req->password ? req->password : "");
+    }
+    if (req->ca_file)
+        curl_easy_setopt(e, CURLOPT_CAINFO, req->ca_file);
+    if (req->pin) {
+        /* The key itself is named, so who signed the certificate does not matter. */
+        curl_easy_setopt(e, CURLOPT_PINNEDPUBLICKEY, req->pin);
+        curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+}
+
+struct moon_http *moon_http_start(struct moon_loop *loop, const struct moon_http_request *req,
+                                  void (*done)(void *arg, struct moon_http_reply *reply,
+                                               const struct moon_err *err),
+                                  void *arg, struct moon_err *err)
+{
+    struct moon_http *x = calloc(1, sizeof *x);
+    if (x)
+        x->easy = curl_easy_init();
+    if (!x || !x->easy || set_headers(x, req) < 0) {
+        exchange_free(x);
+        moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "http", "out of memory");
+        return NULL;
+    }
+    x->max_reply = req->max_reply ? req->max_reply : DEFAULT_MAX_REPLY;
+    x->done = done;
+    x->arg = arg;
+    describe(x, req);
+    set_options(x, req);
+    CURLMcode rc = curl_multi_add_handle(moon_loop_curl(loop), x->easy);
+    if (rc != CURLM_OK) {
+        moon_err_set(err, MOON_INTERNAL, MOON_SRC_HTTP, (int)rc, "http", "%s: %s", x->what,
+                     curl_multi_strerror(rc));
+        exchange_free(x);
+        return NULL;
+    }
+    return x;
+}
+
+void *moon_http_cancel(struct moon_loop *loop, struct moon_http *x)
+{
+    if (!x)
+        return NULL;
+    void *arg = x->arg;
+    curl_multi_remove_handle(moon_loop_curl(loop), x->easy);
+    exchange_free(x);
+    return arg;
+}
+
+struct http_op {
+    struct moon_op op;
+    json_t *request;
+    struct moon_http *x;
+};
+
+static void op_done(void *arg, struct moon_http_reply *reply, const struct moon_err *err)
+{
+    struct http_op *h = arg;
+    h->x = NULL;
+    if (err) {
+        h->op.err = *err;
+        h->op.failed = true;
+    } else {
+        h->op.result =
+            json_pack("{s:i, s:o, s:s}", "status", (int)reply->status, "body",
+                      json_stringn_nocheck(reply->body.data ? reply->body.data : "",
+                                           reply->body.len),
+                      "content_type", reply->content_type);
+    }
+    moon_op_complete(&h->op);
+}
+
+static const char *text(const json_t *o, const char *key)
+{
+    return json_string_value(json_object_get(o, key));
+}
+
+static void free_lines(char ***lines)
+{
+    for (char **l = *lines; l && *l; l++)
+        free(*l);
+    free(*lines);
+}
+
+static int op_start(struct moon_op *op, struct moon_loop *loop)
+{
+    struct http_op *h = (struct http_op *)op;
+    json_t *headers = json_object_get(h->request, "headers");
+    __attribute__((cleanup(free_lines))) char **lines =
+        calloc(json_object_size(headers) + 1, sizeof *lines);
+    size_t n = 0;
+    const char *name;
+    json_t *value;
+    json_object_foreach (headers, name, value) {
+        if (lines && asprintf(&lines[n], "%s: %s", name, json_string_value(value)) >= 0)
+            n++;
+    }
+    json_t *body = json_object_get(h->request, "body");
+    const char *method = text(h->request, "method");
+    struct moon_http_request req = {
+        .method = method ? method : (body ? "POST" : "GET"),
+        .url = text(h->request, "url"),
+        .headers = (const char *const *)lines,
+        .body = json_string_value(body),
+        .body_len = json_string_length(body),
+        .user = text(h->request, "user"),
+        .password = text(h->request, "password"),
+        .ca_file = text(h->request, "ca_file"),
+        .pin = text(h->request, "pin"),
+        .timeout = json_number_value(json_object_get(h->request, "timeout")),
+    };
+    h->x = moon_http_start(loop, &req, op_done, h, &op->err);
+    return h->x ? 0 : -1;
+}
+
+static void op_cancel(struct moon_op *op, struct moon_loop *loop)
+{
+    struct http_op *h = (struct http_op *)op;
+    moon_http_cancel(loop, MOON_STEAL(h->x));
+    moon_op_complete(op);
+}
+
+static void op_destroy(struct moon_op *op)
+{
+    json_decref(((struct http_op *)op)->request);
+}
+
+struct moon_op *moon_http_op(const json_t *request, struct moon_err *err)
+{
+    static const struct moon_op_kind kind = {
+        .name = "http", .start = op_start, .cancel = op_cancel, .destroy = op_destroy};
+    struct http_op *h = calloc(1, sizeof *h);
+    json_t *copy = json_deep_copy(request);
+    if (!h || !copy) {
+        free(h);
+        json_decref(copy);
+        moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "http", "out of memory");
+        return NULL;
+    }
+    moon_op_init(&h->op, &kind);
+    h->request = copy;
+    return &h->op;
+}

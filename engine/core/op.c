@@ -1,0 +1,61 @@
+#include "op.h"
+
+#include "loop.h"
+#include "work.h"
+
+#include <stdlib.h>
+
+void moon_op_init(struct moon_op *op, const struct moon_op_kind *kind)
+{
+    op->kind = kind;
+    atomic_init(&op->refs, 1);
+}
+
+struct moon_op *moon_op_ref(struct moon_op *op)
+{
+    atomic_fetch_add(&op->refs, 1);
+    return op;
+}
+
+void moon_op_unref(struct moon_op *op)
+{
+    if (!op || atomic_fetch_sub(&op->refs, 1) != 1)
+        return;
+    if (op->kind->destroy)
+        op->kind->destroy(op);
+    json_decref(op->result);
+    free(op);
+}
+
+int moon_op_start(struct moon_op *op, struct moon_loop *loop,
+                  void (*notify)(struct moon_op *, void *), void *arg)
+{
+    op->notify = notify;
+    op->notify_arg = arg;
+    moon_op_ref(op);
+    int rc = op->kind->run ? moon_work_submit(moon_loop_work(loop), op) : op->kind->start(op, loop);
+    if (rc < 0) {
+        op->failed = true;
+        moon_op_unref(op);
+    }
+    return rc;
+}
+
+void moon_op_abandon(struct moon_op *op, struct moon_loop *loop)
+{
+    if (op->done || op->abandoned)
+        return;
+    op->abandoned = true;
+    if (op->kind->run)
+        moon_work_abandon(moon_loop_work(loop), op);
+    else if (op->kind->cancel)
+        op->kind->cancel(op, loop);
+}
+
+void moon_op_complete(struct moon_op *op)
+{
+    op->done = true;
+    if (!op->abandoned && op->notify)
+        op->notify(op, op->notify_arg);
+    moon_op_unref(op);
+}

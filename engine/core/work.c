@@ -1,0 +1,199 @@
+#include "work.h"
+
+#include "loop.h"
+#include "op.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define MAX_LOST 64 /* abandoned calls that still hang; more than that and no thread is added */
+
+struct lane {
+    struct moon_work *work;
+    struct moon_op *head, *tail;
+    int limit, threads, idle, lost;
+};
+
+/* Every field is guarded by `lock`. Not freed while a thread lives: see moon_work_stop. */
+struct moon_work {
+    pthread_mutex_t lock;
+    pthread_cond_t more, gone;
+    struct moon_loop *loop;
+    struct lane normal, rescue;
+    bool stopping;
+};
+
+static struct lane *lane_of(struct moon_work *w, const struct moon_op *op)
+{
+    return op->kind->rescue ? &w->rescue : &w->normal;
+}
+
+struct moon_work *moon_work_new(struct moon_loop *loop, int threads, int rescue_threads)
+{
+    struct moon_work *w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->more, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->gone, &attr);
+    pthread_condattr_destroy(&attr);
+    w->loop = loop;
+    w->normal = (struct lane){.work = w, .limit = threads};
+    w->rescue = (struct lane){.work = w, .limit = rescue_threads};
+    return w;
+}
+
+static struct moon_op *pop(struct lane *lane)
+{
+    struct moon_op *op = lane->head;
+    if (op) {
+        lane->head = op->next;
+        if (!lane->head)
+            lane->tail = NULL;
+        op->next = NULL;
+    }
+    return op;
+}
+
+static void *thread_main(void *arg)
+{
+    struct lane *lane = arg;
+    struct moon_work *w = lane->work;
+    pthread_mutex_lock(&w->lock);
+    for (;;) {
+        struct moon_op *op = w->stopping ? NULL : pop(lane);
+        if (!op) {
+            if (w->stopping)
+                break;
+            lane->idle++;
+            pthread_cond_wait(&w->more, &w->lock);
+            lane->idle--;
+            continue;
+        }
+        pthread_mutex_unlock(&w->lock);
+        op->kind->run(op);
+        moon_loop_post(w->loop, op);
+        pthread_mutex_lock(&w->lock);
+    }
+    lane->threads--;
+    pthread_cond_broadcast(&w->gone);
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+/* Signals belong to the loop thread: a new thread starts with all of them blocked. */
+static int add_thread(struct lane *lane)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_t id;
+    int rc = pthread_create(&id, &attr, thread_main, lane);
+    pthread_attr_destroy(&attr);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc == 0)
+        lane->threads++;
+    return rc;
+}
+
+int moon_work_submit(struct moon_work *w, struct moon_op *op)
+{
+    struct lane *lane = lane_of(w, op);
+    int rc = 0;
+    pthread_mutex_lock(&w->lock);
+    op->next = NULL;
+    if (lane->tail)
+        lane->tail->next = op;
+    else
+        lane->head = op;
+    lane->tail = op;
+    int lost = lane->lost < MAX_LOST ? lane->lost : MAX_LOST;
+    if (lane->idle == 0 && lane->threads < lane->limit + lost)
+        rc = add_thread(lane);
+    if (rc != 0 && lane->threads == 0) {
+        lane->head = lane->tail = NULL; /* nothing else can wait in a lane without threads */
+        rc = moon_err_errno(&op->err, rc, op->kind->name, "thread");
+    } else {
+        rc = 0;
+    }
+    pthread_cond_broadcast(&w->more);
+    pthread_mutex_unlock(&w->lock);
+    return rc;
+}
+
+void moon_work_abandon(struct moon_work *w, struct moon_op *op)
+{
+    struct lane *lane = lane_of(w, op);
+    pthread_mutex_lock(&w->lock);
+    struct moon_op *prev = NULL, *it = lane->head;
+    while (it && it != op) {
+        prev = it;
+        it = it->next;
+    }
+    if (it) {
+        if (prev)
+            prev->next = op->next;
+        else
+            lane->head = op->next;
+        if (lane->tail == op)
+            lane->tail = prev;
+        op->next = NULL;
+    } else {
+        lane->lost++; /* given back by moon_work_returned when the call ends after all */
+        if (lane->head && lane->idle == 0 && lane->lost <= MAX_LOST)
+            add_thread(lane);
+    }
+    pthread_mutex_unlock(&w->lock);
+    if (it)
+        moon_op_complete(op);
+}
+
+void moon_work_returned(struct moon_work *w, const struct moon_op *op)
+{
+    pthread_mutex_lock(&w->lock);
+    lane_of(w, op)->lost--;
+    pthread_mutex_unlock(&w->lock);
+}
+
+bool moon_work_stop(struct moon_work *w, double seconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)seconds;
+    pthread_mutex_lock(&w->lock);
+    w->stopping = true;
+    pthread_cond_broadcast(&w->more);
+    int rc = 0;
+    while (w->normal.threads + w->rescue.threads > 0 && rc == 0)
+        rc = pthread_cond_timedwait(&w->gone, &w->lock, &until);
+    bool empty = w->normal.threads + w->rescue.threads == 0;
+    pthread_mutex_unlock(&w->lock);
+    return empty;
+}
+
+static void drop_queue(struct lane *lane)
+{
+    struct moon_op *op;
+    while ((op = pop(lane)))
+        moon_op_unref(op);
+}
+
+void moon_work_free(struct moon_work *w)
+{
+    if (!w)
+        return;
+    drop_queue(&w->normal);
+    drop_queue(&w->rescue);
+    pthread_cond_destroy(&w->more);
+    pthread_cond_destroy(&w->gone);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}

@@ -1,0 +1,196 @@
+/* The engine's side of the guard. */
+#include "guard.h"
+
+#include "auto.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define START_TIMEOUT 30000 /* ms: the guard opens a libvirt connection of its own */
+#define REPLY_TIMEOUT 30000 /* ms: an fsync on a busy disk */
+#define MAX_MESSAGE   (1 << 20)
+
+struct moon_guard {
+    atomic_int refs;
+    pthread_mutex_t lock; /* one exchange at a time */
+    int fd;
+    pid_t pid;
+    char *journal;
+};
+
+extern char **environ;
+
+static void decref(json_t **j)
+{
+    json_decref(*j);
+}
+#define AUTO_JSON MOON_AUTO(decref)
+
+static int spawn(int fd, const char *options, pid_t *pid, struct moon_err *err)
+{
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attr;
+    posix_spawn_file_actions_init(&files);
+    posix_spawnattr_init(&attr);
+    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&files, fd, MOON_GUARD_FD);
+    posix_spawn_file_actions_addclosefrom_np(&files, MOON_GUARD_FD + 1);
+    /* A session of its own: closing the terminal or Ctrl-C must not reach it. */
+    sigset_t none, defaults;
+    sigemptyset(&none);
+    sigfillset(&defaults);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigdefault(&attr, &defaults);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
+                                        POSIX_SPAWN_SETSIGDEF);
+    char name[] = "moonsnap-guard", flag[] = "--guard-process";
+    AUTO_FREE char *copy = strdup(options);
+    char *argv[] = {name, flag, copy, NULL};
+    int rc = copy ? posix_spawn(pid, "/proc/self/exe", &files, &attr, argv, environ) : ENOMEM;
+    posix_spawnattr_destroy(&attr);
+    posix_spawn_file_actions_destroy(&files);
+    return rc == 0 ? 0 : moon_err_errno(err, rc, "guard", "guard process");
+}
+
+/* Wait for one message. */
+static int receive(struct moon_guard *g, int timeout_ms, json_t **out, struct moon_err *err)
+{
+    struct pollfd p = {.fd = g->fd, .events = POLLIN};
+    int rc;
+    do
+        rc = poll(&p, 1, timeout_ms);
+    while (rc < 0 && errno == EINTR);
+    if (rc == 0)
+        return moon_err_set(err, MOON_TIMEOUT, MOON_SRC_ENGINE, 0, "guard",
+                            "guard process: no answer in %d s", timeout_ms / 1000);
+    AUTO_FREE char *text = malloc(MAX_MESSAGE);
+    if (!text)
+        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "guard", "out of memory");
+    ssize_t n = recv(g->fd, text, MAX_MESSAGE, 0);
+    if (n < 0)
+        return moon_err_errno(err, errno, "guard", "guard process");
+    if (n == 0)
+        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "guard",
+                            "guard process: it has ended");
+    AUTO_JSON json_t *reply = json_loadb(text, (size_t)n, 0, NULL);
+    if (!reply)
+        return moon_err_set(err, MOON_PROTOCOL, MOON_SRC_ENGINE, 0, "guard",
+                            "guard process: unreadable answer");
+    const char *error = json_string_value(json_object_get(reply, "error"));
+    if (error)
+        return moon_err_set(err, MOON_IO, MOON_SRC_ENGINE, 0, "guard", "guard process: %s", error);
+    *out = MOON_STEAL(reply);
+    return 0;
+}
+
+static int exchange(struct moon_guard *g, json_t *request, json_t **out, struct moon_err *err)
+{
+    AUTO_JSON json_t *owned = request;
+    AUTO_FREE char *text = owned ? json_dumps(owned, JSON_COMPACT) : NULL;
+    if (!text)
+        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "guard", "out of memory");
+    AUTO_JSON json_t *reply = NULL;
+    pthread_mutex_lock(&g->lock);
+    int rc = -1;
+    if (send(g->fd, text, strlen(text), MSG_NOSIGNAL) < 0)
+        moon_err_errno(err, errno, "guard", "guard process");
+    else
+        rc = receive(g, REPLY_TIMEOUT, &reply, err);
+    pthread_mutex_unlock(&g->lock);
+    if (rc == 0 && out)
+        *out = MOON_STEAL(reply);
+    return rc;
+}
+
+int moon_guard_start(const json_t *options, struct moon_guard **out, struct moon_err *err)
+{
+    AUTO_FREE char *text = json_dumps(options, JSON_COMPACT);
+    const char *journal = json_string_value(json_object_get(options, "journal"));
+    struct moon_guard *g = calloc(1, sizeof *g);
+    int pair[2] = {-1, -1};
+    if (!text || !journal || !g || !(g->journal = strdup(journal))) {
+        free(g);
+        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "guard", "out of memory");
+    }
+    atomic_init(&g->refs, 1);
+    pthread_mutex_init(&g->lock, NULL);
+    g->fd = -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+        moon_err_errno(err, errno, "guard", "guard process: socket");
+        moon_guard_unref(g);
+        return -1;
+    }
+    g->fd = pair[0];
+    int rc = spawn(pair[1], text, &g->pid, err);
+    close(pair[1]);
+    AUTO_JSON json_t *ready = NULL;
+    if (rc == 0)
+        rc = receive(g, START_TIMEOUT, &ready, err);
+    if (rc < 0) {
+        moon_guard_unref(g);
+        return -1;
+    }
+    *out = g;
+    return 0;
+}
+
+struct moon_guard *moon_guard_ref(struct moon_guard *g)
+{
+    atomic_fetch_add(&g->refs, 1);
+    return g;
+}
+
+void moon_guard_unref(struct moon_guard *g)
+{
+    if (!g || atomic_fetch_sub(&g->refs, 1) != 1)
+        return;
+    if (g->fd >= 0)
+        close(g->fd);
+    /* Reap it if it has gone; if it has work to do it must live on without us. */
+    if (g->pid > 0)
+        waitpid(g->pid, NULL, WNOHANG);
+    pthread_mutex_destroy(&g->lock);
+    free(g->journal);
+    free(g);
+}
+
+const char *moon_guard_journal(const struct moon_guard *g)
+{
+    return g->journal;
+}
+
+int moon_guard_hold(struct moon_guard *g, const json_t *domains, struct moon_err *err)
+{
+    return exchange(g, json_pack("{s:s, s:O}", "op", "hold", "domains", domains), NULL, err);
+}
+
+int moon_guard_free(struct moon_guard *g, const json_t *uuids, json_t **out, struct moon_err *err)
+{
+    return exchange(g, json_pack("{s:s, s:O}", "op", "free", "uuids", uuids), out, err);
+}
+
+int moon_guard_detach(struct moon_guard *g, struct moon_err *err)
+{
+    return exchange(g, json_pack("{s:s}", "op", "detach"), NULL, err);
+}
+
+int moon_guard_finish(struct moon_guard *g, json_t **out, struct moon_err *err)
+{
+    if (exchange(g, json_pack("{s:s}", "op", "finish"), out, err) < 0)
+        return -1;
+    if (g->pid > 0)
+        waitpid(g->pid, NULL, 0);
+    g->pid = 0;
+    return 0;
+}

@@ -1,0 +1,41 @@
+/* The guard process: it outlives the engine and resumes what a dead engine left suspended.
+ *
+ * The engine starts it before the first suspend and talks to it over a socket pair. It opens its
+ * own libvirt connection at once, so that nothing is missing when it is needed. Its end of the
+ * bargain: a `hold` is acknowledged only when it is in the journal and on disk; when the socket
+ * ends without `finish`, or the deadline passes, it resumes all that is held, looks again for a
+ * settle period, since libvirtd may still carry out the dead engine's last call, and goes on
+ * trying while libvirtd is down. */
+#ifndef MOON_GUARD_H
+#define MOON_GUARD_H
+
+#include "err.h"
+
+#include <jansson.h>
+
+struct moon_guard;
+
+/* options: {journal (path), uri, profile, config, action, deadline (seconds from now), log (path,
+ * optional)}. Blocks until the guard is ready. */
+int moon_guard_start(const json_t *options, struct moon_guard **out, struct moon_err *err);
+struct moon_guard *moon_guard_ref(struct moon_guard *g);
+/* The last one closes the socket: without finish or detach, the guard resumes what it holds. */
+void moon_guard_unref(struct moon_guard *g);
+const char *moon_guard_journal(const struct moon_guard *g);
+
+/* domains: [{uuid, name}]: they may be suspended once this has returned 0. Blocks on the disk. */
+int moon_guard_hold(struct moon_guard *g, const json_t *domains, struct moon_err *err);
+/* uuids: they run again. *out {fired = the deadline had passed and the guard resumed them}. */
+int moon_guard_free(struct moon_guard *g, const json_t *uuids, json_t **out, struct moon_err *err);
+/* The engine is going to end and the domains stay suspended until somebody adds `free` records to
+ * the journal, at most until the deadline. */
+int moon_guard_detach(struct moon_guard *g, struct moon_err *err);
+/* Ends the guard; what is still held is resumed first. *out {fired, held = [...] before}. */
+int moon_guard_finish(struct moon_guard *g, json_t **out, struct moon_err *err);
+
+/* The guard process itself: main.c calls this for `moonsnap --guard-process OPTIONS`, with the
+ * socket as descriptor MOON_GUARD_FD. Returns the exit status. */
+#define MOON_GUARD_FD 3
+int moon_guard_main(const char *options);
+
+#endif

@@ -1,0 +1,150 @@
+#include "journal.h"
+
+#include "auto.h"
+#include "proc.h"
+#include "store.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define MAX_JOURNAL ((size_t)16 << 20)
+
+int moon_journal_add(const char *path, struct moon_err *err, const char *fmt, ...)
+{
+    AUTO_FREE char *text = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n < 0) {
+        text = NULL;
+        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "journal", "out of memory");
+    }
+    for (char *p = text; *p; p++) {
+        if (*p == '\n' || *p == '\r')
+            *p = '?'; /* a domain's name must not look like a record */
+    }
+    AUTO_FREE char *line = NULL;
+    n = asprintf(&line, "%s\n", text);
+    if (n < 0) {
+        line = NULL;
+        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "journal", "out of memory");
+    }
+    return moon_store_append(path, line, (size_t)n, 0600, err);
+}
+
+static void drop_held(json_t *held, const char *uuid)
+{
+    for (size_t i = json_array_size(held); i > 0; i--) {
+        const char *u = json_string_value(json_object_get(json_array_get(held, i - 1), "uuid"));
+        if (u && strcmp(u, uuid) == 0)
+            json_array_remove(held, i - 1);
+    }
+}
+
+static int take_process(json_t *j, const char *key, const char *alive, const char *args)
+{
+    long long pid = 0;
+    unsigned long long start = 0;
+    if (sscanf(args, "%lld %llu", &pid, &start) != 2 || pid <= 0)
+        return -1;
+    uint64_t now = 0;
+    bool lives = moon_proc_start_time((pid_t)pid, &now, NULL) == 0 && now == start;
+    json_object_set_new(j, key, json_pack("{s:I, s:I}", "pid", (json_int_t)pid, "start",
+                                          (json_int_t)start));
+    json_object_set_new(j, alive, json_boolean(lives));
+    return 0;
+}
+
+static int take_run(json_t *j, const char *args)
+{
+    char profile[256], config[256], action[64];
+    if (sscanf(args, "%255s %255s %63s", profile, config, action) != 3)
+        return -1;
+    json_object_set_new(j, "profile", json_string(profile));
+    json_object_set_new(j, "config", json_string(config));
+    json_object_set_new(j, "action", json_string(action));
+    return 0;
+}
+
+static int take_hold(json_t *held, const char *args)
+{
+    const char *space = strchr(args, ' ');
+    size_t len = space ? (size_t)(space - args) : strlen(args);
+    if (len == 0 || len > 64)
+        return -1;
+    AUTO_FREE char *uuid = strndup(args, len);
+    if (!uuid)
+        return -1;
+    drop_held(held, uuid);
+    const char *name = space ? space + 1 : uuid;
+    json_array_append_new(held, json_pack("{s:s, s:o}", "uuid", uuid, "name",
+                                          json_stringn_nocheck(name, strlen(name))));
+    return 0;
+}
+
+/* 0 for a record that is understood; unknown ones are errors: a newer version wrote them. */
+static int take_record(json_t *j, const char *line)
+{
+    const char *args = strchr(line, ' ');
+    size_t len = args ? (size_t)(args - line) : strlen(line);
+    args = args ? args + 1 : "";
+    json_t *held = json_object_get(j, "held");
+#define IS(word) (len == sizeof word - 1 && memcmp(line, word, len) == 0)
+    if (IS("run"))
+        return take_run(j, args);
+    if (IS("uri"))
+        return json_object_set_new(j, "uri", json_string(args));
+    if (IS("engine"))
+        return take_process(j, "engine", "engine_alive", args);
+    if (IS("guard"))
+        return take_process(j, "guard", "guard_alive", args);
+    if (IS("deadline"))
+        return json_object_set_new(j, "deadline", json_real(strtod(args, NULL)));
+    if (IS("hold"))
+        return take_hold(held, args);
+    if (IS("free")) {
+        drop_held(held, args);
+        return 0;
+    }
+    if (IS("detached") || IS("fired") || IS("closed")) {
+        char key[16] = {0};
+        memcpy(key, line, len);
+        return json_object_set_new(j, key, json_true());
+    }
+#undef IS
+    return -1;
+}
+
+static void decref(json_t **j)
+{
+    json_decref(*j);
+}
+
+int moon_journal_read(const char *path, json_t **out, struct moon_err *err)
+{
+    AUTO_FREE char *data = NULL;
+    size_t len = 0;
+    if (moon_store_read(path, MAX_JOURNAL, &data, &len, err) < 0)
+        return -1;
+    __attribute__((cleanup(decref))) json_t *j =
+        json_pack("{s:[], s:b, s:b, s:b, s:b, s:b}", "held", "detached", 0, "fired", 0, "closed", 0,
+                  "engine_alive", 0, "guard_alive", 0);
+    if (!j)
+        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "journal", "out of memory");
+    int number = 0;
+    for (char *line = data, *end; (end = strchr(line, '\n')); line = end + 1) {
+        *end = '\0';
+        number++;
+        bool good = number == 1 ? strcmp(line, "moonsnap-journal 1") == 0
+                                : take_record(j, line) == 0;
+        if (!good)
+            return moon_err_set(err, MOON_PROTOCOL, MOON_SRC_ENGINE, 0, "journal",
+                                "%s:%d: not a record of a journal that this version knows", path,
+                                number);
+    }
+    *out = MOON_STEAL(j);
+    return 0;
+}

@@ -1,0 +1,34 @@
+/* The guard's journal: which domains a run may have suspended, written before it does.
+ *
+ * One text file per run, a record a line, appended and synced, so that a power loss leaves whole
+ * records (a last line without its end is ignored):
+ *
+ *   moonsnap-journal 1
+ *   run PROFILE CONFIG ACTION
+ *   uri URI
+ *   engine PID STARTTIME        start time in clock ticks since boot: with the pid, one process
+ *   guard PID STARTTIME
+ *   deadline EPOCH
+ *   hold UUID NAME              the run will suspend this domain
+ *   free UUID                   it runs again
+ *   detached                    `quiesce`: the engine ends while the domains stay suspended
+ *   fired EPOCH                 the guard resumed them because nobody else did
+ *   closed                      nothing is held any more
+ */
+#ifndef MOON_JOURNAL_H
+#define MOON_JOURNAL_H
+
+#include "err.h"
+
+#include <jansson.h>
+
+/* Add one record (without line end) and sync it. Blocks on the disk. */
+int moon_journal_add(const char *path, struct moon_err *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* {profile, config, action, uri, engine={pid,start}, guard={pid,start}, engine_alive, guard_alive,
+ * deadline, held=[{uuid,name}], detached, fired, closed}. MOON_PROTOCOL naming file and line when
+ * it is no journal. */
+int moon_journal_read(const char *path, json_t **out, struct moon_err *err);
+
+#endif

@@ -1,0 +1,309 @@
+/* The guard process. One thread, one libvirt connection, no Lua. */
+#include "guard.h"
+
+#include "auto.h"
+#include "clock.h"
+#include "journal.h"
+#include "log.h"
+#include "proc.h"
+#include "store.h"
+#include "virt.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#define MAX_MESSAGE   (1 << 20)
+#define SETTLE        3.0     /* s: a dead engine's last suspend may still be on its way */
+#define RETRY         0.25    /* s between tries */
+#define GIVE_UP       86400.0 /* s: after a day without libvirtd the guests are somebody else's */
+#define JOURNAL_CHECK 0.25    /* s between looks at a detached run's journal */
+
+struct process {
+    json_t *options;
+    const char *journal;
+    struct moon_virt *virt;
+    json_t *held; /* [{uuid, name}] */
+    double deadline; /* monotonic */
+    bool detached, fired;
+};
+
+static void nap(double seconds)
+{
+    poll(NULL, 0, (int)(seconds * 1000));
+}
+
+static const char *field(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+/* --- bringing domains back --------------------------------------------------------------- */
+
+enum outcome { AGAIN, BACK };
+
+/* Resume one domain if it is paused. BACK: it is in a state that needs nothing from us. */
+static enum outcome bring_back(struct process *p, const json_t *held, struct moon_err *err)
+{
+    struct moon_domain *d = moon_domain_new(p->virt, field(held, "uuid"), field(held, "name"));
+    if (!d)
+        return AGAIN;
+    json_t *state = NULL;
+    enum outcome result = AGAIN;
+    if (moon_domain_state(d, &state, err) < 0) {
+        if (err->code == MOON_NOT_FOUND)
+            result = BACK;
+    } else if (strcmp(field(state, "state"), "paused") != 0) {
+        result = BACK;
+    } else if (moon_domain_resume(d, err) == 0) {
+        moon_log(MOON_LOG_WARN, "domain '%s' (%s) resumed by the guard", field(held, "name"),
+                 field(held, "uuid"));
+        result = BACK;
+    }
+    json_decref(state);
+    moon_domain_unref(d);
+    return result;
+}
+
+/* One look at every held domain; the number that is not back yet. */
+static size_t bring_all_back(struct process *p, bool report)
+{
+    size_t i, left = 0;
+    json_t *h;
+    json_array_foreach (p->held, i, h) {
+        struct moon_err err = {0};
+        if (bring_back(p, h, &err) == AGAIN) {
+            left++;
+            if (report)
+                moon_log(MOON_LOG_ERROR, "domain '%s' cannot be resumed yet: %s",
+                         field(h, "name"), err.message);
+        }
+    }
+    return left;
+}
+
+static void rescue(struct process *p, const char *why)
+{
+    if (json_array_size(p->held) == 0)
+        return;
+    moon_log(MOON_LOG_WARN, "%s: resuming %zu domain(s)", why, json_array_size(p->held));
+    moon_journal_add(p->journal, NULL, "fired %.0f", moon_clock_real());
+    p->fired = true;
+    double begin = moon_clock_mono(), settled = begin + SETTLE;
+    for (int round = 0;; round++) {
+        size_t left = bring_all_back(p, round % 240 == 0);
+        double now = moon_clock_mono();
+        if (left > 0)
+            settled = fmax(settled, now + SETTLE);
+        if (now >= settled || now >= begin + GIVE_UP)
+            break;
+        nap(RETRY);
+    }
+    size_t i;
+    json_t *h;
+    json_array_foreach (p->held, i, h)
+        moon_journal_add(p->journal, NULL, "free %s", field(h, "uuid"));
+    json_array_clear(p->held);
+}
+
+/* --- messages ---------------------------------------------------------------------------- */
+
+static void reply(json_t *answer)
+{
+    char *text = json_dumps(answer, JSON_COMPACT);
+    if (text)
+        send(MOON_GUARD_FD, text, strlen(text), MSG_NOSIGNAL);
+    free(text);
+    json_decref(answer);
+}
+
+static void reply_error(const struct moon_err *err)
+{
+    reply(json_pack("{s:s}", "error", err->message));
+}
+
+static void on_hold(struct process *p, const json_t *request)
+{
+    struct moon_err err;
+    size_t i;
+    json_t *d, *domains = json_object_get(request, "domains");
+    json_array_foreach (domains, i, d) {
+        if (moon_journal_add(p->journal, &err, "hold %s %s", field(d, "uuid"), field(d, "name")) <
+            0) {
+            reply_error(&err);
+            return;
+        }
+        json_array_append(p->held, d);
+    }
+    reply(json_pack("{s:b}", "ok", 1));
+}
+
+static void forget(struct process *p, const char *uuid)
+{
+    for (size_t i = json_array_size(p->held); i > 0; i--) {
+        if (strcmp(field(json_array_get(p->held, i - 1), "uuid"), uuid) == 0)
+            json_array_remove(p->held, i - 1);
+    }
+}
+
+static void on_free(struct process *p, const json_t *request)
+{
+    struct moon_err err;
+    size_t i;
+    json_t *uuid, *uuids = json_object_get(request, "uuids");
+    json_array_foreach (uuids, i, uuid) {
+        forget(p, json_string_value(uuid));
+        if (moon_journal_add(p->journal, &err, "free %s", json_string_value(uuid)) < 0) {
+            reply_error(&err);
+            return;
+        }
+    }
+    reply(json_pack("{s:b, s:b}", "ok", 1, "fired", p->fired));
+}
+
+static void close_journal(struct process *p, bool keep)
+{
+    /* A run that ended well leaves nothing; a rescued one is reported by the next start. */
+    if (keep)
+        moon_journal_add(p->journal, NULL, "closed");
+    else
+        moon_store_remove(p->journal, NULL);
+}
+
+/* true: the process ends. */
+static bool on_message(struct process *p, const char *text, size_t len)
+{
+    json_t *request = json_loadb(text, len, 0, NULL);
+    const char *op = field(request, "op");
+    bool end = false;
+    if (strcmp(op, "hold") == 0) {
+        on_hold(p, request);
+    } else if (strcmp(op, "free") == 0) {
+        on_free(p, request);
+    } else if (strcmp(op, "detach") == 0) {
+        struct moon_err err;
+        p->detached = moon_journal_add(p->journal, &err, "detached") == 0;
+        if (p->detached)
+            reply(json_pack("{s:b}", "ok", 1));
+        else
+            reply_error(&err);
+    } else if (strcmp(op, "finish") == 0) {
+        json_t *before = json_deep_copy(p->held);
+        rescue(p, "the run ended with domains still suspended");
+        close_journal(p, false);
+        reply(json_pack("{s:b, s:b, s:o}", "ok", 1, "fired", p->fired, "held", before));
+        end = true;
+    } else {
+        reply(json_pack("{s:s}", "error", "unknown request"));
+    }
+    json_decref(request);
+    return end;
+}
+
+/* --- life -------------------------------------------------------------------------------- */
+
+/* A detached run is ended by `unquiesce`, which writes to the journal. */
+static bool freed_by_others(struct process *p)
+{
+    json_t *j = NULL;
+    if (moon_journal_read(p->journal, &j, NULL) < 0)
+        return false;
+    size_t left = json_array_size(json_object_get(j, "held"));
+    json_decref(j);
+    return left == 0;
+}
+
+static int wait_ms(const struct process *p)
+{
+    if (p->detached)
+        return (int)(JOURNAL_CHECK * 1000);
+    double left = p->deadline - moon_clock_mono();
+    return json_array_size(p->held) == 0 || left > 3600 ? 3600000 : (int)fmax(left * 1000, 0);
+}
+
+static void serve(struct process *p)
+{
+    AUTO_FREE char *text = malloc(MAX_MESSAGE);
+    bool open = text != NULL;
+    for (;;) {
+        struct pollfd fd = {.fd = open ? MOON_GUARD_FD : -1, .events = POLLIN};
+        int rc = poll(&fd, 1, wait_ms(p));
+        if (rc > 0) {
+            ssize_t n = recv(MOON_GUARD_FD, text, MAX_MESSAGE, 0);
+            if (n > 0 && on_message(p, text, (size_t)n))
+                return;
+            if (n <= 0 && !p->detached) {
+                bool held = json_array_size(p->held) > 0;
+                rescue(p, "moonsnap has ended without resuming");
+                close_journal(p, held);
+                return;
+            }
+            open = open && n > 0;
+        }
+        if (p->detached && freed_by_others(p)) {
+            close_journal(p, false);
+            return;
+        }
+        if (json_array_size(p->held) > 0 && moon_clock_mono() >= p->deadline) {
+            rescue(p, "the time limit has passed");
+            if (p->detached) {
+                close_journal(p, true);
+                return;
+            }
+        }
+    }
+}
+
+static int open_journal(struct process *p, struct moon_err *err)
+{
+    uint64_t engine = 0, guard = 0;
+    moon_proc_start_time(getppid(), &engine, NULL);
+    moon_proc_start_time(getpid(), &guard, NULL);
+    moon_store_remove(p->journal, NULL);
+    if (moon_journal_add(p->journal, err, "moonsnap-journal 1") < 0 ||
+        moon_journal_add(p->journal, err, "run %s %s %s", field(p->options, "profile"),
+                         field(p->options, "config"), field(p->options, "action")) < 0 ||
+        moon_journal_add(p->journal, err, "uri %s", field(p->options, "uri")) < 0 ||
+        moon_journal_add(p->journal, err, "engine %d %" PRIu64, (int)getppid(), engine) < 0 ||
+        moon_journal_add(p->journal, err, "guard %d %" PRIu64, (int)getpid(), guard) < 0)
+        return -1;
+    double seconds = json_number_value(json_object_get(p->options, "deadline"));
+    return moon_journal_add(p->journal, err, "deadline %.0f", moon_clock_real() + seconds);
+}
+
+int moon_guard_main(const char *options)
+{
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    struct process p = {.options = json_loads(options, 0, NULL), .held = json_array()};
+    p.journal = field(p.options, "journal");
+    if (!p.options || !p.held || !*p.journal)
+        return 2;
+    p.deadline = moon_clock_mono() + json_number_value(json_object_get(p.options, "deadline"));
+    const char *log = field(p.options, "log");
+    struct moon_log_options lo = {.out = *log ? log : NULL, .quiet = true};
+    moon_log_open(&lo, NULL);
+    struct moon_err err;
+    if (moon_virt_open(field(p.options, "uri"), &p.virt, &err) < 0 || open_journal(&p, &err) < 0) {
+        reply_error(&err);
+        return 1;
+    }
+    if (geteuid() == 0)
+        mlockall(MCL_CURRENT | MCL_FUTURE); /* it must work when memory is what ran out */
+    reply(json_pack("{s:b}", "ok", 1));
+    serve(&p);
+    json_decref(p.options);
+    json_decref(p.held);
+    moon_virt_unref(p.virt);
+    moon_log_close();
+    return 0;
+}

@@ -1,0 +1,157 @@
+/*** Files that survive a power loss, directories, locks. Failures return nil and an error object
+ * that names the path: `not_found`, `exists`, `denied`, `no_space`, `invalid`, `io`.
+ * @module engine.file
+ */
+#include "moonlua.h"
+
+#include "store.h"
+
+
+#define LOCK_TYPE "engine.Lock"
+#define MAX_READ  ((size_t)64 << 20)
+
+static const char *path_of(const json_t *args)
+{
+    return json_string_value(json_object_get(args, "path"));
+}
+
+static mode_t mode_of(const json_t *args, mode_t otherwise)
+{
+    json_t *mode = json_object_get(args, "mode");
+    return mode ? (mode_t)json_integer_value(mode) : otherwise;
+}
+
+static int file_read(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self;
+    char *data = NULL;
+    size_t len = 0;
+    if (moon_store_read(path_of(args), MAX_READ, &data, &len, err) < 0)
+        return -1;
+    *out = json_stringn_nocheck(data, len);
+    free(data);
+    return 0;
+}
+
+static int file_replace(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self, (void)out;
+    json_t *data = json_object_get(args, "data");
+    return moon_store_replace(path_of(args), json_string_value(data), json_string_length(data),
+                              mode_of(args, 0), err);
+}
+
+static int file_append(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self, (void)out;
+    json_t *data = json_object_get(args, "data");
+    return moon_store_append(path_of(args), json_string_value(data), json_string_length(data),
+                             mode_of(args, 0600), err);
+}
+
+static int file_mkdirs(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self, (void)out;
+    return moon_store_mkdirs(path_of(args), mode_of(args, 0700), err);
+}
+
+static int file_list(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self;
+    return moon_store_list(path_of(args), out, err);
+}
+
+static int file_stat(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self;
+    return moon_store_stat(path_of(args), out, err);
+}
+
+static int file_remove(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self, (void)out;
+    return moon_store_remove(path_of(args), err);
+}
+
+static const struct moonlua_self plain = {.prefix = "file"};
+static const struct moonlua_prim functions[] = {
+    /*** The whole content, at most 64 MiB.
+     * @function read
+     * @awaits
+     * @tparam string path */
+    {"read", "path:s", 0, file_read},
+    /*** Replace the content at once: a reader, and the next start after a power loss, sees the old
+     * or the new one.
+     * @function replace
+     * @awaits
+     * @tparam string path
+     * @tparam string data
+     * @tparam[opt] {mode=integer} options */
+    {"replace", "path:s data:s {mode:i?}", MOONLUA_CHANGES, file_replace},
+    /*** @function append
+     * @awaits
+     * @tparam string path
+     * @tparam string data
+     * @tparam[opt] {mode=integer} options */
+    {"append", "path:s data:s {mode:i?}", MOONLUA_CHANGES, file_append},
+    /*** Make a directory and those above it.
+     * @function mkdirs
+     * @awaits
+     * @tparam string path
+     * @tparam[opt] {mode=integer} options 0700 when not given */
+    {"mkdirs", "path:s {mode:i?}", MOONLUA_CHANGES, file_mkdirs},
+    /*** Names in a directory, sorted.
+     * @function list
+     * @awaits
+     * @tparam string path */
+    {"list", "path:s", 0, file_list},
+    /*** `{type, size, allocated, mtime, inode, device, mode, uid, gid}`.
+     * @function stat
+     * @awaits
+     * @tparam string path */
+    {"stat", "path:s", 0, file_stat},
+    /*** @function remove
+     * @awaits
+     * @tparam string path */
+    {"remove", "path:s", MOONLUA_CHANGES, file_remove},
+    {NULL, NULL, 0, NULL}};
+
+/*** Take a lock that ends with this process at the latest; never waits.
+ * @function lock
+ * @tparam string path
+ * @treturn[1] Lock a to-be-closed value
+ * @return[2] nil
+ * @treturn[2] Err `busy` with the holder's pid in `native`
+ */
+static int file_lock(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    struct moon_lock **box = lua_newuserdatauv(L, sizeof *box, 0);
+    *box = NULL;
+    luaL_setmetatable(L, LOCK_TYPE);
+    struct moon_err err;
+    if (moon_store_lock(path, box, &err) < 0)
+        return moonlua_pusherr(L, &err);
+    return 1;
+}
+
+static int lock_gc(lua_State *L)
+{
+    struct moon_lock **box = luaL_checkudata(L, 1, LOCK_TYPE);
+    moon_store_unlock(*box);
+    *box = NULL;
+    return 0;
+}
+
+int luaopen_engine_file(lua_State *L)
+{
+    static const luaL_Reg lib[] = {{"lock", file_lock}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__gc", lock_gc}, {"__close", lock_gc}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"release", lock_gc}, {NULL, NULL}};
+    moonlua_class(L, LOCK_TYPE, meta);
+    moonlua_methods(L, LOCK_TYPE);
+    luaL_setfuncs(L, methods, 0);
+    luaL_newlib(L, lib);
+    moonlua_setprims(L, functions, &plain);
+    return 1;
+}

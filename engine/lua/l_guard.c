@@ -1,0 +1,187 @@
+/*** The guard process: resumes what a dead engine left suspended. `std.quiesce` uses it; a workflow
+ * that suspends through `std.quiesce` needs nothing of this.
+ * @module engine.guard
+ */
+#include "moonlua.h"
+
+#include "../guard/guard.h"
+#include "../guard/journal.h"
+
+
+#define GUARD_TYPE "engine.Guard"
+
+static void *check_guard(lua_State *L, int idx)
+{
+    struct moon_guard **box = luaL_checkudata(L, idx, GUARD_TYPE);
+    if (!*box)
+        luaL_error(L, "the guard is closed");
+    return *box;
+}
+
+static void *guard_ref(void *self)
+{
+    return moon_guard_ref(self);
+}
+
+static void guard_unref(void *self)
+{
+    moon_guard_unref(self);
+}
+
+static const char *guard_name(void *self)
+{
+    return moon_guard_journal(self);
+}
+
+static int guard_hold(void *g, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)out;
+    return moon_guard_hold(g, json_object_get(args, "domains"), err);
+}
+
+static int guard_free(void *g, const json_t *args, json_t **out, struct moon_err *err)
+{
+    return moon_guard_free(g, json_object_get(args, "uuids"), out, err);
+}
+
+static int guard_detach(void *g, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)args, (void)out;
+    return moon_guard_detach(g, err);
+}
+
+static int guard_finish(void *g, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)args;
+    return moon_guard_finish(g, out, err);
+}
+
+static const struct moonlua_self guard_self = {GUARD_TYPE, "guard",     check_guard,
+                                               guard_ref,  guard_unref, guard_name};
+
+/*** @type Guard */
+static const struct moonlua_prim guard_prims[] = {
+    /*** Say that these domains are going to be suspended; returns when it is on disk.
+     * @function Guard:hold
+     * @awaits
+     * @tparam {{uuid=string,name=string},...} domains */
+    {"hold", "domains:t", MOONLUA_RESCUE, guard_hold},
+    /*** Say that these run again: `{fired}`, whether the guard had resumed them because the
+     * deadline passed.
+     * @function Guard:free
+     * @awaits
+     * @tparam {string,...} uuids */
+    {"free", "uuids:t", MOONLUA_RESCUE, guard_free},
+    /*** This process will end and leave the domains suspended, at most until the deadline.
+     * @function Guard:detach
+     * @awaits */
+    {"detach", "", MOONLUA_RESCUE, guard_detach},
+    /*** End the guard: `{fired, held}`.
+     * @function Guard:finish
+     * @awaits */
+    {"finish", "", MOONLUA_RESCUE, guard_finish},
+    {NULL, NULL, 0, NULL}};
+
+struct start_op {
+    struct moon_op op;
+    json_t *options;
+    struct moon_guard *guard;
+};
+
+static void start_run(struct moon_op *op)
+{
+    struct start_op *s = (struct start_op *)op;
+    op->failed = moon_guard_start(s->options, &s->guard, &op->err) < 0;
+}
+
+static void start_destroy(struct moon_op *op)
+{
+    struct start_op *s = (struct start_op *)op;
+    json_decref(s->options);
+    moon_guard_unref(s->guard);
+}
+
+static int start_finish(lua_State *L, struct moon_op *op)
+{
+    struct start_op *s = (struct start_op *)op;
+    if (op->failed)
+        return moonlua_pusherr(L, &op->err);
+    struct moon_guard **box = lua_newuserdatauv(L, sizeof *box, 0);
+    *box = NULL;
+    luaL_setmetatable(L, GUARD_TYPE);
+    *box = s->guard;
+    s->guard = NULL;
+    return 1;
+}
+
+/*** Start a guard process; returns when it is ready.
+ * @function start
+ * @awaits
+ * @tparam {journal=string,uri=string,profile=string,config=string,action=string,deadline=number,log=string} options
+ *   deadline in seconds from now
+ * @treturn[1] Guard
+ * @return[2] nil
+ * @treturn[2] Err `unreachable` (its libvirt connection), `io`, `timeout`
+ */
+static int guard_start(lua_State *L)
+{
+    static const struct moon_op_kind kind = {
+        .name = "guard.start", .run = start_run, .destroy = start_destroy};
+    json_t *args = moonlua_args(
+        L, 1, "{journal:s uri:s profile:s config:s action:s deadline:n log:s?}");
+    struct start_op *s = calloc(1, sizeof *s);
+    if (!s || !(s->options = json_deep_copy(args))) {
+        free(s);
+        return luaL_error(L, "out of memory");
+    }
+    moon_op_init(&s->op, &kind);
+    return moonlua_await(L, &s->op, start_finish);
+}
+
+static int guard_gc(lua_State *L)
+{
+    struct moon_guard **box = luaL_checkudata(L, 1, GUARD_TYPE);
+    moon_guard_unref(*box);
+    *box = NULL;
+    return 0;
+}
+
+static int journal_read(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self;
+    return moon_journal_read(json_string_value(json_object_get(args, "path")), out, err);
+}
+
+static int journal_free(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self, (void)out;
+    return moon_journal_add(json_string_value(json_object_get(args, "path")), err, "free %s",
+                            json_string_value(json_object_get(args, "uuid")));
+}
+
+static const struct moonlua_self plain = {.prefix = "guard"};
+static const struct moonlua_prim functions[] = {
+    /*** A journal's content; see engine/guard/journal.h.
+     * @function read
+     * @awaits
+     * @tparam string path */
+    {"read", "path:s", 0, journal_read},
+    /*** Note in another run's journal that a domain runs again.
+     * @function note_free
+     * @awaits
+     * @tparam string path
+     * @tparam string uuid */
+    {"note_free", "path:s uuid:s", MOONLUA_CHANGES, journal_free},
+    {NULL, NULL, 0, NULL}};
+
+int luaopen_engine_guard(lua_State *L)
+{
+    static const luaL_Reg lib[] = {{"start", guard_start}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__gc", guard_gc}, {"__close", guard_gc}, {NULL, NULL}};
+    moonlua_class(L, GUARD_TYPE, meta);
+    moonlua_methods(L, GUARD_TYPE);
+    moonlua_setprims(L, guard_prims, &guard_self);
+    luaL_newlib(L, lib);
+    moonlua_setprims(L, functions, &plain);
+    return 1;
+}

@@ -1,0 +1,43 @@
+/*** HTTP for workflows.
+ * @module engine.http
+ */
+#include "moonlua.h"
+
+#include "http.h"
+
+#include <strings.h>
+
+/*** Make a request. Redirects are not followed; certificates are checked.
+ * In a dry run everything but GET and HEAD is refused and recorded.
+ * @function request
+ * @awaits
+ * @tparam string url
+ * @tparam[opt] {method=string,headers=table,body=string,user=string,password=string,ca_file=string,pin=string,timeout=number} options
+ *   timeout in seconds (60)
+ * @treturn[1] {status=integer,body=string,content_type=string} any status counts as a reply
+ * @return[2] nil
+ * @treturn[2] Err `unreachable`, `timeout`, `denied` (certificate), `protocol`, `invalid`
+ */
+static int http_request(lua_State *L)
+{
+    json_t *args = moonlua_args(L, 1,
+                                "url:s {method:s? headers:t? body:s? user:s? password:s? "
+                                "ca_file:s? pin:s? timeout:n?}");
+    const char *method = json_string_value(json_object_get(args, "method"));
+    bool reads = method ? strcasecmp(method, "GET") == 0 || strcasecmp(method, "HEAD") == 0
+                        : !json_object_get(args, "body");
+    const char *url = json_string_value(json_object_get(args, "url"));
+    /* Neither headers nor body are recorded: they may hold what nobody should read. */
+    if (!reads && moonlua_refused(L, "http.request", url, NULL))
+        return 1;
+    struct moon_err err;
+    struct moon_op *op = moon_http_op(args, &err);
+    return op ? moonlua_await(L, op, NULL) : moonlua_pusherr(L, &err);
+}
+
+int luaopen_engine_http(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"request", http_request}, {NULL, NULL}};
+    luaL_newlib(L, functions);
+    return 1;
+}

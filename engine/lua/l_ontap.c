@@ -1,0 +1,74 @@
+/*** ONTAP controllers: one client object for both transports. The verbs, their arguments and
+ * results stand in engine/core/ontap.h; every method waits and returns nil and an error object
+ * when the controller refuses.
+ * @module engine.ontap
+ */
+#include "moonlua.h"
+
+#include "ontap.h"
+
+#define ONTAP_TYPE "engine.Ontap"
+
+static struct moon_ontap *check_ontap(lua_State *L)
+{
+    return *(struct moon_ontap **)luaL_checkudata(L, 1, ONTAP_TYPE);
+}
+
+/*** Describe a controller; no request is made yet.
+ * @function new
+ * @tparam {name=string,host=string,port=integer,https=boolean,user=string,password=string,svm=string,ca_file=string,pin=string,timeout=number,api=string} options
+ * @treturn[1] Ontap
+ * @return[2] nil
+ * @treturn[2] Err `invalid`, `unsupported`
+ */
+static int ontap_new(lua_State *L)
+{
+    json_t *args = moonlua_args(L, 1,
+                                "{host:s name:s? port:i? https:b? user:s? password:s? svm:s? "
+                                "ca_file:s? pin:s? timeout:n? api:s?}");
+    struct moon_ontap **box = lua_newuserdatauv(L, sizeof *box, 0);
+    *box = NULL;
+    luaL_setmetatable(L, ONTAP_TYPE);
+    struct moon_err err;
+    *box = moon_ontap_new(args, &err);
+    return *box ? 1 : moonlua_pusherr(L, &err);
+}
+
+static int ontap_gc(lua_State *L)
+{
+    struct moon_ontap **box = lua_touserdata(L, 1);
+    moon_ontap_unref(*box);
+    *box = NULL;
+    return 0;
+}
+
+/* One method per verb; the verb is the upvalue. */
+static int ontap_verb(lua_State *L)
+{
+    enum moon_ontap_verb verb = (enum moon_ontap_verb)lua_tointeger(L, lua_upvalueindex(1));
+    struct moon_ontap *o = check_ontap(L);
+    json_t *args = moonlua_args(L, 2, moon_ontap_verb_signature(verb));
+    if (moonlua_get(L)->dry_run && moon_ontap_verb_changes(verb, args)) {
+        lua_pushfstring(L, "ontap.%s", moon_ontap_verb_name(verb));
+        moonlua_refused(L, lua_tostring(L, -1), moon_ontap_name(o), args);
+        return 1;
+    }
+    struct moon_err err;
+    struct moon_op *op = moon_ontap_call_new(o, verb, args, &err);
+    return op ? moonlua_await(L, op, NULL) : moonlua_pusherr(L, &err);
+}
+
+int luaopen_engine_ontap(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"new", ontap_new}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__gc", ontap_gc}, {NULL, NULL}};
+    moonlua_class(L, ONTAP_TYPE, meta);
+    moonlua_methods(L, ONTAP_TYPE);
+    for (int verb = 0; verb < MOON_ONTAP_VERB_COUNT; verb++) {
+        lua_pushinteger(L, verb);
+        lua_pushcclosure(L, ontap_verb, 1);
+        lua_setfield(L, -2, moon_ontap_verb_name((enum moon_ontap_verb)verb));
+    }
+    luaL_newlib(L, functions);
+    return 1;
+}

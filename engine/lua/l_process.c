@@ -1,0 +1,165 @@
+/*** Programs, and this process.
+ * @module engine.process
+ */
+#include "moonlua.h"
+
+#include "proc.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int process_run(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self;
+    json_t *list = json_object_get(args, "argv"), *env = json_object_get(args, "env");
+    size_t n = json_array_size(list), m = json_array_size(env);
+    const char **argv = calloc(n + 1, sizeof *argv), **envp = calloc(m + 1, sizeof *envp);
+    int rc = 0;
+    for (size_t i = 0; argv && i < n; i++) {
+        argv[i] = json_string_value(json_array_get(list, i));
+        if (!argv[i])
+            rc = moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, "run",
+                              "argument %zu is not a string", i + 1);
+    }
+    for (size_t i = 0; envp && i < m; i++) {
+        envp[i] = json_string_value(json_array_get(env, i));
+        if (!envp[i])
+            rc = moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, "run",
+                              "environment entry %zu is not a string", i + 1);
+    }
+    json_t *input = json_object_get(args, "input");
+    struct moon_proc_args a = {
+        .argv = argv,
+        .env = envp,
+        .cwd = json_string_value(json_object_get(args, "cwd")),
+        .input = json_string_value(input),
+        .input_len = json_string_length(input),
+        .timeout = json_number_value(json_object_get(args, "timeout")),
+    };
+    if (!argv || !envp)
+        rc = moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "run", "out of memory");
+    if (rc == 0)
+        rc = moon_proc_run(&a, out, err);
+    free(argv);
+    free(envp);
+    return rc;
+}
+
+/*** Run a program without a shell. In a dry run it is refused and recorded, unless `reads` says
+ * that it changes nothing.
+ * @function run
+ * @awaits
+ * @tparam {string,...} argv
+ * @tparam[opt] {env={string,...},cwd=string,input=string,timeout=number,reads=boolean} options env
+ *   as "NAME=value", added to a minimal environment; timeout in seconds
+ * @treturn[1] table `{status | signal, stdout, stderr, truncated, timed_out, seconds}`
+ * @return[2] nil
+ * @treturn[2] Err `not_found`, `denied` (the program), `invalid`
+ */
+static int process_call(lua_State *L)
+{
+    static const struct moonlua_prim prim = {"run", "", 0, process_run};
+    static const struct moonlua_self plain = {.prefix = "process"};
+    json_t *args =
+        moonlua_args(L, 1, "argv:t {env:t? cwd:s? input:s? timeout:n? reads:b?}");
+    bool reads = json_is_true(json_object_get(args, "reads"));
+    const char *program = json_string_value(json_array_get(json_object_get(args, "argv"), 0));
+    if (!reads && moonlua_refused(L, "process.run", program, args))
+        return 1;
+    return moonlua_await(L, moonlua_prim_op(L, &prim, &plain, NULL, args), NULL);
+}
+
+/*** Whether a standard stream is a terminal.
+ * @function isatty
+ * @tparam integer fd 0, 1 or 2
+ * @treturn boolean
+ */
+static int process_isatty(lua_State *L)
+{
+    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+/*** This process: `{pid, uid, host}`.
+ * @function self
+ * @treturn table
+ */
+static int process_self(lua_State *L)
+{
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    lua_createtable(L, 0, 3);
+    lua_pushinteger(L, getpid());
+    lua_setfield(L, -2, "pid");
+    lua_pushinteger(L, geteuid());
+    lua_setfield(L, -2, "uid");
+    lua_pushstring(L, host);
+    lua_setfield(L, -2, "host");
+    return 1;
+}
+
+/*** The running program's version.
+ * @function version
+ * @treturn string
+ */
+static int process_version(lua_State *L)
+{
+    lua_pushliteral(L, MOON_VERSION);
+    return 1;
+}
+
+/*** Names of the scripts that travel inside the binary, and their text.
+ * @function shipped
+ * @tparam string name such as "scripts/backup.lua"
+ * @treturn string|nil
+ */
+static int process_shipped(lua_State *L)
+{
+    const char *text = moonlua_embedded(luaL_checkstring(L, 1));
+    if (text)
+        lua_pushstring(L, text);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+/*** Let `require` also look in a directory.
+ * @function add_path
+ * @tparam string dir absolute
+ */
+static int process_add_path(lua_State *L)
+{
+    const char *dir = luaL_checkstring(L, 1);
+    luaL_argcheck(L, dir[0] == '/' && !strchr(dir, ';') && !strchr(dir, '?'), 1,
+                  "an absolute directory is wanted");
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "path");
+    lua_pushfstring(L, "%s/?.lua;%s", dir, lua_tostring(L, -1));
+    lua_setfield(L, -3, "path");
+    return 0;
+}
+
+/*** An absolute path without links; nil when there is no such file.
+ * @function realpath
+ * @tparam string path
+ * @treturn string|nil
+ */
+static int process_realpath(lua_State *L)
+{
+    char *real = realpath(luaL_checkstring(L, 1), NULL);
+    lua_pushstring(L, real);
+    free(real);
+    return 1;
+}
+
+int luaopen_engine_process(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"run", process_call},         {"isatty", process_isatty},
+        {"self", process_self},        {"version", process_version},
+        {"shipped", process_shipped},  {"add_path", process_add_path},
+        {"realpath", process_realpath}, {NULL, NULL}};
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,130 @@
+/* Shared by the binding files. In the comments: [-pops, +pushes, raises: - never, e errors,
+ * m memory only], as in the Lua manual.
+ *
+ * Rules of this folder: a Lua error is a longjmp, so check all arguments first, then take C
+ * resources, and keep whatever must survive a Lua call inside a userdata. */
+#ifndef MOONLUA_H
+#define MOONLUA_H
+
+#include "err.h"
+#include "loop.h"
+#include "op.h"
+
+#include <jansson.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdbool.h>
+
+/* What one Lua state needs to know of its engine; reached from any of its threads. */
+struct moonlua {
+    lua_State *L;
+    struct moon_loop *loop;
+    struct moonlua_task *running; /* the task whose Lua code runs now */
+    struct moonlua_task *ready_head, *ready_tail;
+    int alive;           /* tasks that have not ended */
+    int signal;          /* the signal that asked for the end, 0 */
+    bool dry_run;
+    json_t *steps;       /* what the dry run refused: [{op, object, args}] */
+    const char *lib_dir; /* overrides the compiled-in library; NULL */
+};
+
+struct moonlua *moonlua_get(lua_State *L); /* [-0, +0, -] */
+
+/* --- state.c --- */
+struct moonlua *moonlua_new(struct moon_loop *loop, const char *lib_dir, struct moon_err *err);
+void moonlua_free(struct moonlua *m);
+/* The text of a compiled-in file ("stdlib/err.lua"), or NULL. */
+const char *moonlua_embedded(const char *name);
+
+/* --- util.c --- */
+void moonlua_pushjson(lua_State *L, const json_t *v);                 /* [-0, +1, m] */
+/* The value at idx as JSON into the box that newjson made. Raises for functions, cycles, keys
+ * that are neither strings nor a list. [-0, +0, e] */
+json_t *moonlua_tojson(lua_State *L, int idx, json_t **box);
+/* A userdata that owns a JSON value: survives errors. [-0, +1, m] */
+json_t **moonlua_newjson(lua_State *L);
+/* nil, error object. Always returns 2. [-0, +2, m] */
+int moonlua_pusherr(lua_State *L, const struct moon_err *err);
+/* Make the table at the top an error object. [-1, +1, m] */
+void moonlua_markerr(lua_State *L);
+bool moonlua_iserr(lua_State *L, int idx); /* [-0, +0, -] */
+/* Arguments from index `first` by a signature into JSON; raises what is wrong.
+ * "volume:s name:s {comment:s? label:s?}": positional arguments, then one options table. Types: s
+ * string, i integer, n number, b boolean, t table of plain data, v any plain value; ? optional.
+ * Pushes the box that owns the result. [-0, +1, e] */
+json_t *moonlua_args(lua_State *L, int first, const char *signature);
+/* Register a metatable for a handle type: methods in a separate __index table. [-0, +0, m] */
+void moonlua_class(lua_State *L, const char *type, const luaL_Reg *meta);
+/* The methods table of a class, to fill. [-0, +1, m] */
+void moonlua_methods(lua_State *L, const char *type);
+
+/* --- task.c --- */
+typedef int (*moonlua_finish)(lua_State *L, struct moon_op *op);
+/* Park the running task until `op` is done, then return what finish pushes (NULL: the result, or
+ * nil and the error). Takes the caller's reference to op. Use as `return moonlua_await(...)`.
+ * Raises outside a task, inside a nested coroutine, and when the task is cancelled. */
+int moonlua_await(lua_State *L, struct moon_op *op, moonlua_finish finish);
+int moonlua_finish_default(lua_State *L, struct moon_op *op);
+/* Run the function and arguments on the top of L as the main task until it ends; afterwards
+ * leftover tasks are cancelled and waited for. Pushes its results: true and values, or false and
+ * an error object. Returns their number. */
+int moonlua_run(struct moonlua *m, int nargs);
+void moonlua_task_init(lua_State *L); /* [-0, +0, m] */
+/* Ask the main task to end because of a signal; the second time the loop gives up waiting. */
+void moonlua_interrupt(struct moonlua *m, int signal);
+
+/* --- prim.c --- */
+/* In a dry run: record the step and push {planned = true}, true is returned and the caller
+ * returns 1. Otherwise nothing happens. [-0, +0|1, m] */
+bool moonlua_refused(lua_State *L, const char *op, const char *object, const json_t *args);
+
+/* One blocking primitive: a row of a table, carried out by a worker thread. */
+struct moonlua_prim {
+    const char *name;
+    const char *signature;
+    unsigned flags;
+    /* Worker thread, no Lua. `self` is what the binding handed to moonlua_setprims' methods. */
+    int (*run)(void *self, const json_t *args, json_t **out, struct moon_err *err);
+};
+#define MOONLUA_CHANGES 1u /* refused in a dry run */
+#define MOONLUA_RESCUE  2u /* runs on the reserved worker */
+
+/* How the methods of a class reach their C object. */
+struct moonlua_self {
+    const char *type;                 /* class name, NULL for plain functions */
+    const char *prefix;               /* "domain": the step's name is domain.suspend */
+    void *(*get)(lua_State *L, int idx); /* checked, raises when closed */
+    void *(*ref)(void *self);
+    void (*unref)(void *self);
+    const char *(*name)(void *self);
+};
+
+/* Add a function per row (ended by a NULL name) to the table at the top. The rows and `self` must
+ * live as long as the state. [-0, +0, m] */
+void moonlua_setprims(lua_State *L, const struct moonlua_prim *rows,
+                      const struct moonlua_self *self);
+
+/* An operation that runs a primitive; for bindings with a finish of their own. */
+struct moon_op *moonlua_prim_op(lua_State *L, const struct moonlua_prim *prim,
+                                const struct moonlua_self *how, void *self, const json_t *args);
+
+/* --- the modules --- */
+int luaopen_engine_clock(lua_State *L);
+int luaopen_engine_domxml(lua_State *L);
+int luaopen_engine_err(lua_State *L);
+int luaopen_engine_file(lua_State *L);
+int luaopen_engine_guard(lua_State *L);
+int luaopen_engine_http(lua_State *L);
+int luaopen_engine_json(lua_State *L);
+int luaopen_engine_log(lua_State *L);
+int luaopen_engine_mount(lua_State *L);
+int luaopen_engine_ontap(lua_State *L);
+int luaopen_engine_pcre(lua_State *L);
+int luaopen_engine_plan(lua_State *L);
+int luaopen_engine_process(lua_State *L);
+int luaopen_engine_task(lua_State *L);
+int luaopen_engine_virt(lua_State *L);
+int luaopen_engine_xml(lua_State *L);
+
+#endif

@@ -1,0 +1,483 @@
+/*** Tasks: coroutines that the loop parks and resumes.
+ *
+ * A call that waits yields a private sentinel with its operation kept in a userdata on the
+ * coroutine's stack. Cancelling resumes the task with an error, once: to-be-closed values then
+ * run and may wait again. The body runs under pcall inside the coroutine, so that closing happens
+ * where waiting is possible.
+ * @module engine.task
+ */
+#include "moonlua.h"
+
+#include "clock.h"
+
+#include <signal.h>
+#include <string.h>
+
+#define TASK_TYPE "engine.Task"
+#define WAIT_TYPE "engine.Wait"
+#define GRACE     120.0 /* seconds for closing handlers after a signal */
+
+static const char sentinel; /* its address marks an engine wait */
+static const char active;   /* registry key: task userdata that have not ended */
+
+struct moonlua_task {
+    struct moonlua *m;
+    lua_State *co;
+    struct moonlua_task *ready_next;
+    struct moon_op *op; /* what it waits for; owned by the wait box on its stack */
+    bool queued, done, failed;
+    bool cancel;    /* asked to end */
+    bool delivered; /* and told so */
+    int nresults;   /* on co's stack, once done */
+    struct moon_op **joiners;
+    size_t njoiners;
+};
+
+struct wait {
+    struct moonlua *m;
+    struct moon_op *op;
+    moonlua_finish finish;
+};
+
+static int wait_gc(lua_State *L)
+{
+    struct wait *w = lua_touserdata(L, 1);
+    if (w->op) {
+        moon_op_abandon(w->op, w->m->loop);
+        moon_op_unref(w->op);
+        w->op = NULL;
+    }
+    return 0;
+}
+
+static void make_ready(struct moonlua_task *t)
+{
+    struct moonlua *m = t->m;
+    if (t->queued || t->done)
+        return;
+    t->queued = true;
+    t->ready_next = NULL;
+    if (m->ready_tail)
+        m->ready_tail->ready_next = t;
+    else
+        m->ready_head = t;
+    m->ready_tail = t;
+}
+
+static void on_done(struct moon_op *op, void *arg)
+{
+    (void)op;
+    make_ready(arg);
+}
+
+static int raise_cancelled(lua_State *L, struct moonlua_task *t)
+{
+    t->delivered = true;
+    struct moon_err err;
+    if (t->m->signal)
+        moon_err_set(&err, MOON_CANCELLED, MOON_SRC_ENGINE, t->m->signal, "task",
+                     "interrupted by signal %d (%s)", t->m->signal, strsignal(t->m->signal));
+    else
+        moon_err_set(&err, MOON_CANCELLED, MOON_SRC_ENGINE, 0, "task", "cancelled");
+    moonlua_pusherr(L, &err);
+    return lua_error(L);
+}
+
+int moonlua_finish_default(lua_State *L, struct moon_op *op)
+{
+    if (op->failed)
+        return moonlua_pusherr(L, &op->err);
+    if (op->result)
+        moonlua_pushjson(L, op->result);
+    else
+        lua_pushboolean(L, true);
+    return 1;
+}
+
+static int after_wait(lua_State *L, int status, lua_KContext box)
+{
+    (void)status;
+    struct wait *w = lua_touserdata(L, (int)box);
+    struct moonlua_task *t = w->m->running;
+    t->op = NULL;
+    if (t->cancel && !t->delivered)
+        return raise_cancelled(L, t);
+    return w->finish(L, w->op);
+}
+
+int moonlua_await(lua_State *L, struct moon_op *op, moonlua_finish finish)
+{
+    struct moonlua *m = moonlua_get(L);
+    struct moonlua_task *t = m->running;
+    struct wait *w = lua_newuserdatauv(L, sizeof *w, 0);
+    *w = (struct wait){m, op, finish ? finish : moonlua_finish_default};
+    luaL_setmetatable(L, WAIT_TYPE);
+    int box = lua_gettop(L);
+    if (!t || t->co != L) {
+        op->done = true; /* never started: nothing to abandon */
+        return luaL_error(L, t ? "this call waits, which a coroutine of the script's own cannot do"
+                               : "this call waits and needs a task (not at file level)");
+    }
+    if (!lua_isyieldable(L)) {
+        op->done = true;
+        return luaL_error(L, "this call waits and cannot be made here (sort, gsub, file level)");
+    }
+    if (t->cancel && !t->delivered) {
+        op->done = true;
+        return raise_cancelled(L, t);
+    }
+    if (moon_op_start(op, m->loop, on_done, t) < 0) {
+        op->done = true;
+        return w->finish(L, op);
+    }
+    t->op = op;
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&sentinel);
+    return lua_yieldk(L, 1, box, after_wait);
+}
+
+/* --- running tasks ----------------------------------------------------------------------- */
+
+/* Message handler: every error becomes an object that knows where it was raised. */
+static int on_error(lua_State *L)
+{
+    if (!moonlua_iserr(L, 1)) {
+        const char *text = luaL_tolstring(L, 1, NULL);
+        lua_createtable(L, 0, 5);
+        lua_pushstring(L, "internal");
+        lua_setfield(L, -2, "code");
+        lua_pushstring(L, "engine");
+        lua_setfield(L, -2, "source");
+        lua_pushstring(L, text);
+        lua_setfield(L, -2, "message");
+        moonlua_markerr(L);
+    } else {
+        lua_pushvalue(L, 1);
+    }
+    if (lua_getfield(L, -1, "traceback") == LUA_TNIL) {
+        luaL_traceback(L, L, NULL, 1);
+        lua_setfield(L, -3, "traceback");
+    }
+    lua_pop(L, 1);
+    return 1;
+}
+
+static int task_end(lua_State *L, int status, lua_KContext ctx)
+{
+    (void)ctx;
+    struct moonlua_task *t = moonlua_get(L)->running;
+    t->failed = status != LUA_OK && status != LUA_YIELD;
+    return lua_gettop(L) - 1;
+}
+
+/* Stack: function, arguments. */
+static int task_main(lua_State *L)
+{
+    lua_pushcfunction(L, on_error);
+    lua_insert(L, 1);
+    return task_end(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, task_end), 0);
+}
+
+static void finish_task(struct moonlua_task *t)
+{
+    lua_State *L = t->m->L;
+    t->done = true;
+    t->m->alive--;
+    for (size_t i = 0; i < t->njoiners; i++) {
+        moon_loop_fire(t->joiners[i]);
+        moon_op_unref(t->joiners[i]);
+    }
+    free(t->joiners);
+    t->joiners = NULL;
+    t->njoiners = 0;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &active);
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, t);
+    lua_pop(L, 1);
+}
+
+static void resume(struct moonlua_task *t, int nargs)
+{
+    struct moonlua *m = t->m;
+    struct moonlua_task *before = m->running;
+    m->running = t;
+    int n = 0;
+    int rc = lua_resume(t->co, m->L, nargs, &n);
+    m->running = before;
+    if (rc == LUA_YIELD) {
+        if (n == 1 && lua_touserdata(t->co, -1) == &sentinel) {
+            lua_pop(t->co, 1);
+            return;
+        }
+        /* A yield of the script's own, outside any coroutine of its own: it can never go on by
+         * itself, so the task is told to end. */
+        lua_pop(t->co, n);
+        t->cancel = true;
+        make_ready(t);
+        return;
+    }
+    if (rc != LUA_OK) { /* not even the handler could run: out of memory */
+        t->failed = true;
+        n = 1;
+    }
+    t->nresults = n;
+    finish_task(t);
+}
+
+/* Function and nargs arguments on top of L; leaves the task's userdata there. */
+static struct moonlua_task *spawn(lua_State *L, int nargs)
+{
+    struct moonlua *m = moonlua_get(L);
+    int base = lua_gettop(L) - nargs;
+    struct moonlua_task *t = lua_newuserdatauv(L, sizeof *t, 1);
+    *t = (struct moonlua_task){.m = m, .done = true};
+    luaL_setmetatable(L, TASK_TYPE);
+    t->co = lua_newthread(L);
+    lua_setiuservalue(L, -2, 1);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &active);
+    lua_pushvalue(L, -2);
+    lua_rawsetp(L, -2, t); /* alive while it runs, whether or not anybody holds the handle */
+    lua_pop(L, 1);
+    lua_insert(L, base);
+    lua_pushcfunction(t->co, task_main);
+    lua_xmove(L, t->co, nargs + 1);
+    t->done = false;
+    m->alive++;
+    make_ready(t);
+    return t;
+}
+
+static void run_ready(struct moonlua *m)
+{
+    while (m->ready_head) {
+        struct moonlua_task *t = m->ready_head;
+        m->ready_head = t->ready_next;
+        if (!m->ready_head)
+            m->ready_tail = NULL;
+        t->queued = false;
+        int nargs = lua_status(t->co) == LUA_OK ? lua_gettop(t->co) - 1 : 0;
+        resume(t, nargs);
+    }
+}
+
+static void cancel(struct moonlua_task *t)
+{
+    if (t->done || t->cancel)
+        return;
+    t->cancel = true;
+    if (t->op) {
+        struct moon_op *op = t->op;
+        t->op = NULL;
+        moon_op_abandon(op, t->m->loop);
+        make_ready(t);
+    }
+}
+
+static void cancel_all(struct moonlua *m)
+{
+    lua_State *L = m->L;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &active);
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+        cancel(lua_touserdata(L, -1));
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+int moonlua_run(struct moonlua *m, int nargs)
+{
+    lua_State *L = m->L;
+    struct moonlua_task *main = spawn(L, nargs);
+    int handle = lua_gettop(L);
+    double give_up = 0;
+    bool told = false;
+    while (m->alive > 0) {
+        run_ready(m);
+        if (m->alive == 0)
+            break;
+        double now = moon_clock_mono();
+        if (m->signal && !told) {
+            told = true;
+            give_up = now + GRACE;
+            cancel(main);
+            continue;
+        }
+        if (main->done && give_up == 0) {
+            /* Tasks that nobody waited for end with the main one. */
+            give_up = now + GRACE;
+            cancel_all(m);
+            continue;
+        }
+        if (give_up != 0 && (now >= give_up || m->signal < 0))
+            break;
+        moon_loop_once(m->loop, give_up != 0 ? 0.2 : 3600);
+    }
+    if (!main->done) {
+        lua_pushboolean(L, false);
+        struct moon_err err;
+        moon_err_set(&err, MOON_TIMEOUT, MOON_SRC_ENGINE, 0, "task",
+                     "did not end in time after the signal");
+        moonlua_pusherr(L, &err);
+        lua_remove(L, -2);
+        lua_remove(L, handle);
+        return 2;
+    }
+    lua_pushboolean(L, !main->failed);
+    luaL_checkstack(L, main->nresults, NULL);
+    lua_xmove(main->co, L, main->nresults);
+    lua_remove(L, handle);
+    return main->nresults + 1;
+}
+
+void moonlua_interrupt(struct moonlua *m, int sig)
+{
+    m->signal = m->signal ? -abs(m->signal) : sig;
+}
+
+/* --- the module -------------------------------------------------------------------------- */
+
+static struct moonlua_task *check_task(lua_State *L, int idx)
+{
+    return luaL_checkudata(L, idx, TASK_TYPE);
+}
+
+/*** Start a task; it runs when the caller next waits.
+ * @function spawn
+ * @tparam function fn
+ * @param ... its arguments
+ * @treturn Task
+ */
+static int task_spawn(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    spawn(L, lua_gettop(L) - 1);
+    return 1;
+}
+
+/*** Wait.
+ * @function sleep
+ * @awaits
+ * @tparam number seconds
+ * @treturn boolean true
+ */
+static int task_sleep(lua_State *L)
+{
+    double seconds = luaL_checknumber(L, 1);
+    luaL_argcheck(L, seconds >= 0 && seconds < 1e9, 1, "not a number of seconds");
+    struct moon_op *op = moon_loop_timer(seconds);
+    return op ? moonlua_await(L, op, NULL) : luaL_error(L, "out of memory");
+}
+
+/*** Whether the running task was asked to end (it may be closing what it holds).
+ * @function cancelled
+ * @treturn boolean
+ */
+static int task_cancelled(lua_State *L)
+{
+    struct moonlua_task *t = moonlua_get(L)->running;
+    lua_pushboolean(L, t && t->cancel);
+    return 1;
+}
+
+static int push_outcome(lua_State *L, struct moonlua_task *t)
+{
+    if (t->failed) {
+        lua_pushnil(L);
+        lua_pushvalue(t->co, -1);
+        lua_xmove(t->co, L, 1);
+        return 2;
+    }
+    int n = t->nresults;
+    luaL_checkstack(L, n + 1, NULL);
+    lua_pushboolean(L, true);
+    int base = lua_gettop(t->co) - n;
+    for (int i = 1; i <= n; i++) {
+        lua_pushvalue(t->co, base + i);
+        lua_xmove(t->co, L, 1);
+    }
+    return n + 1;
+}
+
+static int join_finish(lua_State *L, struct moon_op *op)
+{
+    (void)op;
+    return push_outcome(L, lua_touserdata(L, 1));
+}
+
+/*** Wait for a task to end.
+ * @function Task:join
+ * @awaits
+ * @treturn[1] boolean true, then the values that its function returned
+ * @return[2] nil
+ * @return[2] what it raised: an error object
+ */
+static int task_join(lua_State *L)
+{
+    struct moonlua_task *t = check_task(L, 1);
+    lua_settop(L, 1);
+    if (t->done)
+        return push_outcome(L, t);
+    if (t == t->m->running)
+        return luaL_error(L, "a task cannot wait for itself");
+    struct moon_op **more = realloc(t->joiners, (t->njoiners + 1) * sizeof *more);
+    struct moon_op *op = more ? moon_loop_event() : NULL;
+    if (more)
+        t->joiners = more;
+    if (!op)
+        return luaL_error(L, "out of memory");
+    t->joiners[t->njoiners++] = moon_op_ref(op);
+    return moonlua_await(L, op, join_finish);
+}
+
+/*** Ask a task to end: the call in which it waits raises an error with code `cancelled`, once.
+ * @function Task:cancel
+ */
+static int task_cancel(lua_State *L)
+{
+    cancel(check_task(L, 1));
+    return 0;
+}
+
+/*** @function Task:done
+ * @treturn boolean
+ */
+static int task_done(lua_State *L)
+{
+    lua_pushboolean(L, check_task(L, 1)->done);
+    return 1;
+}
+
+static int task_gc(lua_State *L)
+{
+    struct moonlua_task *t = check_task(L, 1);
+    for (size_t i = 0; i < t->njoiners; i++)
+        moon_op_unref(t->joiners[i]);
+    free(t->joiners);
+    t->joiners = NULL;
+    t->njoiners = 0;
+    return 0;
+}
+
+int luaopen_engine_task(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"spawn", task_spawn},
+                                         {"sleep", task_sleep},
+                                         {"cancelled", task_cancelled},
+                                         {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"join", task_join}, {"cancel", task_cancel}, {"done", task_done}, {NULL, NULL}};
+    moonlua_methods(L, TASK_TYPE);
+    luaL_setfuncs(L, methods, 0);
+    luaL_newlib(L, functions);
+    return 1;
+}
+
+void moonlua_task_init(lua_State *L)
+{
+    static const luaL_Reg wait_meta[] = {{"__gc", wait_gc}, {NULL, NULL}};
+    static const luaL_Reg task_meta[] = {{"__gc", task_gc}, {NULL, NULL}};
+    moonlua_class(L, WAIT_TYPE, wait_meta);
+    moonlua_class(L, TASK_TYPE, task_meta);
+    lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &active);
+}

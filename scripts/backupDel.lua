@@ -1,0 +1,65 @@
+--- backupDel: delete one copy of the config, on all its volumes.
+local workflow = require "std.workflow"
+local catalog = require "std.catalog"
+local confirm = require "std.confirm"
+local copies = require "std.copies"
+local err = require "std.err"
+local log = require "std.log"
+local ontap = require "std.ontap"
+
+local function depends(row)
+  return row.dependency or (row.busy and "in use") or nil
+end
+
+return workflow {
+  action = "backupDel",
+  summary = "delete a copy of the config",
+  needs = { "backupName" },
+  lock = true,
+  phases = { "find", "confirm", "delete" },
+
+  find = function(ctx)
+    local name = ctx.opts.backupName
+    for _, copy in ipairs(assert(copies.list(ctx))) do
+      if copy.name == name then ctx.copy = copy end
+    end
+    if not ctx.copy then
+      return nil, err.new("not_found", ("backup '%s' is none of config %s; see moonsnap backupList"):format(name,
+        ctx.config_name), { exit = 2 })
+    end
+    ctx.targets = {}
+    for _, v in ipairs(ctx.copy.volumes) do
+      if (not ctx.opts.cntName or ctx.opts.cntName == v.controller)
+        and (not ctx.opts.volName or ctx.opts.volName == v.volume) then
+        ctx.targets[#ctx.targets + 1] = v
+        local why = depends(v.snapshot)
+        if why and not ctx.cfg:get("NTAP_SNAPSHOT_DEPENDENCY_IGNORE") then
+          return nil, err.new("busy", ("snapshot %s on %s:%s has a dependency (%s); NTAP_SNAPSHOT_DEPENDENCY_IGNORE=Y "
+            .. "deletes it nevertheless"):format(name, v.controller, v.volume, why), { scf = "STORAGE-02015" })
+        end
+      end
+    end
+    if #ctx.targets == 0 then
+      return nil, err.new("not_found", ("backup '%s' is not on --cntName/--volName"):format(name), { exit = 2 })
+    end
+  end,
+
+  confirm = function(ctx)
+    local lines = { ("Backup %s will be deleted for good:"):format(ctx.copy.name) }
+    for _, v in ipairs(ctx.targets) do lines[#lines + 1] = ("  %s:%s"):format(v.controller, v.volume) end
+    return confirm.ask(ctx, table.concat(lines, "\n"))
+  end,
+
+  delete = function(ctx)
+    local force = ctx.cfg:get("NTAP_SNAPSHOT_DEPENDENCY_IGNORE")
+    for _, v in ipairs(ctx.targets) do
+      assert(ontap.delete(ctx, v, v.snapshot, force))
+    end
+    local record = ctx.copy.record
+    if record and #ctx.targets == #ctx.copy.volumes then
+      record.status = "deleted"
+      assert(catalog.save(ctx, record))
+    end
+    log.info("Backup %s deleted on %d volume(s)", ctx.copy.name, #ctx.targets)
+  end,
+}

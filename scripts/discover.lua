@@ -1,0 +1,47 @@
+--- discover: which guests there are and which storage object is behind each.
+local workflow = require "std.workflow"
+local discovery = require "std.discovery"
+local log = require "std.log"
+local ontap = require "std.ontap"
+local report = require "std.report"
+
+local function rows_of(ctx)
+  local document, rows = { guests = {}, skipped = ctx.skipped, mapping = ctx.cfg:raw("KVM_VM_MAPPING") }, {}
+  for _, guest in ipairs(ctx.guests) do
+    local disks = {}
+    for i, disk in ipairs(guest.disks) do
+      disks[i] = { target = disk.target, source = disk.source, controller = disk.object.controller,
+        volume = disk.object.volume, path = disk.object.mapping }
+      rows[#rows + 1] = { guest.name, guest.state, disk.target, disk.object.controller, disk.object.mapping }
+    end
+    document.guests[#document.guests + 1] = { name = guest.name, uuid = guest.uuid, state = guest.state, disks = disks }
+  end
+  return document, rows
+end
+
+return workflow {
+  action = "discover",
+  summary = "find the LUN or NFS file behind each guest; rewrite KVM_VM_MAPPING",
+  lock = true,
+  phases = { "discover", "report" },
+
+  discover = function(ctx)
+    assert(ontap.identify(ctx))
+    log.banner("Application auto discovery")
+    return discovery.run(ctx)
+  end,
+
+  report = function(ctx)
+    local document, rows = rows_of(ctx)
+    if ctx.dry_run then
+      ctx.plan = document
+      return
+    end
+    local text = report.table({ "GUEST", "STATE", "DISK", "CONTROLLER", "PATH" }, rows)
+    for _, s in ipairs(ctx.skipped) do
+      text = text .. ("\nleft out: %s%s: [%s] %s"):format(s.guest, s.target and " " .. s.target or "", s.code, s.reason)
+    end
+    report.print(ctx, document, text)
+    if #ctx.missing > 0 then ctx:worse(3) end
+  end,
+}

@@ -1,0 +1,35 @@
+--- quiesce: suspend the guests and leave them so, under the guard's time limit.
+local workflow = require "std.workflow"
+local discovery = require "std.discovery"
+local hooks = require "std.hooks"
+local log = require "std.log"
+local ontap = require "std.ontap"
+local quiesce = require "std.quiesce"
+local recover = require "std.recover"
+
+return workflow {
+  action = "quiesce",
+  summary = "suspend the guests and leave them so until unquiesce, at most SC_AGENT_UNQUIESCE_TIMEOUT seconds",
+  lock = true,
+  phases = { "discover", "quiesce", "detach" },
+
+  discover = function(ctx)
+    assert(ontap.identify(ctx))
+    assert(discovery.connect(ctx))
+    assert(recover.stale(ctx))
+    return discovery.run(ctx)
+  end,
+
+  quiesce = function(ctx)
+    assert(hooks.run(ctx, "PRE_APP_QUIESCE_CMD"))
+    log.banner("Application quiesce")
+    ctx.guard = ctx:own(quiesce.guard(ctx, ctx.guests))
+    assert(ctx.guard:suspend())
+    if #ctx.guard.failures > 0 then ctx:worse(3) end
+    return hooks.run(ctx, "POST_APP_QUIESCE_CMD")
+  end,
+
+  detach = function(ctx)
+    return ctx.guard:detach()
+  end,
+}

@@ -1,0 +1,57 @@
+--- restore: bring listed guests' disks back from a snapshot, in place, one guest after another.
+local workflow = require "std.workflow"
+local confirm = require "std.confirm"
+local discovery = require "std.discovery"
+local hooks = require "std.hooks"
+local log = require "std.log"
+local ontap = require "std.ontap"
+local recover = require "std.recover"
+local restore = require "std.restore"
+
+return workflow {
+  action = "restore",
+  summary = "restore the disks of KVM_RESTORE_VM_LIST from a backup, in place",
+  needs = { "backupName" },
+  lock = true,
+  phases = { "find", "confirm", "pre", "safety", "restore", "post" },
+
+  find = function(ctx)
+    assert(ontap.identify(ctx))
+    log.banner("Agent validation")
+    assert(discovery.connect(ctx))
+    assert(recover.stale(ctx))
+    log.banner("Plugin validation")
+    log.info("Running Restore Record id Finder")
+    assert(restore.find(ctx))
+    log.info("Restore ExtendedRepositoryRecord Id set: %s", ctx.source.id)
+    ctx.plan = restore.describe(ctx)
+  end,
+
+  confirm = function(ctx)
+    return confirm.ask(ctx, restore.warning(ctx))
+  end,
+
+  pre = function(ctx)
+    log.banner("Pre Restore commands")
+    return hooks.run(ctx, "PRE_RESTORE_CMD")
+  end,
+
+  safety = function(ctx)
+    return restore.safety(ctx)
+  end,
+
+  restore = function(ctx)
+    log.banner("Application Restore")
+    return restore.all(ctx)
+  end,
+
+  post = function(ctx)
+    log.banner("Post Restore commands")
+    assert(hooks.run(ctx, "POST_RESTORE_CMD"))
+    restore.report(ctx)
+  end,
+
+  failed = function(ctx, failed)
+    return restore.failed(ctx, failed)
+  end,
+}

@@ -1,0 +1,255 @@
+--- The steps of a backup around the pause: names and checks before it, record and retention after it.
+-- @module std.backup
+
+local clock = require "engine.clock"
+local catalog = require "std.catalog"
+local err = require "std.err"
+local log = require "std.log"
+local naming = require "std.naming"
+local ontap = require "std.ontap"
+local params = require "std.params"
+local report = require "std.report"
+local retention = require "std.retention"
+local task = require "std.task"
+
+local backup = {}
+
+local MAX_LABEL = 31 -- characters that a SnapMirror label may have
+
+local function name_in_use(snapshot, v)
+  return err.coded("STORAGE-02009", ("snapshot %s on %s:%s: the name is in use"):format(snapshot, v.controller, v.volume),
+    nil, { code = "exists" })
+end
+
+--- Choose the snapshot's name and check every volume for it: exists, online, writable, name free.
+-- @tparam table ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err
+function backup.prepare(ctx)
+  local cfg = ctx.cfg
+  ctx.recent = not cfg:get("SNAP_TIMESTAMP_ONLY")
+  ctx.snapshot = naming.make { sname = cfg:get("SNAME"), policy = ctx.policy, stamp = ctx.stamp, recent = ctx.recent }
+  -- Nobody else writes this comment: by it a snapshot is known to be this very run's.
+  ctx.comment = "moonsnap run=" .. ctx.id
+  local ok, failed = ontap.check_volumes(ctx, ctx.volumes)
+  if not ok then return nil, failed end
+  return task.map(ctx.volumes, function(v)
+    log.info("STORAGE-02090: Listing Snapshot copies of [%s:%s]", v.controller, v.volume)
+    local rows, problem = ontap.snapshots(ctx, v)
+    if not rows then return nil, problem end
+    log.info("STORAGE-02091: Listing Snapshot copies of [%s:%s] finished successfully: %d", v.controller, v.volume, #rows)
+    for _, row in ipairs(rows) do
+      if row.name == ctx.snapshot then
+        if not ctx.recent then return nil, name_in_use(ctx.snapshot, v) end
+        v.recent = row
+      end
+    end
+    return true
+  end)
+end
+
+--- The snapshot's SnapMirror label: the policy, when it fits.
+-- @tparam table ctx
+-- @treturn ?string
+function backup.label(ctx)
+  return #ctx.policy <= MAX_LABEL and ctx.policy or nil
+end
+
+-- With "recent" names the copy that holds the name now gives it up before the new one is made.
+local function rename_recent(ctx, v)
+  if not v.recent then return true end
+  local new = naming.make { sname = ctx.cfg:get("SNAME"), policy = ctx.policy, stamp = naming.stamp(v.recent.created) }
+  local ok, failed = ctx.controllers[v.controller].client:snapshot_rename(v.volume, v.recent.name, { to = new })
+  if not ok then
+    return nil, err.coded("STORAGE-02102", ("snapshot %s on %s:%s to %s"):format(v.recent.name, v.controller, v.volume, new),
+      failed)
+  end
+  v.renamed = new
+  return true
+end
+
+local function guest_record(ctx, guest)
+  local disks = {}
+  for i, disk in ipairs(guest.disks) do
+    disks[i] = { target = disk.target, source = disk.source, format = disk.format, boot = disk.boot,
+      provider = disk.object.provider, controller = disk.object.controller, volume = disk.object.volume,
+      path = disk.object.mapping, file = disk.object.path, snapshot = ctx.snapshot }
+  end
+  return { name = guest.name, uuid = guest.uuid, state_before = guest.state_before or guest.state, disks = disks,
+    xml = guest.xml }
+end
+
+--- Write the record of the run before anything is suspended or created, with status "started".
+-- @tparam table ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err
+function backup.begin(ctx)
+  local record = { id = ctx.id, action = "backup", profile = ctx.profile, config = ctx.config_name,
+    policy = ctx.policy, snapshot = ctx.snapshot, comment = ctx.comment, status = "started",
+    started = math.floor(ctx.started), uri = ctx.uri, guests = {}, volumes = {}, skipped = ctx.skipped }
+  for i, guest in ipairs(ctx.guests) do record.guests[i] = guest_record(ctx, guest) end
+  for i, v in ipairs(ctx.volumes) do record.volumes[i] = { controller = v.controller, volume = v.volume } end
+  ctx.record = record
+  for _, v in ipairs(ctx.volumes) do
+    local ok, failed = rename_recent(ctx, v)
+    if not ok then return nil, failed end
+  end
+  local ok, failed = catalog.save(ctx, record)
+  if not ok then return nil, err.new(failed.code, ("catalog: %s; nothing was suspended"):format(failed.message)) end
+  return true
+end
+
+local function fill_pauses(ctx)
+  for i, guest in ipairs(ctx.guests) do
+    local record = ctx.record.guests[i]
+    record.state_before = guest.state_before or guest.state
+    record.pause_ms = guest.pause_ms and math.floor(guest.pause_ms * 10 + 0.5) / 10 or nil
+  end
+end
+
+--- Look at every snapshot on its controller, note uuids, and write the record with its outcome.
+-- @tparam table ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err when a snapshot that was reported as made is not there
+function backup.confirm(ctx)
+  if ctx.dry_run then return true end
+  local uuids = {}
+  local ok, failed = task.map(ctx.volumes, function(v, i)
+    local rows, problem = ontap.snapshots(ctx, v, ctx.snapshot)
+    if not rows then return nil, problem end
+    if not rows[1] then
+      return nil, err.coded("STORAGE-02009", ("snapshot %s on %s:%s: the controller reported success, but it is not there")
+        :format(ctx.snapshot, v.controller, v.volume), nil, { code = "not_found" })
+    end
+    uuids[v.controller .. ":" .. v.volume] = rows[1].uuid
+    ctx.record.volumes[i].snapshot_uuid = rows[1].uuid
+    ctx.record.volumes[i].created = rows[1].created
+    return true
+  end)
+  if not ok then return nil, failed end
+  for _, guest in ipairs(ctx.record.guests) do
+    for _, disk in ipairs(guest.disks) do disk.snapshot_uuid = uuids[disk.controller .. ":" .. disk.volume] end
+  end
+  if #ctx.missing > 0 then
+    log.warn("The config names guests that are not in this backup: %s", table.concat(ctx.missing, ", "))
+    ctx:worse(3)
+  end
+  fill_pauses(ctx)
+  ctx.record.status = ctx.crash_consistent and "crash-consistent" or ctx.exit == 0 and "ok" or "partial"
+  ctx.record.finished = math.floor(clock.now())
+  ok, failed = catalog.save(ctx, ctx.record)
+  if not ok then
+    return nil, err.new(failed.code, ("catalog: %s; the snapshots %s exist and are not recorded"):format(failed.message,
+      ctx.snapshot))
+  end
+  ctx.confirmed = true
+  return true
+end
+
+-- What the catalog knows of a copy: only a run that ended well makes it a good one.
+local function outcomes(ctx)
+  local records, failed = catalog.list(ctx)
+  if not records then return nil, failed end
+  local by_name = {}
+  for _, record in ipairs(records) do
+    if record.action == "backup" then
+      local good = record.status == "ok" or record.status == "partial" or record.status == "crash-consistent"
+      by_name[record.snapshot] = good and "ok" or "failed"
+    end
+  end
+  return by_name
+end
+
+local function plan_of(ctx, v, by_name, dying)
+  local cfg = ctx.cfg
+  local rows, failed = ontap.snapshots(ctx, v)
+  if not rows then return nil, failed end
+  local retentions = cfg:get("NTAP_SNAPSHOT_RETENTIONS")
+  local age = cfg:get("NTAP_SNAPSHOT_RETENTION_AGE")
+  local only = cfg:get("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY")
+  -- In a dry run the copy that would have been made counts as well.
+  if dying then rows[#rows + 1] = { name = ctx.snapshot, created = math.floor(clock.now()), busy = false } end
+  for _, row in ipairs(rows) do
+    row.controller, row.volume = v.controller, v.volume
+  end
+  return retention.plan {
+    snapshots = rows, sname = cfg:get("SNAME"), policies = retentions, policy = ctx.policy,
+    count = retentions.map[ctx.policy], age_days = age and params.age_of(age, ctx.policy),
+    by_age_only = only == "PRIMARY" or only == "BOTH", nodelete = cfg:get("NTAP_SNAPSHOT_NODELETE"),
+    force = cfg:get("CMODE_SNAPSHOT_FORCE_DELETE"), now = math.floor(clock.now()),
+    catalog = function(name) return by_name[name] end,
+  }
+end
+
+--- Delete what the policy no longer keeps. A copy that cannot be deleted does not undo the backup.
+-- @tparam table ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err
+function backup.retain(ctx)
+  local by_name, failed = outcomes(ctx)
+  if not by_name then return nil, failed end
+  for _, v in ipairs(ctx.volumes) do
+    local decided
+    decided, failed = plan_of(ctx, v, by_name, ctx.dry_run)
+    if not decided then return nil, failed end
+    for _, s in ipairs(decided.blocked) do
+      log.warn("Snapshot copy [%s] on [%s:%s] would go, but: %s", s.name, v.controller, v.volume, s.reason)
+    end
+    for _, s in ipairs(decided.delete) do
+      local ok
+      ok, failed = ontap.delete(ctx, v, s, ctx.cfg:get("CMODE_SNAPSHOT_FORCE_DELETE"))
+      if not ok and failed.code == "busy" then
+        log.warn("%s", failed)
+      elseif not ok then
+        log.error(failed)
+        ctx:worse(3)
+      end
+    end
+  end
+  return true
+end
+
+--- Print the outcome: a table of guests with their pauses, or the catalog record with --json.
+-- @tparam table ctx
+function backup.report(ctx)
+  if ctx.dry_run then return end
+  local rows, longest = {}, nil
+  for _, guest in ipairs(ctx.record.guests) do
+    for i, disk in ipairs(guest.disks) do
+      rows[#rows + 1] = { i == 1 and guest.name or "", i == 1 and guest.state_before or "",
+        i == 1 and (guest.pause_ms and ("%.1f"):format(guest.pause_ms) or "-") or "", disk.controller, disk.path }
+    end
+    if guest.pause_ms and (not longest or guest.pause_ms > longest.pause_ms) then longest = guest end
+  end
+  local text = ("Snapshot %s\n"):format(ctx.snapshot)
+    .. report.table({ "GUEST", "STATE", "PAUSE MS", "CONTROLLER", "PATH" }, rows)
+  if longest then text = text .. ("\nLongest pause: %.1f ms (%s)"):format(longest.pause_ms, longest.name) end
+  report.print(ctx, ctx.record, text)
+end
+
+--- After a failure: the guests run already. Take away this run's snapshots if asked, mark the record.
+-- @tparam table ctx
+-- @tparam Err failed
+function backup.failed(ctx, failed)
+  if not ctx.record or ctx.dry_run then return end
+  if ctx.guard then
+    local result = ctx.guard:release() -- says again what could not be resumed
+    if #result.failed > 0 then ctx:worse(5) end
+  end
+  if ctx.confirmed then return end -- the backup is good; what came after it failed
+  if ctx.cfg:get("NTAP_SNAPSHOT_CLEANUP") then
+    for _, problem in ipairs(ontap.undo_snapshot(ctx, ctx.volumes, ctx.snapshot, ctx.comment)) do log.error(problem) end
+  end
+  fill_pauses(ctx)
+  ctx.record.status = "failed"
+  ctx.record.error = tostring(failed)
+  ctx.record.finished = math.floor(clock.now())
+  local ok, problem = catalog.save(ctx, ctx.record)
+  if not ok then log.error("catalog: %s", problem) end
+end
+
+return backup

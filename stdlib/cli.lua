@@ -1,0 +1,258 @@
+--- The command line: options, files, one run.
+-- @module std.cli
+
+local clock = require "engine.clock"
+local file = require "engine.file"
+local plan = require "engine.plan"
+local process = require "engine.process"
+local cli_info = require "std.cli_info"
+local config = require "std.config"
+local err = require "std.err"
+local log = require "std.log"
+local naming = require "std.naming"
+local options = require "std.options"
+local report = require "std.report"
+local workflow = require "std.workflow"
+
+local cli = {}
+
+-- Errors that nobody logged yet, and the exit code they stand for.
+local function fail(failed, otherwise)
+  log.error(failed)
+  return failed.exit or otherwise
+end
+
+--- Where things are. As root without --state-dir in the usual places, else all below one directory.
+local function directories(opts)
+  local root = process.self().uid == 0 and not opts["state-dir"]
+  local base = opts["state-dir"] or (os.getenv("HOME") or "/tmp") .. "/.moonsnap"
+  return {
+    config = opts["config-dir"] or (root and "/etc/moonsnap" or base .. "/etc"),
+    state = root and "/var/lib/moonsnap" or base,
+    log = opts["log-dir"] or (root and "/var/log/moonsnap" or base .. "/log"),
+    run = root and "/run/moonsnap" or base .. "/run",
+  }
+end
+
+-- --script FILE, the profile's directory, the site's scripts, the shipped ones.
+local function find_script(action, opts, dirs)
+  local candidates = {}
+  if opts.script then
+    candidates[1] = opts.script
+  else
+    if not action:find("^%a[%w_]*$") then
+      return nil, err.new("invalid", ("'%s' is not the name of an action; see moonsnap actions")
+        :format(action), { exit = 2 })
+    end
+    if opts.profile then candidates[1] = ("%s/%s/%s.lua"):format(dirs.config, opts.profile, action) end
+    candidates[#candidates + 1] = ("%s/scripts/%s.lua"):format(dirs.config, action)
+  end
+  for _, path in ipairs(candidates) do
+    local text, failed = file.read(path)
+    if text then
+      local real = process.realpath(path)
+      process.add_path(real:match("^(.*)/[^/]*$"))
+      return workflow.compile(text, "@" .. path)
+    end
+    if opts.script or failed.code ~= "not_found" then
+      failed.exit = 2
+      return nil, failed
+    end
+  end
+  local text = process.shipped(("scripts/%s.lua"):format(action))
+  if text then return workflow.compile(text, ("@scripts/%s.lua"):format(action)) end
+  return nil, err.new("not_found", ("there is no action '%s'; see moonsnap actions"):format(action), { exit = 2 })
+end
+
+-- LOG_NUM: how many .out and .debug logs of a config are kept.
+local function rotate(dir, name, keep)
+  for _, kind in ipairs { "out", "debug" } do
+    local found = {}
+    for _, entry in ipairs(file.list(dir) or {}) do
+      if entry:find(("^%s%%.%s%%.%%d+%%.log$"):format(name, kind)) then found[#found + 1] = entry end
+    end
+    for i = 1, #found - keep do file.remove(dir .. "/" .. found[i]) end
+  end
+end
+
+local function open_logs(ctx)
+  local opts = ctx.opts
+  local options_ = {
+    verbose = opts.verbose or false, console_debug = opts.debug or false, quiet = opts.quiet or false,
+    -- Snap Creator's own form printed its log on stdout, where scripts look for it.
+    console_stdout = (opts.snapcreator and not opts.json) or false,
+  }
+  if not plan.active() then
+    local dir = ctx.dirs.log .. "/" .. ctx.profile
+    local ok, failed = file.mkdirs(dir)
+    if not ok then return nil, failed end
+    local base = dir .. "/" .. ctx.config_name
+    rotate(dir, ctx.config_name, math.max(ctx.cfg:get("LOG_NUM") - 1, 0))
+    options_.out = ("%s.out.%s.log"):format(base, ctx.stamp)
+    options_.debug = ("%s.debug.%s.log"):format(base, ctx.stamp)
+    options_.error = base .. ".error.log"
+  end
+  return log.open(options_)
+end
+
+local function take_lock(ctx)
+  local dir = ctx.dirs.run
+  local ok, failed = file.mkdirs(dir)
+  if not ok then return nil, failed end
+  local lock
+  lock, failed = file.lock(("%s/%s.%s.lock"):format(dir, ctx.profile, ctx.config_name))
+  if not lock then
+    if failed.code == "busy" then
+      failed = err.new("busy", ("config %s of profile %s: another run holds its lock (pid %s)"):format(ctx.config_name,
+        ctx.profile, failed.native), { exit = 4 })
+    end
+    return nil, failed
+  end
+  ctx.lock = lock
+  return true
+end
+
+local function load_config(opts, dirs, action)
+  local cfg, failed = config.load { profile = opts.profile, config = opts.config, config_dir = dirs.config,
+    params = opts.params, policy = opts.policy }
+  if not cfg then return nil, failed end
+  for _, secret in ipairs(cfg.secrets) do log.secret(secret) end
+  local ctx = workflow.context {
+    opts = opts, cfg = cfg, dirs = dirs, profile = opts.profile or "default",
+    config_name = (opts.config:match("([^/]*)$"):gsub("%.conf$", "")), action = action, policy = opts.policy,
+    stamp = naming.stamp(), started = clock.now(),
+  }
+  -- Two runs of one second, for two policies say, are still two.
+  ctx.id = ("%s-%d"):format(ctx.stamp, process.self().pid)
+  return ctx
+end
+
+local function check_config(ctx)
+  for _, warning in ipairs(ctx.cfg.warnings) do log.warn(warning) end
+  local first
+  for _, failed in ipairs(ctx.cfg:check()) do
+    if first then log.error(first) end
+    first = failed
+  end
+  if first then return nil, first end
+  if ctx.policy then
+    log.info("Validating policy: %s", ctx.policy)
+    local ok, failed = ctx.cfg:policy_check(ctx.policy)
+    if not ok then return nil, failed end
+    log.info("Validating policy: %s finished successfully", ctx.policy)
+  end
+  return true
+end
+
+local function print_steps(ctx)
+  local steps = plan.steps()
+  local lines = {}
+  for i, step in ipairs(steps) do
+    local args = {}
+    for key, value in pairs(step.args or {}) do
+      if type(value) ~= "table" and key ~= "data" and key ~= "xml" and value ~= step.object then
+        args[#args + 1] = ("%s=%s"):format(key, value)
+      end
+    end
+    table.sort(args)
+    lines[i] = ("  %2d. %s %s %s"):format(i, step.op, step.object or "", table.concat(args, " "))
+  end
+  local text = #steps == 0 and "Dry run: nothing would be changed."
+    or ("Dry run: nothing was changed. These %d steps would be carried out:\n%s"):format(#steps, table.concat(lines, "\n"))
+  report.print(ctx, { dry_run = true, plan = ctx.plan, steps = steps }, text)
+end
+
+-- The end that field scripts look for.
+local function say_success(ctx)
+  log.banner(("moonsnap %s finished successfully"):format(process.version()))
+  log.info('NetApp Snap Creator Framework finished successfully "(Action: %s) (Config: %s)"', ctx.action, ctx.config_name)
+end
+
+local function finish(ctx, ok, failed)
+  local function message(name, vars)
+    local text = ctx.cfg:raw(name)
+    text = text and ctx.cfg:expand(text, vars)
+    return text
+  end
+  if not ok then
+    log.error(failed)
+    if failed.traceback then log.debug(failed.traceback) end
+    local text = message("FAILURE_MSG", { MSG = tostring(failed), ACTION = ctx.action })
+    if text then log.error(text) end
+    if failed.exit then return failed.exit end
+    return ctx.exit ~= 0 and ctx.exit ~= 3 and ctx.exit or 1
+  end
+  if ctx.dry_run then print_steps(ctx) end
+  if ctx.exit == 0 then
+    local text = message("SUCCESS_MSG", { ACTION = ctx.action, SNAPNAME = ctx.snapshot })
+    if text then log.info(text) end
+    if not ctx.dry_run then say_success(ctx) end
+  else
+    log.warn("%s of config %s finished with errors (exit code %d)", ctx.action, ctx.config_name, ctx.exit)
+  end
+  return ctx.exit
+end
+
+local function run_action(action, opts)
+  local dirs = directories(opts)
+  local wf, failed = find_script(action, opts, dirs)
+  if not wf then return fail(failed, 2) end
+  local ok
+  ok, failed = workflow.check_needs(wf, opts)
+  if not ok then return fail(failed, 2) end
+  if not opts.config then
+    return fail(err.new("invalid", "no config is given; write --profile P --config C", { exit = 2 }))
+  end
+  if opts["dry-run"] then plan.start() end
+  local ctx
+  ctx, failed = load_config(opts, dirs, wf.action)
+  if not ctx then return fail(failed, 2) end
+  -- The lock comes before the logs: a run that may not start leaves no files behind.
+  if wf.lock and not plan.active() then
+    ok, failed = take_lock(ctx)
+    if not ok then return fail(failed, 1) end
+  end
+  ok, failed = open_logs(ctx)
+  if not ok then return fail(failed, 1) end
+  log.info("Action started! moonsnap %s (Action: %s) (Config: %s) (Profile: %s)", process.version(), ctx.action,
+    ctx.config_name, ctx.profile)
+  ok, failed = check_config(ctx)
+  if not ok then return fail(failed, 2) end
+  ok, failed = workflow.run(wf, ctx)
+  return finish(ctx, ok, failed)
+end
+
+-- A script outside the search path: plain Lua, whatever it returns is the exit code; or a workflow.
+local function run_file(path, args)
+  local text, failed = file.read(path)
+  if not text then
+    failed.exit = 2
+    return fail(failed)
+  end
+  local fn, syntax = load(text, "@" .. path, "t")
+  if not fn then return fail(err.new("invalid", syntax, { exit = 2 })) end
+  process.add_path(process.realpath(path):match("^(.*)/[^/]*$"))
+  local value = fn(table.unpack(args))
+  return math.type(value) == "integer" and value or 0
+end
+
+--- The command line.
+-- @tparam {string,...} args
+-- @treturn integer exit code
+function cli.main(args)
+  if args[1] == "run" and args[2] and not args[2]:find("^%-") then
+    return run_file(args[2], table.move(args, 3, #args, 1, {}))
+  end
+  local opts, failed = options.parse(args)
+  if not opts then return fail(failed, 2) end
+  if opts["dry-run"] and cli_info[opts.action] then opts["dry-run"] = nil end
+  local info = cli_info[opts.action]
+  if info then
+    local code
+    code, failed = info(opts, directories(opts))
+    return code or fail(failed, 2)
+  end
+  return run_action(opts.action, opts)
+end
+
+return cli

@@ -1,0 +1,396 @@
+--- The configuration of one run: files, precedence, checks, `%NAME` substitution.
+--
+-- Precedence, low to high: built-in defaults, `global.conf`, `<profile>/global.conf` (both only with
+-- `USE_GLOBAL_CONFIG=Y`), the config, `--params`, what discovery sets during the run. A key without a
+-- value is not set, so that a lower layer shows through; an empty value in `--params` takes the key
+-- back to its default.
+-- @module std.config
+
+local err = require "engine.err"
+local config_check = require "std.config_check"
+local config_file = require "std.config_file"
+local expand = require "std.config_expand"
+local params = require "std.params"
+
+local config = {}
+
+local Config = {}
+Config.__index = Config
+Config.__name = "std.Config"
+-- Values may hold passwords, so that printing a config must not show them.
+Config.__tostring = function(self) return "config " .. self.path end
+
+-- What a run knows beside the config. These names are never cut short to a shorter key.
+local RUN_VARIABLES = {
+  SNAME = true, SNAP_TYPE = true, SNAP_TIME = true, SNAPNAME = true, ACTION = true, MSG = true,
+  SUCCESS_MSG = true, USER_DEFINED = true,
+}
+
+-- These say how a config is read or compared, which a global config cannot say for others.
+local LOCAL_ONLY = { USE_GLOBAL_CONFIG = true, ALLOW_DUPLICATE_SNAME = true }
+
+local function scf_problem(scf, format, ...)
+  return err.new { code = "invalid", source = "engine", op = "config", scf = scf, exit = 2,
+    message = format:format(...) }
+end
+
+local function problem(format, ...)
+  return scf_problem(nil, format, ...)
+end
+
+-- The text that holds when nothing is set: fixed, or computed from another parameter.
+local function default_text(self, row)
+  if row.name == "PORT" then return self:get("TRANSPORT") == "HTTP" and "80" or "443" end
+  if row.name == "SC_AGENT_UNQUIESCE_TIMEOUT" then return tostring(self:get("SC_AGENT_TIMEOUT") + 5) end
+  return row.default
+end
+
+-- Value of NAME for substitution; see std.config_expand.
+local function lookup(self, vars)
+  return function(name)
+    if vars and vars[name] ~= nil then return true, tostring(vars[name]) end
+    if name == "SNAP_TYPE" and self.policy then return true, self.policy end
+    local row = params.find(name)
+    if row and row.secret then return true, nil end
+    local entry = self.entries[params.canonical(name)]
+    if entry then return true, entry.text, not entry.literal end
+    if row then return true, default_text(self, row) end
+    return RUN_VARIABLES[name] or false, nil
+  end
+end
+
+-- Typed value of an entry. A password is taken as it stands: it may well hold a '%'.
+local function value_of(self, name, entry)
+  local row = params.find(name)
+  local text = entry.text
+  if not (entry.literal or row and row.secret) then
+    local expanded, failed = expand(text, lookup(self), { name }, entry.where .. ": " .. name)
+    if not expanded then return nil, failed end
+    text = expanded
+  end
+  if not row or row.status ~= "supported" then return text end
+  return params.parse(row, text, entry.where, name)
+end
+
+--- Typed value of a parameter, its default if it is not set.
+-- A key that is not in the table, or is not supported, gives its text. `%NAME` of config keys is filled
+-- in; commands are better read with `commands`, whose run variables are filled in later.
+-- @tparam string name
+-- @return value (see `std.params.parse`); nil when there is none
+-- @raise if name is not a string
+function Config:get(name)
+  if type(name) ~= "string" then error("cfg:get: name must be a string", 2) end
+  name = params.canonical(name)
+  local entry = self.entries[name]
+  if not entry then
+    local row = params.find(name)
+    local text = row and default_text(self, row)
+    if not text then return nil end
+    entry = { text = text, where = "default", literal = true }
+  end
+  local value, failed = value_of(self, name, entry)
+  -- Every entry was read once when it was stored, so that this comes from a later set.
+  if value == nil then error(failed, 2) end
+  return value
+end
+
+--- Text of a key as it was written, without substitution.
+-- @tparam string name
+-- @treturn ?string nil when it is not set
+function Config:raw(name)
+  local entry = self.entries[params.canonical(name)]
+  return entry and entry.text
+end
+
+--- Where a value comes from.
+-- @tparam string name
+-- @treturn string "FILE:LINE", "--params", what `set` was told, or "default"
+function Config:where(name)
+  local entry = self.entries[params.canonical(name)]
+  return entry and entry.where or "default"
+end
+
+--- Fill in `%NAME`.
+-- The longest known name at each position is taken: any config key, any parameter, and the run's
+-- variables. What is not known or has no value stays as it is, and so does a parameter that holds
+-- passwords. Values of config keys are filled in as well, those of vars are not.
+-- @tparam string text
+-- @tparam[opt] {string=string} vars run variables: SNAME, SNAP_TYPE, SNAP_TIME, SNAPNAME, ACTION, MSG,
+--   SUCCESS_MSG, USER_DEFINED, or any other upper-case name
+-- @treturn[1] string
+-- @return[2] nil
+-- @treturn[2] Err `invalid`: a key that refers to itself, or nesting deeper than 8
+-- @raise if an argument has the wrong type
+function Config:expand(text, vars)
+  if type(text) ~= "string" then error("cfg:expand: text must be a string", 2) end
+  if vars ~= nil and type(vars) ~= "table" then error("cfg:expand: vars must be a table", 2) end
+  return expand(text, lookup(self, vars), {}, self.path)
+end
+
+--- Commands of a numbered family, in the order of their numbers.
+-- @tparam string family such as "PRE_NTAP_CMD"
+-- @treturn {{number=,text=,where=},...} text before substitution
+-- @raise if there is no such family
+function Config:commands(family)
+  if type(family) ~= "string" then error("cfg:commands: family must be a string", 2) end
+  local row = params.find((family:gsub("##$", "")) .. "##")
+  if not row then error("cfg:commands: there is no family '" .. family .. "'", 2) end
+  local list = {}
+  for name, entry in pairs(self.entries) do
+    local found, number = params.find(name)
+    if found == row and number then
+      list[#list + 1] = { number = number, text = entry.text, where = entry.where }
+    end
+  end
+  table.sort(list, function(a, b) return a.number < b.number end)
+  return list
+end
+
+--- Is a policy one of this config?
+-- @tparam string policy
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err `invalid`, scf-00072
+-- @raise if policy is not a string
+function Config:policy_check(policy)
+  if type(policy) ~= "string" then error("cfg:policy_check: policy must be a string", 2) end
+  local retentions = self:get("NTAP_SNAPSHOT_RETENTIONS")
+  if not retentions then
+    return nil, scf_problem("scf-00072",
+      "%s: policy '%s' is not known: NTAP_SNAPSHOT_RETENTIONS is not set; write for instance %s:7",
+      self.path, policy, policy:find("^[%w_%-]+$") and policy or "daily")
+  end
+  local where, names = self:where("NTAP_SNAPSHOT_RETENTIONS"), {}
+  for _, item in ipairs(retentions) do
+    if item.count > 0 then names[#names + 1] = item.policy end
+  end
+  local known = #names > 0 and table.concat(names, ", ") or "none"
+  local count = retentions.map[policy]
+  if not count then
+    return nil, scf_problem("scf-00072", "policy '%s' is not in NTAP_SNAPSHOT_RETENTIONS (%s); known: %s",
+      policy, where, known)
+  end
+  if count == 0 then
+    return nil, scf_problem("scf-00072",
+      "policy '%s' is switched off by its count of 0 in NTAP_SNAPSHOT_RETENTIONS (%s); known: %s",
+      policy, where, known)
+  end
+  return true
+end
+
+local function is_refused(row, text)
+  if row.refuse_when then return text:upper() == row.refuse_when end
+  return row.status == "refused" and text:upper() ~= (row.default or ""):upper()
+end
+
+-- Passwords, for the logger to black out.
+local function remember_secrets(self, row, name, value)
+  local list = {}
+  if row and row.secret then
+    if type(value) == "table" then
+      for _, user in pairs(value) do list[#list + 1] = user.password end
+      table.sort(list)        -- the same order in every run
+    else
+      list[1] = value
+    end
+  elseif not row and #value >= 6 and (name:find("PWD", 1, true) or name:find("PASSW", 1, true)) then
+    list[1] = value       -- a site's own key, by its name and length most likely a password
+  end
+  for _, secret in ipairs(list) do self.secrets[#self.secrets + 1] = secret end
+end
+
+-- Check an entry and collect what it gives rise to.
+local function accept(self, name, entry)
+  local row = params.find(name)
+  if not row then
+    local nearest = params.nearest(name)
+    self.warnings[#self.warnings + 1] = ("%s: %s is not a known parameter%s"):format(entry.where, name,
+      nearest and "; did you mean " .. nearest .. "?" or "")
+  elseif row.refuse_when or row.status == "refused" then
+    if row.type == "yn" then
+      local ok, failed = params.parse(row, entry.text, entry.where, name)
+      if ok == nil then return nil, failed end
+    end
+    if is_refused(row, entry.text) then
+      return nil, err.new { code = "unsupported", source = "engine", op = "config", exit = 2,
+        message = ("%s: %s: it is refused: %s; write %s=%s"):format(entry.where, name, row.reason, name,
+          row.default or "") }
+    end
+  elseif row.status == "ignored" and entry.text:upper() ~= (row.default or ""):upper() then
+    self.warnings[#self.warnings + 1] = ("%s: %s is ignored: %s"):format(entry.where, name, row.reason)
+  end
+  local value, failed = value_of(self, name, entry)
+  if value == nil then return nil, failed end
+  remember_secrets(self, row, name, value)
+  return true
+end
+
+--- Set a value for the rest of the run, as discovery does. It is taken literally: no `%NAME` in it.
+-- @tparam string name
+-- @tparam string text "" takes the key back to its default
+-- @tparam[opt="discovery"] string where what `where` shall answer
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err `invalid`, `unsupported`; the old value stays
+-- @raise if an argument is not a string
+function Config:set(name, text, where)
+  if type(name) ~= "string" or type(text) ~= "string" then error("cfg:set: name and text must be strings", 2) end
+  where = where or "discovery"
+  text = config_file.trim(text)
+  local canonical, failed = config_file.check(name, text, where)
+  if not canonical then return nil, failed end
+  local entry = text ~= "" and { text = text, where = where, literal = true } or nil
+  if entry then
+    local ok, wrong = accept(self, canonical, entry)
+    if not ok then return nil, wrong end
+  end
+  self.entries[canonical] = entry
+  return true
+end
+
+--- Rules that span several parameters.
+-- @treturn {Err,...} empty when all is well
+function Config:check()
+  return config_check.check(self)
+end
+
+local function read_layer(path, open, optional)
+  local text, failed = config_file.read(path, open)
+  if not text then
+    if optional and failed.code == "not_found" then return {} end
+    return nil, failed
+  end
+  return config_file.parse(text, path)
+end
+
+local function name_problem(kind, name)
+  return problem("%s '%s' is not a valid name; write letters, digits and '_', beginning with a letter or '_'",
+    kind, (name:gsub("%c", "?")))
+end
+
+-- Paths that a profile and a config stand for.
+local function locate(opts)
+  local dir = opts.config_dir or "/etc/moonsnap"
+  local profile, name = opts.profile, opts.config
+  if profile and not profile:find("^[%a_][%w_]*$") then return nil, name_problem("profile", profile) end
+  if not name or name == "" then return nil, problem("no config is given; write --config with a name or a path") end
+  local paths = { super = dir .. "/global.conf", profile = profile and dir .. "/" .. profile .. "/global.conf" }
+  if name:find("/", 1, true) or name:find("%.conf$") then
+    paths.config = name
+  else
+    if not name:find("^[%a_][%w_]*$") then return nil, name_problem("config", name) end
+    if name == "global" then return nil, problem("config 'global': it is read below other configs, not by itself") end
+    if not profile then return nil, problem("config '%s': no profile is given; write --profile", name) end
+    paths.config = ("%s/%s/%s.conf"):format(dir, profile, name)
+  end
+  return paths
+end
+
+local OPTIONS = { profile = "string", config = "string", config_dir = "string", params = "table",
+  policy = "string", open = "function" }
+
+--- Read the configuration of a run.
+-- @tparam table opts
+-- @tparam[opt] string opts.profile
+-- @tparam string opts.config name within the profile, or a path (holds '/' or ends in ".conf")
+-- @tparam[opt="/etc/moonsnap"] string opts.config_dir
+-- @tparam[opt] table opts.params {"K=V",...} or {K=V,...}
+-- @tparam[opt] string opts.policy policy of the run, value of %SNAP_TYPE; not checked here
+-- @tparam[opt=io.open] function opts.open used to open files, for tests
+-- @treturn[1] Config with fields profile, path, policy, warnings {string,...} and secrets {string,...}
+-- @return[2] nil
+-- @treturn[2] Err `invalid`, `unsupported` (refused parameter), `not_found`, `denied`, `io`; exit 2
+-- @raise if an option is unknown or has the wrong type
+function config.load(opts)
+  if type(opts) ~= "table" then error("config.load: options expected", 2) end
+  for key, value in pairs(opts) do
+    if not OPTIONS[key] then error(("config.load: unknown option '%s'"):format(tostring(key)), 2) end
+    if type(value) ~= OPTIONS[key] then error(("config.load: %s must be a %s"):format(key, OPTIONS[key]), 2) end
+  end
+  local paths, failed = locate(opts)
+  if not paths then return nil, failed end
+  local self = setmetatable({ profile = opts.profile, path = paths.config, policy = opts.policy,
+    warnings = {}, secrets = {}, entries = {} }, Config)
+
+  local given, items, globals
+  given, failed = config_file.params(opts.params or {})
+  if not given then return nil, failed end
+  items, failed = read_layer(paths.config, opts.open)
+  if not items then return nil, failed end
+
+  local use_global = "N"
+  for _, layer in ipairs { items, given } do
+    for _, item in ipairs(layer) do
+      if item.key == "USE_GLOBAL_CONFIG" and item.text ~= "" then use_global = item.text end
+    end
+  end
+  local layers = {}
+  if use_global:upper() == "Y" then
+    for _, path in ipairs { paths.super, paths.profile } do
+      globals, failed = read_layer(path, opts.open, true)
+      if not globals then return nil, failed end
+      local kept = {}
+      for _, item in ipairs(globals) do
+        if not LOCAL_ONLY[item.key] then
+          kept[#kept + 1] = item
+        elseif item.text ~= "" then
+          self.warnings[#self.warnings + 1] = ("%s: %s has no effect in a global config"):format(item.where, item.key)
+        end
+      end
+      layers[#layers + 1] = kept
+    end
+  end
+  layers[#layers + 1] = items
+  layers[#layers + 1] = given
+
+  for _, layer in ipairs(layers) do
+    for _, item in ipairs(layer) do
+      if item.text ~= "" then
+        self.entries[item.key] = { text = item.text, where = item.where }
+        item.entry = self.entries[item.key]
+      elseif layer == given then
+        self.entries[item.key] = nil
+      end
+    end
+  end
+  -- Only what counts is checked, in the order in which it was read.
+  for _, layer in ipairs(layers) do
+    for _, item in ipairs(layer) do
+      if item.entry and self.entries[item.key] == item.entry then
+        local ok
+        ok, failed = accept(self, item.key, item.entry)
+        if not ok then return nil, failed end
+      end
+    end
+  end
+  for _, warning in ipairs(config_check.warnings(self)) do
+    self.warnings[#self.warnings + 1] = warning
+  end
+  return self
+end
+
+--- The SNAME of a config file, to find two configs that share one.
+-- @tparam string path
+-- @tparam[opt=io.open] function open used to open the file, for tests
+-- @treturn[1] ?string nil when the file does not set it
+-- @return[2] nil
+-- @treturn[2] Err as from `load`
+-- @raise if path is not a string
+function config.sname_of(path, open)
+  if type(path) ~= "string" then error("config.sname_of: path must be a string", 2) end
+  local items, failed = read_layer(path, open)
+  if not items then return nil, failed end
+  local self = setmetatable({ path = path, entries = {} }, Config)
+  for _, item in ipairs(items) do
+    if item.text ~= "" then self.entries[item.key] = { text = item.text, where = item.where } end
+  end
+  local entry = self.entries.SNAME
+  if not entry then return nil end
+  return value_of(self, "SNAME", entry)
+end
+
+--- Change settings in the text of a config file; see `std.config_file.edit`.
+-- @function config.edit
+config.edit = config_file.edit
+
+return config

@@ -1,0 +1,164 @@
+--- Rules that span several parameters of a config.
+-- Everything that one line can say about itself is checked when the file is read; what is left
+-- stands here. `cfg:check()` and `config.load` are the callers.
+-- @module std.config_check
+
+local err = require "engine.err"
+local params = require "std.params"
+
+local config_check = {}
+
+local function add(list, scf, format, ...)
+  list[#list + 1] = err.new { code = "invalid", source = "engine", op = "config", exit = 2, scf = scf,
+    message = format:format(...) }
+end
+
+-- Text for "where it was set", or the file when it was not.
+local function place(cfg, name)
+  local where = cfg:where(name)
+  return where == "default" and cfg.path or where
+end
+
+local function check_names(cfg, list)
+  local sname = cfg:get("SNAME")
+  if not sname then
+    add(list, nil, "%s: SNAME: it is not set; write SNAME=<prefix of the snapshot names>", cfg.path)
+  elseif not sname:find("^[%w_%-%.]+$") then
+    add(list, nil, "%s: SNAME: '%s' holds other characters; write letters, digits, '_', '-' and '.'",
+      cfg:where("SNAME"), sname)
+  end
+  local app = cfg:get("APP_NAME")
+  if app:lower() ~= "kvm" then
+    add(list, "agt-00012", "%s: APP_NAME: '%s' is not a plug-in of this product; write kvm", cfg:where("APP_NAME"), app)
+  end
+  local hosts = cfg:commands("SC_AGENT_##")
+  if cfg:raw("SC_AGENT") then table.insert(hosts, 1, { where = cfg:where("SC_AGENT") }) end
+  if #hosts > 1 then
+    add(list, nil, "%s: SC_AGENT: a second host is given, the first is in %s; write one host, since a config has "
+      .. "one KVM host", hosts[2].where, hosts[1].where)
+  end
+end
+
+-- Controllers that a parameter names must have a user.
+local function check_users(cfg, list)
+  -- Through the cluster's address the cluster's user does everything.
+  if cfg:get("VSERVER_TUNNEL_ENABLED") then return end
+  local users = cfg:get("NTAP_USERS") or {}
+  local wanted = {}
+  for _, item in ipairs(cfg:get("VOLUMES") or {}) do
+    wanted[#wanted + 1] = { name = "VOLUMES", controller = item.controller }
+  end
+  -- Discovery writes a new mapping, so that an old one is no reason to stop.
+  if not cfg:get("APP_AUTO_DISCOVERY") then
+    for _, item in ipairs(cfg:get("KVM_VM_MAPPING") or {}) do
+      wanted[#wanted + 1] = { name = "KVM_VM_MAPPING", controller = item.controller }
+    end
+  end
+  local seen = {}
+  for _, want in ipairs(wanted) do
+    if not users[want.controller] and not seen[want.controller] then
+      seen[want.controller] = true
+      add(list, "scf-00039", "%s: %s: controller '%s' has no user; write %s:user/password in NTAP_USERS",
+        cfg:where(want.name), want.name, want.controller, want.controller)
+    end
+  end
+  if #wanted == 0 and not next(users) then
+    add(list, "scf-00039", "%s: NTAP_USERS: it is not set; write %s", cfg.path,
+      params.format(params.find("NTAP_USERS")))
+  end
+end
+
+local function check_cluster(cfg, list)
+  local cluster = cfg:get("CMODE_CLUSTER_NAME")
+  local users = cfg:get("CMODE_CLUSTER_USERS")
+  local tunnel = cfg:get("VSERVER_TUNNEL_ENABLED")
+  if tunnel and not cluster then
+    add(list, "scf-00041", "%s: VSERVER_TUNNEL_ENABLED: Y needs the cluster; write CMODE_CLUSTER_NAME",
+      cfg:where("VSERVER_TUNNEL_ENABLED"))
+  elseif cluster and (tunnel or users) and not (users and users[cluster]) then
+    add(list, "scf-00042", "%s: CMODE_CLUSTER_NAME: cluster '%s' has no user; write %s:user/password in "
+      .. "CMODE_CLUSTER_USERS", cfg:where("CMODE_CLUSTER_NAME"), cluster, cluster)
+  end
+end
+
+local function check_volumes(cfg, list)
+  if cfg:get("APP_AUTO_DISCOVERY") then return end
+  local volumes = cfg:get("VOLUMES")
+  if not volumes then
+    add(list, nil, "%s: VOLUMES: it is not set and APP_AUTO_DISCOVERY is N; write one of the two", cfg.path)
+    return
+  end
+  local known = {}
+  for _, item in ipairs(volumes) do
+    for _, volume in ipairs(item.volumes) do known[item.controller .. ":" .. volume] = true end
+  end
+  for _, item in ipairs(cfg:get("KVM_VM_MAPPING") or {}) do
+    local key = item.controller .. ":" .. item.volume
+    if not known[key] then
+      known[key] = true
+      add(list, "scf-00040", "%s: KVM_VM_MAPPING: volume '%s' of guest '%s' is not in VOLUMES; write it there",
+        cfg:where("KVM_VM_MAPPING"), key, item.vm)
+    end
+  end
+end
+
+local function check_retention(cfg, list)
+  local age = cfg:get("NTAP_SNAPSHOT_RETENTION_AGE")
+  local only = cfg:get("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY")
+  if (only == "PRIMARY" or only == "BOTH") and not age then
+    add(list, nil, "%s: NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY: %s needs an age; write NTAP_SNAPSHOT_RETENTION_AGE",
+      cfg:where("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY"), only)
+  end
+  local retentions = cfg:get("NTAP_SNAPSHOT_RETENTIONS")
+  if (only == "PRIMARY" or only == "BOTH") and age then
+    for _, item in ipairs(retentions or {}) do
+      if item.count > 0 and not params.age_of(age, item.policy) then
+        add(list, nil, "%s: NTAP_SNAPSHOT_RETENTION_AGE: policy '%s' has no age, which "
+          .. "NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY=%s needs; write %s:<days>",
+          cfg:where("NTAP_SNAPSHOT_RETENTION_AGE"), item.policy, only, item.policy)
+      end
+    end
+  end
+  -- A misspelt policy here would leave the right one without its age, and delete too much.
+  local names = {}
+  for policy in pairs(age and age.map or {}) do names[#names + 1] = policy end
+  table.sort(names)
+  for _, policy in ipairs(names) do
+    if not (retentions and retentions.map[policy]) then
+      add(list, nil, "%s: NTAP_SNAPSHOT_RETENTION_AGE: policy '%s' is not in NTAP_SNAPSHOT_RETENTIONS; write it there",
+        cfg:where("NTAP_SNAPSHOT_RETENTION_AGE"), policy)
+    end
+  end
+end
+
+--- Everything that is wrong with a config as a whole.
+-- @tparam Config cfg
+-- @treturn {Err,...} each `invalid` with exit 2
+function config_check.check(cfg)
+  local list = {}
+  check_names(cfg, list)
+  check_users(cfg, list)
+  check_cluster(cfg, list)
+  check_volumes(cfg, list)
+  check_retention(cfg, list)
+  return list
+end
+
+--- What is allowed but most likely not meant.
+-- @tparam Config cfg
+-- @treturn {string,...}
+function config_check.warnings(cfg)
+  local list = {}
+  local function warn(name, format, ...)
+    list[#list + 1] = ("%s: %s: "):format(place(cfg, name), name) .. format:format(...)
+  end
+  local step = cfg:get("SC_AGENT_TIMEOUT")
+  if step < 600 then warn("SC_AGENT_TIMEOUT", "%d seconds is short for KVM; write 600 or more", step) end
+  local only = cfg:get("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY")
+  if only == "SECONDARY" or only == "BOTH" then
+    warn("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY", "copies on a secondary are not deleted by this version")
+  end
+  return list
+end
+
+return config_check

@@ -1,0 +1,84 @@
+--- The backups of a config: what the controllers have, joined with what the catalog knows.
+-- @module std.copies
+
+local catalog = require "std.catalog"
+local naming = require "std.naming"
+local ontap = require "std.ontap"
+local task = require "std.task"
+
+local copies = {}
+
+-- Volumes of the config, its mapping and its catalog: a volume that left the config still has copies.
+local function volumes_of(ctx, records)
+  local list, seen = {}, {}
+  local function add(controller, volume)
+    local key = controller .. ":" .. volume
+    if not seen[key] and ctx.controllers[controller] then
+      seen[key] = true
+      list[#list + 1] = { controller = controller, volume = volume }
+    end
+  end
+  for _, item in ipairs(ctx.cfg:get("VOLUMES") or {}) do
+    for _, volume in ipairs(item.volumes) do add(item.controller, volume) end
+  end
+  for _, entry in ipairs(ctx.cfg:get("KVM_VM_MAPPING") or {}) do add(entry.controller, entry.volume) end
+  for _, record in ipairs(records) do
+    for _, v in ipairs(record.volumes or {}) do add(v.controller, v.volume) end
+  end
+  return list
+end
+
+--- All copies of this config, oldest first.
+-- @tparam table ctx
+-- @treturn[1] {{name=,policy=(nil for a safety copy),kind="backup"|"safety",created=,volumes={{controller=,volume=,
+--   snapshot=row},...},record=(of the catalog)},...}
+-- @return[2] nil
+-- @treturn[2] Err
+function copies.list(ctx)
+  local ok, failed = ontap.connect(ctx)
+  if not ok then return nil, failed end
+  local records
+  records, failed = catalog.list(ctx)
+  if not records then return nil, failed end
+  local by_name, sname = {}, ctx.cfg:get("SNAME")
+  local retentions = ctx.cfg:get("NTAP_SNAPSHOT_RETENTIONS") or {}
+  local volumes = volumes_of(ctx, records)
+  ok, failed = task.map(volumes, function(v)
+    local known, problem = ontap.volumes(ctx.controllers[v.controller])
+    if not known then return nil, problem end
+    if not known[v.volume] then return true end
+    local rows
+    rows, problem = ontap.snapshots(ctx, v)
+    if not rows then return nil, problem end
+    for _, row in ipairs(rows) do
+      local parsed = naming.parse(row.name, sname, retentions)
+      local safety = not parsed and naming.parse_safety(row.name, sname)
+      if parsed or safety then
+        local copy = by_name[row.name] or { name = row.name, policy = parsed and parsed.policy,
+          kind = parsed and "backup" or "safety", created = row.created, volumes = {} }
+        by_name[row.name] = copy
+        copy.volumes[#copy.volumes + 1] = { controller = v.controller, volume = v.volume, snapshot = row }
+      end
+    end
+    return true
+  end)
+  if not ok then return nil, failed end
+  for _, record in ipairs(records) do
+    local copy = record.action == "backup" and by_name[record.snapshot]
+    if copy then copy.record = record end
+  end
+  local list = {}
+  for _, copy in pairs(by_name) do
+    table.sort(copy.volumes, function(a, b)
+      return a.controller .. ":" .. a.volume < b.controller .. ":" .. b.volume
+    end)
+    list[#list + 1] = copy
+  end
+  table.sort(list, function(a, b)
+    if a.created ~= b.created then return a.created < b.created end
+    return a.name < b.name
+  end)
+  return list
+end
+
+return copies

@@ -1,0 +1,47 @@
+--- Error objects: make them, give them a framework code, add context.
+-- @module std.err
+
+local core = require "engine.err"
+local codes = require "std.codes"
+
+local err = { is = core.is, codes = core.codes }
+
+--- An error object.
+-- @tparam string code one of `err.codes()`
+-- @tparam string message one line, object first
+-- @tparam[opt] table fields `scf`, `exit`, `op`, `cause`, ...
+-- @treturn Err
+function err.new(code, message, fields)
+  local e = { code = code, message = message }
+  for key, value in pairs(fields or {}) do e[key] = value end
+  return core.new(e)
+end
+
+--- A failure under a framework code, with its cause's own words and the remedy of the code.
+-- @tparam string scf such as "scf-00037" or "kvm-00003"
+-- @tparam string what the object and what was tried
+-- @tparam[opt] Err|string cause
+-- @tparam[opt] table fields such as `exit`
+-- @treturn Err
+function err.coded(scf, what, cause, fields)
+  local known = codes.get(scf)
+  local message = what
+  if cause then message = message .. ": " .. tostring(cause) end
+  if known and known.remedy then message = message .. "; " .. known.remedy end
+  local e = { code = core.is(cause) and cause.code or "internal", message = message, scf = scf,
+    cause = core.is(cause) and cause or nil,
+    source = core.is(cause) and cause.source or nil,
+    native = core.is(cause) and cause.native or nil }
+  for key, value in pairs(fields or {}) do e[key] = value end
+  return core.new(e)
+end
+
+--- Whether something is an error object with that code.
+-- @param value
+-- @tparam string code
+-- @treturn boolean
+function err.has(value, code)
+  return core.is(value) and value.code == code
+end
+
+return err

@@ -1,0 +1,165 @@
+--- Storage provider: a guest's disk is a file on an NFS volume of ONTAP.
+-- @module std.nas
+
+local file = require "engine.file"
+local mount = require "engine.mount"
+local err = require "std.err"
+local log = require "std.log"
+local ontap = require "std.ontap"
+local task = require "std.task"
+
+local nas = { name = "nfs" }
+
+-- Failures of a restore that had begun: EVOLUMESNAPRESTOREERROR, ESNAPSHOTRESTOREINPROGRESS.
+local BEGUN = { [13038] = true, [15801] = true }
+
+-- Addresses of the server behind a mount.
+local function server_addresses(ctx, m)
+  local cache = ctx.nas_servers or {}
+  ctx.nas_servers = cache
+  if not cache[m.server] then
+    local set = { [m.server] = true }
+    if m.address then set[m.address] = true end
+    for _, address in ipairs(mount.addresses(m.server) or {}) do set[address] = true end
+    cache[m.server] = set
+  end
+  return cache[m.server]
+end
+
+local function serves(controller, addresses)
+  local own = ontap.addresses(controller)
+  for address in pairs(addresses) do
+    if own[address] then return true end
+  end
+  return false
+end
+
+-- The volume whose junction path is the longest prefix of an export path, and the rest below it.
+local function volume_at(volumes, path)
+  local best, rest
+  for _, v in ipairs(volumes) do
+    local j = v.junction
+    if j then
+      local prefix = j == "/" and "/" or j .. "/"
+      if path:sub(1, #prefix) == prefix and (not best or #j > #best.junction) then
+        best, rest = v, path:sub(#prefix + 1)
+      end
+    end
+  end
+  return best, rest
+end
+
+local function left_out(text, ...)
+  return err.coded("kvm-00005", text:format(...), nil, { code = "unsupported" })
+end
+
+--- Name the storage object of a disk.
+-- @tparam table ctx with controllers
+-- @tparam table disk as from `engine.domxml`
+-- @treturn[1] {provider="nfs",controller=,volume=,path=(below the volume),mapping="/vol/VOLUME/PATH",file=(host
+--   path without links),mountpoint=}
+-- @return[2] nil, when the disk is not a file: another provider may know it
+-- @return[3] nil
+-- @treturn[3] Err kvm-00005: a file, but not one that can be backed up
+function nas.locate(ctx, disk)
+  if disk.type ~= "file" or not disk.path then return nil end
+  local m, failed = mount.find(disk.path, { mountinfo = ctx.cfg:get("KVM_MOUNTINFO") })
+  if not m then return nil, failed end
+  if not m.nfs then return nil, left_out("image %s lies on %s (%s)", m.path, m.fstype, m.source) end
+  if m.relative:find("^%.snapshot/") or m.relative:find("/%.snapshot/") then
+    return nil, left_out("image %s lies in a snapshot directory", m.path)
+  end
+  local addresses = server_addresses(ctx, m)
+  local export = m.export == "/" and "" or m.export
+  local full = export .. "/" .. m.relative
+  local found, matched = nil, false
+  for _, controller in ipairs(ctx.controllers) do
+    if serves(controller, addresses) then
+      matched = true
+      local volumes
+      volumes, failed = ontap.volumes(controller)
+      if not volumes then return nil, failed end
+      local volume, rest = volume_at(volumes, full)
+      if volume and found then
+        return nil, left_out("image %s: both %s:%s and %s:%s have %s:%s", m.path, found.controller, found.volume,
+          controller.name, volume.name, m.server, m.export)
+      end
+      if volume then
+        found = { provider = nas.name, controller = controller.name, volume = volume.name, path = rest,
+          mapping = ("/vol/%s/%s"):format(volume.name, rest), file = m.path, mountpoint = m.mountpoint }
+      end
+    end
+  end
+  if found then return found end
+  if not matched then
+    return nil, left_out("image %s: NFS server %s is no configured controller", m.path, m.server)
+  end
+  return nil, left_out("image %s: no volume of a configured controller is mounted at %s", m.path, full)
+end
+
+--- Check that a file is in a snapshot.
+-- @tparam table ctx
+-- @tparam table object as from `locate`
+-- @tparam string snapshot name
+-- @treturn[1] {size=integer} or true when the controller does not tell
+-- @return[2] nil
+-- @treturn[2] Err STORAGE-02025
+function nas.in_snapshot(ctx, object, snapshot)
+  local client = ctx.controllers[object.controller].client
+  local info, failed = client:file_info(("/vol/%s/.snapshot/%s/%s"):format(object.volume, snapshot, object.path))
+  if info then return info end
+  if failed.code == "unsupported" or failed.code == "denied" then
+    log.debug("%s; the restore itself will tell", failed)
+    return true
+  end
+  return nil, err.coded("STORAGE-02025", ("file %s in snapshot %s"):format(object.mapping, snapshot), failed)
+end
+
+-- The call returns before the data is there. Completion of one file cannot be asked for, so the
+-- number of restores under way is waited out.
+local function wait_restored(ctx, client, object)
+  local step = 0.2
+  while true do
+    local state, failed = client:restores_running()
+    if not state then return nil, failed end
+    if (state.running or 0) == 0 then return true end
+    log.debug("restore of %s: %d under way", object.mapping, state.running)
+    task.sleep(step)
+    step = math.min(step * 1.5, 5)
+  end
+end
+
+--- Restore the file from a snapshot, in place, and wait until the data is there. The guest must be off.
+-- @tparam table ctx
+-- @tparam table object
+-- @tparam string snapshot name
+-- @tparam[opt] table info as from `in_snapshot`: the size is compared afterwards
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err STORAGE-02025; its field `started` says whether the disk may have been touched
+function nas.restore(ctx, object, snapshot, info)
+  local client = ctx.controllers[object.controller].client
+  local what = ("file %s from snapshot %s"):format(object.mapping, snapshot)
+  local ok, failed = client:file_restore(object.volume, snapshot, { path = object.path })
+  if not ok then
+    -- A refusal leaves the file alone; a lost answer says nothing about it.
+    local refused = failed.source == "ontap" and failed.native ~= 0 and not BEGUN[failed.native]
+    return nil, err.coded("STORAGE-02025", what, failed, { started = not refused })
+  end
+  if ok ~= true then return true end -- a dry run
+  ok, failed = task.timeout(ctx.cfg:get("KVM_RESTORE_TIMEOUT"), function() return wait_restored(ctx, client, object) end)
+  if not ok then
+    return nil, err.coded("kvm-00011", what, failed, { started = true })
+  end
+  if type(info) == "table" and info.size then
+    local stat
+    stat, failed = file.stat(object.file)
+    if not stat or stat.size ~= info.size then
+      failed = failed or err.new("io", ("it has %d bytes instead of %d"):format(stat.size, info.size))
+      return nil, err.coded("kvm-00011", what, failed, { started = true })
+    end
+  end
+  return true
+end
+
+return nas

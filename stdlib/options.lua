@@ -1,0 +1,92 @@
+--- Command line options, moonsnap's form and Snap Creator's.
+-- @module std.options
+
+local err = require "std.err"
+
+local options = {}
+
+-- name -> kind: flag, value, or list (all words up to the next option).
+options.known = {
+  action = "value", profile = "value", config = "value", policy = "value", params = "list",
+  ["dry-run"] = "flag", json = "flag", verbose = "flag", quiet = "flag", debug = "flag", yes = "flag",
+  nonInteractive = "flag", ["config-dir"] = "value", ["state-dir"] = "value", ["log-dir"] = "value",
+  ["lib-dir"] = "value", ["libvirt-uri"] = "value", script = "value", backupName = "value", cntName = "value",
+  volName = "value", fileNames = "value", help = "flag", version = "flag",
+  -- Snap Creator's server and login: there is no server here, so they say nothing.
+  server = "value", port = "value", user = "value", passwd = "value",
+}
+
+options.help = {
+  { "--profile P, --config C", "which config: <config-dir>/P/C.conf; C may be a path" },
+  { "--policy Y", "retention policy; becomes part of the snapshot's name" },
+  { "--params K=V ...", "override or add parameters for this run" },
+  { "--backupName NAME", "the snapshot to restore or delete" },
+  { "--dry-run", "change nothing; print what would be done" },
+  { "--json", "one JSON document on stdout" },
+  { "--verbose, --debug, --quiet", "log on the console; all of it; no warnings" },
+  { "--yes, --nonInteractive", "do not ask before a disk is overwritten or a snapshot deleted" },
+  { "--libvirt-uri URI", "instead of KVM_LIBVIRT_URI" },
+  { "--config-dir, --state-dir, --log-dir DIR", "where files are" },
+  { "--script FILE", "the workflow to run instead of the action's own" },
+  { "--lib-dir DIR", "library modules of this directory replace the built-in ones" },
+}
+
+local function wrong(format, ...)
+  return nil, err.new("invalid", format:format(...) .. "; see moonsnap help", { exit = 2 })
+end
+
+--- Read the arguments.
+-- @tparam {string,...} args
+-- @treturn[1] table options by name, with `action`, `words` (what stands beside the options) and
+--   `snapcreator` (the action was given by --action)
+-- @return[2] nil
+-- @treturn[2] Err `invalid`, exit 2
+function options.parse(args)
+  local opts, i = { words = {} }, 1
+  while i <= #args do
+    local arg = args[i]
+    local name, value = arg:match("^%-%-([%w%-_]+)=(.*)$")
+    name = name or arg:match("^%-%-?([%a][%w%-_]*)$")
+    if not name then
+      if arg:find("^%-") then return wrong("'%s' is not an option", arg) end
+      opts.words[#opts.words + 1] = arg
+    else
+      local kind = options.known[name]
+      if not kind then return wrong("there is no option --%s", name) end
+      if opts[name] ~= nil then return wrong("--%s is given twice", name) end
+      if kind == "flag" then
+        if value then return wrong("--%s takes no value", name) end
+        opts[name] = true
+      elseif kind == "value" then
+        if not value then
+          i = i + 1
+          value = args[i]
+        end
+        if not value or value == "" then return wrong("--%s needs a value", name) end
+        opts[name] = value
+      else
+        local list = { value }
+        while args[i + 1] and args[i + 1]:find("^[%w_]+=") do
+          i = i + 1
+          list[#list + 1] = args[i]
+        end
+        if #list == 0 then return wrong("--%s needs NAME=VALUE", name) end
+        opts[name] = list
+      end
+    end
+    i = i + 1
+  end
+  opts.snapcreator = opts.action ~= nil
+  if opts.version then opts.action = "version" end
+  if opts.help and not opts.action then
+    opts.words[2] = opts.words[2] or opts.words[1]
+    opts.action = "help"
+    opts.words[1] = "help"
+  end
+  if not opts.action then
+    opts.action = opts.words[1] or "help"
+  end
+  return opts
+end
+
+return options

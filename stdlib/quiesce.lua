@@ -1,0 +1,202 @@
+--- Suspended guests that come back, whatever happens.
+--
+--    local guard <close> = quiesce.guard(ctx, guests)
+--    assert(guard:suspend())
+--    ... snapshot ...
+--    guard:release()
+--
+-- The guard resumes on success, error and cancel; the guard process that it starts does so when this
+-- process dies. Only what was running is suspended, and only what was suspended here is resumed.
+-- @module std.quiesce
+
+local clock = require "engine.clock"
+local file = require "engine.file"
+local guard_process = require "engine.guard"
+local plan = require "engine.plan"
+local err = require "std.err"
+local log = require "std.log"
+local retry = require "std.retry"
+local task = require "std.task"
+
+local quiesce = {}
+
+local SETTLE = 30 -- seconds to wait for a suspend that was given up but may still be carried out
+
+local Guard = {}
+Guard.__index = Guard
+
+local RUNNING = { running = true, blocked = true }
+
+local function tries(self, what, guest)
+  return {
+    times = self.ctx.cfg:get("KVM_CMD_RETRY_COUNT"),
+    wait = self.ctx.cfg:get("KVM_CMD_RETRY_WAIT"),
+    on_retry = function(failed, n) log.warn("%s of guest '%s' failed, try %d: %s", what, guest.name, n + 1, failed) end,
+  }
+end
+
+local function identity(list)
+  local out = {}
+  for i, guest in ipairs(list) do out[i] = { uuid = guest.uuid, name = guest.name } end
+  return out
+end
+
+-- Which guests run now; the others need nothing.
+local function running_guests(self)
+  local list = {}
+  for _, guest in ipairs(self.guests) do
+    local state, failed = guest.dom:state()
+    if not state then return nil, failed end
+    guest.state_before = state.state
+    guest.reason_before = state.reason
+    if RUNNING[state.state] then
+      list[#list + 1] = guest
+    elseif state.state == "paused" then
+      log.info("Guest '%s' is paused already (%s); it stays so", guest.name, state.reason)
+    else
+      log.info("Guest '%s' is %s; no suspend is needed", guest.name, state.state)
+    end
+  end
+  return list
+end
+
+local function start_guard(self, list)
+  if plan.active() then return true end
+  local ctx = self.ctx
+  local ok, failed = file.mkdirs(ctx.dirs.state .. "/journal")
+  if not ok then return nil, failed end
+  local process
+  process, failed = guard_process.start {
+    journal = ctx:journal_path(), uri = ctx.uri, profile = ctx.profile, config = ctx.config_name,
+    action = ctx.action, deadline = self.limit, log = ctx.dirs.log and ctx.dirs.log .. "/guard.log" or nil,
+  }
+  if not process then return nil, failed end
+  self.process = process
+  return process:hold(identity(list))
+end
+
+local function suspend_one(self, guest)
+  local sent = clock.mono()
+  guest.attempted = true
+  self.attempted[#self.attempted + 1] = guest
+  local ok, failed = retry.run(tries(self, "suspend", guest), function() return guest.dom:suspend() end)
+  if ok then
+    guest.suspended_at = clock.mono()
+    log.info("Guest '%s' suspended in %.1f ms", guest.name, (guest.suspended_at - sent) * 1000)
+    return true
+  end
+  -- Powered off since it was looked at: there is nothing to suspend any more.
+  local state = failed.code ~= "cancelled" and guest.dom:state()
+  if state and state.state == "shutoff" then
+    log.info("Guest '%s' was shut off meanwhile; no suspend is needed", guest.name)
+    guest.state_before = "shutoff"
+    return true
+  end
+  return nil, err.coded("kvm-00003", ("guest '%s' could not be suspended"):format(guest.name), failed)
+end
+
+--- Suspend the guests that run, one after another in their order.
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err scf-00037 of the first guest that could not be suspended; with `APP_IGNORE_ERROR=Y`
+--   those are noted in `guard.failures` and the others suspended
+function Guard:suspend()
+  local list, failed = running_guests(self)
+  if not list then return nil, err.coded("scf-00037", "guests", failed) end
+  if #list == 0 then return true end
+  local ok
+  ok, failed = start_guard(self, list)
+  if not ok then return nil, err.coded("scf-00037", "the guard process", failed) end
+  for _, guest in ipairs(list) do
+    ok, failed = suspend_one(self, guest)
+    if not ok then
+      log.error(failed)
+      self.failures[#self.failures + 1] = { guest = guest, err = failed }
+      if not self.ctx.cfg:get("APP_IGNORE_ERROR") then
+        return nil, err.coded("scf-00037", ("guest '%s'"):format(guest.name), failed.cause or failed)
+      end
+    end
+  end
+  return true
+end
+
+-- A suspend that nobody waits for any more may still be carried out: look again until it has ended.
+local function settle(guest)
+  local until_time = clock.mono() + SETTLE
+  while guest.dom:pending() > 0 and clock.mono() < until_time do task.sleep(0.1) end
+  return guest.dom:resume()
+end
+
+local function resume_one(self, guest)
+  local ok, failed = retry.run(tries(self, "resume", guest), function() return guest.dom:resume() end)
+  if ok and guest.dom:pending() > 0 then ok, failed = settle(guest) end
+  if not ok and failed.code == "not_found" then ok = true end -- undefined meanwhile: nothing stands still
+  if not ok then
+    local state = guest.dom:state()
+    ok = state and state.state ~= "paused"
+  end
+  if not ok then
+    return nil, err.coded("kvm-00004", ("guest '%s' could not be resumed"):format(guest.name), failed, { exit = 5 })
+  end
+  guest.back = true
+  if guest.suspended_at then
+    guest.pause_ms = (clock.mono() - guest.suspended_at) * 1000
+    log.info("Guest '%s' resumed; it was paused for %.1f ms", guest.name, guest.pause_ms)
+  end
+  return true
+end
+
+--- Resume everything that was suspended here, one after another, never stopping at a failure.
+-- May be called again; what runs already is left alone.
+-- @treturn {failed={Err,...},fired=boolean} failed: guests that could not be resumed (the guard process
+--   goes on trying); fired: the time limit had passed and the guard process resumed them
+function Guard:release()
+  local failures, uuids = {}, {}
+  for _, guest in ipairs(self.attempted) do
+    if not guest.back then
+      local ok, failed = resume_one(self, guest)
+      if not ok then
+        log.error(failed)
+        failures[#failures + 1] = failed
+      end
+    end
+    if guest.back then uuids[#uuids + 1] = guest.uuid end
+  end
+  local process = self.process
+  if process and #failures == 0 then
+    self.process = nil
+    if #uuids > 0 then
+      local answer = process:free(uuids)
+      self.fired = self.fired or (answer and answer.fired) or false
+    end
+    process:finish()
+  end
+  return { failed = failures, fired = self.fired }
+end
+
+--- Leave the guests suspended when this process ends: another one resumes them, at the latest the
+-- guard process when the time limit passes.
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err
+function Guard:detach()
+  if not self.process then return true end
+  local ok, failed = self.process:detach()
+  if not ok then return nil, failed end
+  self.attempted = {}
+  self.process = nil
+  return true
+end
+
+Guard.__close = function(self) self:release() end
+
+--- A guard over guests; suspends nothing yet.
+-- @tparam table ctx the workflow's context
+-- @tparam {table,...} guests as from `std.discovery`, in the order in which they are suspended
+-- @treturn Guard a to-be-closed value
+function quiesce.guard(ctx, guests)
+  return setmetatable({ ctx = ctx, guests = guests, attempted = {}, failures = {}, fired = false,
+    limit = ctx.cfg:get("SC_AGENT_UNQUIESCE_TIMEOUT") }, Guard)
+end
+
+return quiesce

@@ -1,0 +1,97 @@
+--- Journals that earlier runs left behind: guests that nobody watches any more run again.
+-- @module std.recover
+
+local file = require "engine.file"
+local guard = require "engine.guard"
+local plan = require "engine.plan"
+local err = require "std.err"
+local log = require "std.log"
+
+local recover = {}
+
+--- Journals of the state directory.
+-- @tparam table ctx
+-- @treturn[1] {{path=string,journal=table},...}
+-- @return[2] nil
+-- @treturn[2] Err
+function recover.journals(ctx)
+  local dir = ctx.dirs.state .. "/journal"
+  local names, failed = file.list(dir)
+  if not names then
+    if failed.code == "not_found" then return {} end
+    return nil, failed
+  end
+  local list = {}
+  for _, name in ipairs(names) do
+    if name:find("%.journal$") then
+      local path = dir .. "/" .. name
+      local journal, problem = guard.read(path)
+      if journal then
+        list[#list + 1] = { path = path, journal = journal }
+      else
+        log.warn("%s; look at it and remove it by hand", problem)
+      end
+    end
+  end
+  return list
+end
+
+--- Resume what a journal holds, and note it there.
+-- @tparam table ctx with conn
+-- @tparam table entry of `journals`
+-- @treturn {Err,...} what could not be resumed
+function recover.resume_held(ctx, entry)
+  local failures = {}
+  for _, held in ipairs(entry.journal.held) do
+    local dom = ctx.conn:domain(held)
+    local state, failed = dom:state()
+    local ok = true
+    if state and state.state == "paused" then
+      ok, failed = dom:resume()
+      if ok then log.info("Guest '%s' resumed", held.name) end
+    elseif not state and failed.code ~= "not_found" then
+      ok = nil
+    end
+    if ok then
+      ok, failed = guard.note_free(entry.path, held.uuid)
+    end
+    if not ok then
+      failures[#failures + 1] = err.coded("kvm-00004", ("guest '%s' could not be resumed"):format(held.name), failed,
+        { exit = 5 })
+    end
+  end
+  return failures
+end
+
+--- At the start of a run: close journals whose engine and guard are both dead; refuse to go on while
+-- this config's guests are left suspended on purpose.
+-- @tparam table ctx with conn
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err agt-00005, kvm-00004
+function recover.stale(ctx)
+  local list, failed = recover.journals(ctx)
+  if not list then return nil, failed end
+  for _, entry in ipairs(list) do
+    local j = entry.journal
+    local mine = j.profile == ctx.profile and j.config == ctx.config_name
+    if j.guard_alive then
+      if mine and j.detached and #j.held > 0 then
+        return nil, err.coded("agt-00005", ("config %s: its guests were suspended by 'quiesce' and are still so")
+          :format(ctx.config_name), nil, { code = "conflict" })
+      end
+    elseif not j.engine_alive and (j.uri == ctx.uri or #j.held == 0) then
+      if #j.held > 0 then
+        log.warn("A run of config %s died with its guard and left %d guest(s) to resume", j.config or "?", #j.held)
+      elseif j.fired then
+        log.warn("A run of config %s died; its guests were resumed by the guard process", j.config or "?")
+      end
+      local failures = recover.resume_held(ctx, entry)
+      if #failures > 0 then return nil, failures[1] end
+      if not plan.active() then file.remove(entry.path) end
+    end
+  end
+  return true
+end
+
+return recover

@@ -1,0 +1,363 @@
+--- The steps of a restore. Everything is checked before anything is touched, and the identity of guest,
+-- disk and snapshot once more right before the disk is overwritten.
+-- @module std.restore
+
+local clock = require "engine.clock"
+local domxml = require "engine.domxml"
+local catalog = require "std.catalog"
+local err = require "std.err"
+local log = require "std.log"
+local naming = require "std.naming"
+local ontap = require "std.ontap"
+local report = require "std.report"
+local retry = require "std.retry"
+local storage = require "std.storage"
+local task = require "std.task"
+
+local restore = {}
+
+local ALIVE = { running = true, blocked = true, paused = true, shutdown = true, suspended = true }
+
+local STOP_TIMEOUT = 60 -- seconds for a destroyed guest to be gone
+
+local function names_of(record)
+  local names = {}
+  for i, guest in ipairs(record.guests) do names[i] = guest.name end
+  return table.concat(names, ", ")
+end
+
+local function recorded_guest(record, name)
+  for _, guest in ipairs(record.guests) do
+    if guest.name == name then return guest end
+  end
+end
+
+local function same_object(a, b)
+  return a.controller == b.controller and a.volume == b.volume and a.mapping == b.path
+end
+
+-- The disk of today's XML with that target, as a storage object.
+local function todays_object(ctx, dom, name, target)
+  local xml, failed = dom:xml { inactive = true }
+  if not xml then return nil, failed end
+  local parsed
+  parsed, failed = domxml.parse(xml)
+  if not parsed then return nil, failed end
+  for _, disk in ipairs(parsed.disks) do
+    if disk.target == target then
+      if disk.type == "volume" then
+        local volume = ctx.conn:volume(disk.source.pool, disk.source.volume)
+        if volume then disk.type, disk.path = "file", volume.path end
+      end
+      return storage.locate(ctx, disk)
+    end
+  end
+  return nil, err.coded("kvm-00008", ("guest '%s' has no disk %s today"):format(name, target), nil, { code = "conflict" })
+end
+
+-- Whether guest and disks are those of the backup; objects of the disks.
+local function check_identity(ctx, item)
+  local row, failed = ctx.conn:lookup(item.name)
+  if not row then
+    if failed.code ~= "not_found" then return nil, failed end
+    return nil, err.coded("kvm-00001", ("guest '%s'"):format(item.name), nil, { code = "not_found" })
+  end
+  if row.uuid ~= item.recorded.uuid then
+    return nil, err.coded("kvm-00008", ("guest '%s' has uuid %s today and had %s in the backup"):format(item.name,
+      row.uuid, item.recorded.uuid), nil, { code = "conflict" })
+  end
+  item.dom = item.dom or ctx.conn:domain(row)
+  item.state = row.state
+  item.objects = {}
+  for i, disk in ipairs(item.recorded.disks) do
+    local object
+    object, failed = todays_object(ctx, item.dom, item.name, disk.target)
+    if not object then return nil, failed end
+    if not same_object(object, disk) then
+      return nil, err.coded("kvm-00008", ("guest '%s', disk %s: it is %s:%s today and was %s:%s in the backup")
+        :format(item.name, disk.target, object.controller, object.mapping, disk.controller, disk.path), nil,
+        { code = "conflict" })
+    end
+    item.objects[i] = object
+  end
+  return true
+end
+
+-- The snapshot of the backup, by name and uuid, on the volume of an object.
+local function check_snapshot(ctx, object, disk)
+  local rows, failed = ontap.snapshots(ctx, object, ctx.snapshot)
+  if not rows then return nil, failed end
+  if not rows[1] then
+    return nil, err.new("not_found", ("snapshot %s is not on %s:%s any more; see moonsnap backupList"):format(ctx.snapshot,
+      object.controller, object.volume), { scf = "STORAGE-02025" })
+  end
+  if disk.snapshot_uuid and rows[1].uuid ~= disk.snapshot_uuid then
+    return nil, err.coded("kvm-00008", ("snapshot %s on %s:%s is another one than the backup's"):format(ctx.snapshot,
+      object.controller, object.volume), nil, { code = "conflict" })
+  end
+  return rows[1]
+end
+
+local function find_item(ctx, name)
+  local recorded = recorded_guest(ctx.source, name)
+  if not recorded then
+    return nil, err.coded("kvm-00002", ("guest '%s' is not in backup %s, which has %s"):format(name, ctx.snapshot,
+      names_of(ctx.source)), nil, { code = "not_found", exit = 2 })
+  end
+  local item = { name = name, recorded = recorded, infos = {} }
+  local ok, failed = check_identity(ctx, item)
+  if not ok then return nil, failed end
+  for i, object in ipairs(item.objects) do
+    local row
+    row, failed = check_snapshot(ctx, object, recorded.disks[i])
+    if not row then return nil, failed end
+    item.created = row.created
+    item.infos[i], failed = storage.in_snapshot(ctx, object, ctx.snapshot)
+    if not item.infos[i] then return nil, failed end
+  end
+  return item
+end
+
+--- Find the backup and check every listed guest against it. Sets `ctx.source`, `ctx.items`, `ctx.volumes`.
+-- @tparam table ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err kvm-00001, kvm-00002, kvm-00008, STORAGE-02025
+function restore.find(ctx)
+  ctx.snapshot = ctx.opts.backupName
+  local record, failed = catalog.find(ctx, ctx.snapshot)
+  if failed then return nil, failed end
+  if not record then
+    return nil, err.new("not_found", ("backup '%s' is not in the catalog of config %s; see moonsnap backupList")
+      :format(ctx.snapshot, ctx.config_name), { exit = 2 })
+  end
+  if record.status == "failed" or record.status == "started" or record.status == "deleted" then
+    return nil, err.new("conflict", ("backup '%s' cannot be restored: the catalog says '%s'"):format(ctx.snapshot,
+      record.status))
+  end
+  ctx.source = record
+  local names = ctx.cfg:get("KVM_RESTORE_VM_LIST")
+  if not names or #names == 0 then
+    return nil, err.new("invalid", ("KVM_RESTORE_VM_LIST is not set; write --params KVM_RESTORE_VM_LIST=NAME,... with "
+      .. "guests of this backup: %s"):format(names_of(record)), { exit = 2 })
+  end
+  local ok
+  ok, failed = ontap.connect(ctx)
+  if not ok then return nil, failed end
+  ctx.items = {}
+  local objects, seen = {}, {}
+  for _, name in ipairs(names) do
+    if not seen[name] then
+      seen[name] = true
+      local item
+      item, failed = find_item(ctx, name)
+      if not item then return nil, failed end
+      ctx.items[#ctx.items + 1] = item
+      for _, object in ipairs(item.objects) do objects[#objects + 1] = object end
+    end
+  end
+  ctx.volumes = storage.volumes(objects)
+  return ontap.check_volumes(ctx, ctx.volumes)
+end
+
+--- What would happen, as data.
+-- @tparam table ctx
+-- @treturn {table,...}
+function restore.describe(ctx)
+  local list = {}
+  for _, item in ipairs(ctx.items) do
+    local disks = {}
+    for i, object in ipairs(item.objects) do
+      disks[i] = { target = item.recorded.disks[i].target, controller = object.controller, path = object.mapping }
+    end
+    list[#list + 1] = { guest = item.name, state = item.state, snapshot = ctx.snapshot, taken = item.created,
+      lost_seconds = math.floor(clock.now()) - item.created, disks = disks }
+  end
+  return list
+end
+
+local function ago(seconds)
+  if seconds < 120 then return ("%d seconds"):format(seconds) end
+  if seconds < 7200 then return ("%d minutes"):format(seconds // 60) end
+  if seconds < 172800 then return ("%d hours"):format(seconds // 3600) end
+  return ("%d days"):format(seconds // 86400)
+end
+
+--- What would be lost, in words.
+-- @tparam table ctx
+-- @treturn string
+function restore.warning(ctx)
+  local lines = { ("Restore from %s:"):format(ctx.snapshot) }
+  for _, item in ipairs(restore.describe(ctx)) do
+    local stop = ALIVE[item.state] and "; it is " .. item.state .. " and will be powered off" or ""
+    lines[#lines + 1] = ("  guest %s: everything written in the last %s is lost%s"):format(item.guest,
+      ago(item.lost_seconds), stop)
+    for _, disk in ipairs(item.disks) do
+      lines[#lines + 1] = ("    disk %s  %s:%s"):format(disk.target, disk.controller, disk.path)
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+--- Snapshot the volumes as they are now, before anything is overwritten.
+-- @tparam table ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err
+function restore.safety(ctx)
+  ctx.record = { id = ctx.id, action = "restore", profile = ctx.profile, config = ctx.config_name,
+    snapshot = ctx.snapshot, status = "started", started = math.floor(ctx.started),
+    guests = restore.describe(ctx), source = ctx.source.id }
+  if ctx.cfg:get("NTAP_RESTORE_SAFETY_SNAPSHOT") then
+    ctx.safety = naming.make_safety(ctx.cfg:get("SNAME"), ctx.stamp)
+    ctx.record.safety = ctx.safety
+  end
+  local ok, failed = catalog.save(ctx, ctx.record)
+  if not ok then return nil, failed end
+  if not ctx.safety then return true end
+  return ontap.snapshot(ctx, ctx.volumes, ctx.safety, { comment = "moonsnap restore=" .. ctx.id })
+end
+
+local function tries(ctx, what, item)
+  return { times = ctx.cfg:get("KVM_CMD_RETRY_COUNT"), wait = ctx.cfg:get("KVM_CMD_RETRY_WAIT"),
+    on_retry = function(failed) log.warn("%s of guest '%s' failed, trying again: %s", what, item.name, failed) end }
+end
+
+-- Power off, and see that it is off. A guest without a persistent definition would be gone for good.
+local function stop(ctx, item)
+  local state, failed = item.dom:state()
+  if not state then return nil, failed end
+  item.state = state.state
+  if not ALIVE[state.state] then return true end
+  if not state.persistent then
+    return nil, err.coded("kvm-00010", ("guest '%s' is transient: powered off, its definition would be lost")
+      :format(item.name), nil, { code = "conflict" })
+  end
+  local ok
+  item.stopped = true
+  ok, failed = retry.run(tries(ctx, "power off", item), function() return item.dom:destroy() end)
+  if ok == nil and failed.code ~= "conflict" then
+    return nil, err.coded("kvm-00010", ("guest '%s'"):format(item.name), failed)
+  end
+  if ctx.dry_run then return true end
+  ok, failed = task.timeout(STOP_TIMEOUT, function()
+    while true do
+      local now = item.dom:state()
+      if now and now.state == "shutoff" then return true end
+      task.sleep(0.1)
+    end
+  end)
+  if not ok then return nil, err.coded("kvm-00010", ("guest '%s' does not stop"):format(item.name), failed) end
+  log.info("Guest '%s' powered off", item.name)
+  return true
+end
+
+-- Bring a guest back to the state in which it was found.
+local function start(ctx, item)
+  if not item.stopped or item.started then return true end
+  local paused = item.state == "paused"
+  local ok, failed = retry.run(tries(ctx, "start", item), function() return item.dom:start { paused = paused } end)
+  if not ok then
+    local state = item.dom:state()
+    ok = state and ALIVE[state.state]
+  end
+  if not ok then
+    return nil, err.coded("kvm-00010", ("guest '%s' could not be started"):format(item.name), failed, { exit = 5 })
+  end
+  item.started = true
+  log.info("Guest '%s' started%s", item.name, paused and ", paused as it was" or "")
+  return true
+end
+
+-- A disk that may be half old and half new must not be used: the guest stays off, loudly.
+local function disk_in_doubt(ctx, item, failed)
+  local how = ctx.safety and ("the state before is in snapshot %s of its volume; "):format(ctx.safety) or ""
+  return err.coded("scf-00052", ("guest '%s' stays off: its disk may be incomplete; %srun the restore again")
+    :format(item.name, how), failed, { exit = 5 })
+end
+
+local function restore_one(ctx, item)
+  local ok, failed = stop(ctx, item)
+  if not ok then return nil, failed end
+  -- Once more, now that nothing can change any more below our hands.
+  local state = item.state
+  ok, failed = check_identity(ctx, item)
+  item.state = state
+  if not ok then return nil, failed end
+  for i, object in ipairs(item.objects) do
+    log.info("Restoring [%s:%s] from Snapshot copy [%s]", object.controller, object.mapping, ctx.snapshot)
+    item.in_doubt = true -- until the answer is in: an interrupt may come in between
+    ok, failed = storage.restore(ctx, object, ctx.snapshot, item.infos[i])
+    item.in_doubt = not ok and (failed.started or i > 1)
+    if not ok then
+      if item.in_doubt then
+        return nil, disk_in_doubt(ctx, item, failed)
+      end
+      return nil, err.coded("scf-00052", ("guest '%s'"):format(item.name), failed)
+    end
+    log.info("Restoring [%s:%s] finished successfully", object.controller, object.mapping)
+  end
+  item.restored = true
+  return start(ctx, item)
+end
+
+--- Restore guest after guest; the first failure ends it.
+-- @tparam table ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err
+function restore.all(ctx)
+  for _, item in ipairs(ctx.items) do
+    local ok, failed = restore_one(ctx, item)
+    if not ok then return nil, failed end
+  end
+  ctx.record.status = "ok"
+  ctx.record.finished = math.floor(clock.now())
+  return catalog.save(ctx, ctx.record)
+end
+
+--- After a failure or an interrupt: start again what was stopped, unless its disk is in doubt.
+-- @tparam table ctx
+-- @tparam Err failed
+function restore.failed(ctx, failed)
+  if not ctx.record or ctx.dry_run then return end
+  for _, item in ipairs(ctx.items or {}) do
+    if item.in_doubt then
+      if failed.exit ~= 5 then log.error(disk_in_doubt(ctx, item, failed)) end
+      ctx:worse(5)
+    else
+      local ok, problem = start(ctx, item)
+      if not ok then
+        log.error(problem)
+        ctx:worse(5)
+      end
+    end
+  end
+  ctx.record.status = "failed"
+  ctx.record.error = tostring(failed)
+  ctx.record.finished = math.floor(clock.now())
+  local ok, problem = catalog.save(ctx, ctx.record)
+  if not ok then log.error("catalog: %s", problem) end
+end
+
+--- Print what was restored.
+-- @tparam table ctx
+function restore.report(ctx)
+  if ctx.dry_run then
+    if not ctx.opts.json then print(restore.warning(ctx)) end
+    return
+  end
+  local rows = {}
+  for _, item in ipairs(ctx.items) do
+    for i, object in ipairs(item.objects) do
+      rows[#rows + 1] = { i == 1 and item.name or "", object.controller, object.mapping,
+        i == 1 and (item.started and "restored, started" or "restored, " .. item.state) or "" }
+    end
+  end
+  local text = ("Restored from %s\n"):format(ctx.snapshot)
+    .. report.table({ "GUEST", "CONTROLLER", "PATH", "RESULT" }, rows)
+  if ctx.safety then text = text .. ("\nThe state before is in snapshot %s"):format(ctx.safety) end
+  report.print(ctx, ctx.record, text)
+end
+
+return restore

@@ -1,0 +1,83 @@
+--- The one contract behind which storage stands. A provider is a table with
+--
+--    name
+--    locate(ctx, disk)               storage object of a guest's disk; nil when it is not its kind
+--    in_snapshot(ctx, object, name)  whether the snapshot holds the object: {size=} or true
+--    restore(ctx, object, name, info)  bring the object back, in place
+--
+-- Objects carry `provider`, `controller`, `volume`, `path` and `mapping`. A site adds a provider with
+-- `storage.add`.
+-- @module std.storage
+
+local err = require "std.err"
+
+local storage = { providers = { (require "std.nas") } }
+
+local by_name = {}
+for _, provider in ipairs(storage.providers) do by_name[provider.name] = provider end
+
+--- Add a provider; it is asked before the shipped ones.
+-- @tparam table provider
+-- @raise when a function of the contract is missing
+function storage.add(provider)
+  for _, name in ipairs { "locate", "in_snapshot", "restore" } do
+    if type(provider[name]) ~= "function" then error(("storage.add: provider lacks %s()"):format(name), 2) end
+  end
+  table.insert(storage.providers, 1, provider)
+  by_name[provider.name] = provider
+end
+
+--- The storage object of a disk.
+-- @tparam table ctx
+-- @tparam table disk as from `engine.domxml`
+-- @treturn[1] table
+-- @return[2] nil
+-- @treturn[2] Err kvm-00005 when no provider knows it
+function storage.locate(ctx, disk)
+  for _, provider in ipairs(storage.providers) do
+    local object, failed = provider.locate(ctx, disk)
+    if object or failed then return object, failed end
+  end
+  return nil, err.coded("kvm-00005", ("disk %s is of type %s (%s)"):format(disk.target, disk.type, disk.path or "no path"),
+    nil, { code = "unsupported" })
+end
+
+--- Whether a snapshot holds an object.
+-- @tparam table ctx
+-- @tparam table object
+-- @tparam string snapshot
+-- @treturn[1] table|boolean
+-- @return[2] nil
+-- @treturn[2] Err
+function storage.in_snapshot(ctx, object, snapshot)
+  return by_name[object.provider].in_snapshot(ctx, object, snapshot)
+end
+
+--- Restore an object in place.
+-- @tparam table ctx
+-- @tparam table object
+-- @tparam string snapshot
+-- @param info what `in_snapshot` gave
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err with `started`
+function storage.restore(ctx, object, snapshot, info)
+  return by_name[object.provider].restore(ctx, object, snapshot, info)
+end
+
+--- The distinct volumes of objects, in their order.
+-- @tparam {table,...} objects
+-- @treturn {{controller=string,volume=string},...}
+function storage.volumes(objects)
+  local list, seen = {}, {}
+  for _, object in ipairs(objects) do
+    local key = object.controller .. ":" .. object.volume
+    if not seen[key] then
+      seen[key] = true
+      list[#list + 1] = { controller = object.controller, volume = object.volume }
+    end
+  end
+  return list
+end
+
+return storage

@@ -1,0 +1,114 @@
+--- Structured concurrency over the engine's tasks.
+-- Whatever these functions start has ended when they return. The first failure cancels the rest.
+-- @module std.task
+
+local core = require "engine.task"
+local err = require "engine.err"
+
+local task = { sleep = core.sleep, cancelled = core.cancelled }
+
+-- Cancels and waits for what is still running when the group is left, for whatever reason.
+local function group()
+  local members = {}
+  return setmetatable({ members = members }, {
+    __close = function()
+      for _, t in ipairs(members) do t:cancel() end
+      for _, t in ipairs(members) do
+        if not t:done() then t:join() end
+      end
+    end,
+  })
+end
+
+--- Call fn(item, index) for every item, at most `limit` at a time.
+-- @tparam table list
+-- @tparam function fn
+-- @tparam[opt] {limit=integer,collect=boolean} opts limit: default 4; collect: do not stop at the
+--   first failure, give every outcome
+-- @treturn[1] table results in the list's order; with collect `{ok=, value=, err=}` each
+-- @return[2] nil
+-- @treturn[2] Err of the first call that failed, by returning nil and an error or by raising one
+-- @raise when cancelled
+function task.map(list, fn, opts)
+  local limit = opts and opts.limit or 4
+  local collect = opts and opts.collect
+  local results, failed, next_index = {}, nil, 1
+  local g <close> = group()
+  local function worker()
+    while next_index <= #list and not failed do
+      local i = next_index
+      next_index = i + 1
+      local called, value, problem = pcall(fn, list[i], i)
+      if not called then value, problem = nil, value end
+      if collect then
+        if not called and err.is(problem) and problem.code == "cancelled" then error(problem, 0) end
+        results[i] = { ok = problem == nil and called, value = value, err = problem }
+      elseif problem ~= nil or not called then
+        failed = failed or problem
+      else
+        results[i] = value == nil and true or value
+      end
+    end
+  end
+  for i = 1, math.min(limit, #list) do g.members[i] = core.spawn(worker) end
+  for _, t in ipairs(g.members) do
+    local ok, problem = t:join()
+    if not ok then failed = failed or problem end
+  end
+  if failed then return nil, failed end
+  return results
+end
+
+--- Run functions at the same time.
+-- @tparam {function,...} fns
+-- @treturn[1] table their first results
+-- @return[2] nil
+-- @treturn[2] Err
+function task.all(fns)
+  return task.map(fns, function(fn) return fn() end, { limit = #fns })
+end
+
+--- Run functions at the same time; the first that ends decides, the others are cancelled.
+-- @tparam {function,...} fns
+-- @return what it returned, or nil and what it raised
+function task.race(fns)
+  local g <close> = group()
+  local winner
+  local waiter
+  for i, fn in ipairs(fns) do
+    g.members[i] = core.spawn(function()
+      local out = table.pack(pcall(fn))
+      winner = winner or out
+      if waiter then waiter:cancel() end
+    end)
+  end
+  waiter = core.spawn(function() core.sleep(1e8) end)
+  table.insert(g.members, waiter)
+  if not winner then waiter:join() end
+  if not winner then return nil, err.new { code = "cancelled", message = "cancelled" } end
+  if winner[1] then return table.unpack(winner, 2, winner.n) end
+  return nil, winner[2]
+end
+
+--- Run fn with a time limit.
+-- @tparam number seconds
+-- @tparam function fn
+-- @return[1] what fn returned
+-- @return[2] nil
+-- @treturn[2] Err `timeout`
+function task.timeout(seconds, fn)
+  local late = {}
+  local out = table.pack(task.race {
+    fn,
+    function()
+      core.sleep(seconds)
+      return late
+    end,
+  })
+  if out[1] == late then
+    return nil, err.new { code = "timeout", message = ("not done within %g s"):format(seconds) }
+  end
+  return table.unpack(out, 1, out.n)
+end
+
+return task

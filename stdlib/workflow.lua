@@ -1,0 +1,217 @@
+--- Workflows: declare one, wrap a shipped one, run one.
+--
+-- A script returns `workflow{ action=, summary=, phases={...}, <phase> = function(ctx) ... end, ... }`.
+-- A phase returns true (or nothing), or nil and an error, or raises one; the first failure ends the
+-- run. What was handed to `ctx:own` is closed then, in reverse order: suspended guests run again before
+-- anything else happens. After that `failed(ctx, err)` may clean up.
+-- @module std.workflow
+
+local plan = require "engine.plan"
+local process = require "engine.process"
+local err = require "std.err"
+local log = require "std.log"
+
+local workflow = {}
+
+local Workflow = {}
+Workflow.__index = Workflow
+
+-- name -> {type, required}
+local FIELDS = {
+  action = { "string", true }, summary = { "string", true }, phases = { "table", true }, needs = { "table" },
+  plan = { "function" }, failed = { "function" }, title = { "string" }, lock = { "boolean" }, api = { "number" },
+}
+
+-- What a run may need: option or parameter, and how to say so.
+local NEEDS = {
+  policy = "--policy", backupName = "--backupName",
+}
+
+local function check(t, level)
+  for name, rule in pairs(FIELDS) do
+    if t[name] == nil and rule[2] then error(("workflow: field '%s' is missing"):format(name), level) end
+    if t[name] ~= nil and type(t[name]) ~= rule[1] then
+      error(("workflow: field '%s' must be a %s"):format(name, rule[1]), level)
+    end
+  end
+  local phases = {}
+  for _, name in ipairs(t.phases) do
+    phases[name] = true
+    if FIELDS[name] then error(("workflow: a phase cannot be called '%s'"):format(name), level) end
+    if t[name] ~= nil and type(t[name]) ~= "function" then
+      error(("workflow: phase '%s' must be a function"):format(name), level)
+    end
+  end
+  for name in pairs(t) do
+    if not FIELDS[name] and not phases[name] then
+      error(("workflow: '%s' is neither a field nor one of its phases"):format(tostring(name)), level)
+    end
+  end
+  for _, need in ipairs(t.needs or {}) do
+    if not NEEDS[need] then error(("workflow: nobody knows how to give '%s'"):format(tostring(need)), level) end
+  end
+end
+
+--- Declare a workflow.
+-- @tparam table t action, summary, phases, one function per phase; optional: needs ({"policy",
+--   "backupName"}), lock (one run per config at a time), failed(ctx, err), plan(ctx) -> data for a dry run,
+--   title, api
+-- @treturn Workflow
+-- @raise for a field that is missing, unknown or of the wrong type
+function workflow.new(t)
+  check(t, 3)
+  return setmetatable(t, Workflow)
+end
+
+--- A shipped workflow with some of its phases wrapped.
+-- @tparam string action
+-- @tparam table changes phase name -> function(ctx, next): next() runs the original; other fields replace
+-- @treturn Workflow
+-- @raise for a phase that the workflow lacks
+function workflow.extend(action, changes)
+  local base = workflow.load_shipped(action)
+  local t = {}
+  for name, value in pairs(base) do t[name] = value end
+  local phases = {}
+  for _, name in ipairs(base.phases) do phases[name] = true end
+  for name, change in pairs(changes) do
+    if phases[name] then
+      local original = base[name] or function() end
+      t[name] = function(ctx)
+        return change(ctx, function() return original(ctx) end)
+      end
+    elseif FIELDS[name] then
+      t[name] = change
+    else
+      error(("workflow.extend: '%s' has no phase '%s'"):format(action, tostring(name)), 2)
+    end
+  end
+  return workflow.new(t)
+end
+
+--- Compile and run a script's text; it must return a workflow.
+-- @tparam string text
+-- @tparam string name for messages, "@/path"
+-- @treturn[1] Workflow
+-- @return[2] nil
+-- @treturn[2] Err `invalid`, exit 2
+function workflow.compile(text, name)
+  local fn, syntax = load(text, name, "t")
+  if not fn then return nil, err.new("invalid", syntax, { exit = 2 }) end
+  local ok, value = pcall(fn)
+  if not ok then
+    return nil, err.new("invalid", ("%s: loading it failed: %s"):format(name:gsub("^@", ""), tostring(value)), { exit = 2 })
+  end
+  if getmetatable(value) ~= Workflow then
+    return nil, err.new("invalid", ("%s: does not return a workflow; write return workflow { ... }")
+      :format((name:gsub("^@", ""))), { exit = 2 })
+  end
+  return value
+end
+
+--- A workflow that travels with moonsnap.
+-- @tparam string action
+-- @treturn Workflow
+-- @raise when there is none
+function workflow.load_shipped(action)
+  local text = process.shipped(("scripts/%s.lua"):format(action))
+  if not text then error(("there is no shipped workflow '%s'"):format(action), 3) end
+  return assert(workflow.compile(text, ("@scripts/%s.lua"):format(action)))
+end
+
+--- What the run lacks of what the workflow needs.
+-- @tparam Workflow wf
+-- @tparam table opts command line options
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err exit 2
+function workflow.check_needs(wf, opts)
+  for _, need in ipairs(wf.needs or {}) do
+    if not opts[need] then
+      return nil, err.new("invalid", ("%s needs %s"):format(wf.action, NEEDS[need]), { exit = 2 })
+    end
+  end
+  return true
+end
+
+local Context = {}
+Context.__index = Context
+
+--- Hand a to-be-closed value to the run: it is closed when the run ends or fails, last one first.
+-- @param value
+-- @return the same value
+function Context:own(value)
+  self.owned[#self.owned + 1] = value
+  return value
+end
+
+--- Ask for an exit code; the worst one wins: 5, then 1, then 3.
+-- @tparam integer code
+function Context:worse(code)
+  local rank = { [0] = 0, [3] = 1, [1] = 2, [5] = 3 }
+  if rank[code] > rank[self.exit] then self.exit = code end
+end
+
+--- Where this run's guard writes its journal.
+-- @treturn string
+function Context:journal_path()
+  return ("%s/journal/%s.%s.%s.journal"):format(self.dirs.state, self.profile, self.config_name, self.id)
+end
+
+--- Make a context.
+-- @tparam table fields opts, cfg, dirs, profile, config_name, action, policy, stamp
+-- @treturn Context
+function workflow.context(fields)
+  fields.owned = {}
+  fields.exit = 0
+  fields.dry_run = plan.active()
+  return setmetatable(fields, Context)
+end
+
+-- Closes owned values in reverse order; an error in one does not keep the others from being closed.
+local function close_owned(ctx)
+  local first
+  while #ctx.owned > 0 do
+    local value = table.remove(ctx.owned)
+    local ok, failed = pcall(function() local _value <close> = value end)
+    if not ok then
+      log.error(failed)
+      first = first or failed
+    end
+  end
+  return first
+end
+
+-- Runs in a function of its own, so that the scope closes on errors and cancels alike.
+local function run_phases(wf, ctx)
+  local _scope <close> = setmetatable({}, { __close = function() close_owned(ctx) end })
+  for _, name in ipairs(wf.phases) do
+    local phase = wf[name]
+    if phase then
+      ctx.phase = name
+      log.debug("phase %s", name)
+      local ok, failed = phase(ctx)
+      if ok == nil and failed ~= nil then error(failed, 0) end
+    end
+  end
+end
+
+--- Run a workflow's phases.
+-- @tparam Workflow wf
+-- @tparam Context ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err of the phase that failed; everything owned is closed and `failed` has run
+function workflow.run(wf, ctx)
+  local ok, failed = pcall(run_phases, wf, ctx)
+  if ok then return true end
+  if not err.is(failed) then failed = err.new("internal", tostring(failed)) end
+  if failed.exit and failed.exit ~= 2 then ctx:worse(failed.exit) end
+  if wf.failed then
+    local cleaned, problem = pcall(wf.failed, ctx, failed)
+    if not cleaned then log.error("while cleaning up: %s", problem) end
+  end
+  return nil, failed
+end
+
+return setmetatable(workflow, { __call = function(_, t) return workflow.new(t) end })

@@ -1,0 +1,198 @@
+/* Fault rules: which call, which occurrence, what goes wrong. */
+#include "faults.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { RULES = 256 };
+
+struct rule {
+    uint64_t id; /* 0: free */
+    json_t *source;
+    char match[64];
+    char svm[256];
+    uint64_t nth;   /* 0: every one */
+    uint64_t count; /* 0: for ever */
+    uint64_t seen;
+    uint64_t hits;
+    struct sim_fault fault;
+};
+
+static const char *const actions[] = {
+    [SIM_FAULT_NONE] = "",     [SIM_FAULT_ERROR] = "error",     [SIM_FAULT_DELAY] = "delay",
+    [SIM_FAULT_DROP] = "drop", [SIM_FAULT_GARBAGE] = "garbage", [SIM_FAULT_TRUNCATE] = "truncate",
+    [SIM_FAULT_BUSY] = "busy", [SIM_FAULT_NOSPACE] = "nospace", [SIM_FAULT_AUTH] = "auth",
+    [SIM_FAULT_LOSE] = "lose",
+};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct rule rules[RULES]; /* oldest first */
+static size_t rule_count;
+static uint64_t next_id = 1;
+
+static bool applies(const struct rule *r, const char *call, const char *svm,
+                    const char *const *volumes, size_t count)
+{
+    bool hit = !r->fault.volume[0];
+    if (strcmp(r->match, "*") != 0 && strcmp(r->match, call) != 0)
+        return false;
+    if (r->svm[0] && strcmp(r->svm, svm) != 0)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        hit = hit || !strcmp(r->fault.volume, volumes[i]);
+    return hit;
+}
+
+bool sim_fault_match(const char *call, const char *svm, const char *const *volumes, size_t count,
+                     struct sim_fault *out)
+{
+    bool fired = false;
+    pthread_mutex_lock(&mutex);
+    for (size_t i = 0; i < rule_count; i++) {
+        struct rule *r = &rules[i];
+        if (!applies(r, call, svm, volumes, count))
+            continue;
+        r->seen++;
+        if (fired || (r->nth && r->seen != r->nth) || (r->count && r->hits >= r->count))
+            continue;
+        r->hits++;
+        *out = r->fault;
+        fired = true;
+    }
+    pthread_mutex_unlock(&mutex);
+    return fired;
+}
+
+static bool take_text(json_t *v, char *out, size_t size)
+{
+    if (!json_is_string(v) || strlen(json_string_value(v)) >= size)
+        return false;
+    snprintf(out, size, "%s", json_string_value(v));
+    return true;
+}
+
+static bool take_number(json_t *v, uint64_t min, uint64_t max, uint64_t *out)
+{
+    json_int_t n = json_integer_value(v);
+    if (!json_is_integer(v) || n < 0 || (uint64_t)n < min || (uint64_t)n > max)
+        return false;
+    *out = (uint64_t)n;
+    return true;
+}
+
+static bool take_action(json_t *v, struct sim_fault *f)
+{
+    const char *text = json_string_value(v);
+    for (size_t i = 1; text && i < sizeof(actions) / sizeof(actions[0]); i++) {
+        if (!strcmp(actions[i], text))
+            f->action = (enum sim_action)i;
+    }
+    return f->action != SIM_FAULT_NONE;
+}
+
+static bool take_key(struct rule *r, const char *key, json_t *v)
+{
+    uint64_t n = 0;
+    bool ok = true;
+    if (!strcmp(key, "match"))
+        return take_text(v, r->match, sizeof(r->match)) && r->match[0];
+    if (!strcmp(key, "svm"))
+        return take_text(v, r->svm, sizeof(r->svm));
+    if (!strcmp(key, "volume"))
+        return take_text(v, r->fault.volume, sizeof(r->fault.volume));
+    if (!strcmp(key, "reason"))
+        return take_text(v, r->fault.reason, sizeof(r->fault.reason));
+    if (!strcmp(key, "action"))
+        return take_action(v, &r->fault);
+    if (!strcmp(key, "nth"))
+        return take_number(v, 1, INT64_MAX, &r->nth);
+    if (!strcmp(key, "count"))
+        return take_number(v, 1, INT64_MAX, &r->count);
+    if (!strcmp(key, "after")) {
+        r->fault.after = json_is_true(v);
+        return json_is_boolean(v);
+    }
+    if (!strcmp(key, "errno")) {
+        ok = take_number(v, 1, 999999, &n);
+        r->fault.num = (int)n;
+    } else if (!strcmp(key, "ms")) {
+        ok = take_number(v, 0, 600000, &n);
+        r->fault.ms = (unsigned)n;
+    } else {
+        return false;
+    }
+    return ok;
+}
+
+uint64_t sim_fault_add(const char *json, size_t len, struct sim_err *err)
+{
+    struct rule r = {.match = ""};
+    json_error_t jerr;
+    const char *key;
+    json_t *v;
+    json_t *doc = json_loadb(json, len, JSON_REJECT_DUPLICATES, &jerr);
+    if (!json_is_object(doc))
+        sim_fail(err, 1, "a rule is a JSON object%s%s", doc ? "" : ": ", doc ? "" : jerr.text);
+    json_object_foreach(doc, key, v)
+    {
+        if (!err->num && !take_key(&r, key, v))
+            sim_fail(err, 1, "key \"%.40s\" is unknown or has a bad value", key);
+    }
+    if (!err->num && (!r.match[0] || r.fault.action == SIM_FAULT_NONE))
+        sim_fail(err, 1, "\"match\" and \"action\" are needed");
+    pthread_mutex_lock(&mutex);
+    if (!err->num && rule_count == RULES)
+        sim_fail(err, 1, "no room for more than %d rules", RULES);
+    if (!err->num) {
+        r.id = next_id++;
+        r.source = json_incref(doc);
+        rules[rule_count++] = r;
+    }
+    pthread_mutex_unlock(&mutex);
+    json_decref(doc);
+    return err->num ? 0 : r.id;
+}
+
+bool sim_fault_delete(uint64_t id)
+{
+    bool found = false;
+    pthread_mutex_lock(&mutex);
+    for (size_t i = 0; i < rule_count && !found; i++) {
+        if (rules[i].id != id)
+            continue;
+        json_decref(rules[i].source);
+        memmove(&rules[i], &rules[i + 1], (rule_count - i - 1) * sizeof(rules[0]));
+        rule_count--;
+        found = true;
+    }
+    pthread_mutex_unlock(&mutex);
+    return found;
+}
+
+void sim_fault_clear(void)
+{
+    pthread_mutex_lock(&mutex);
+    while (rule_count)
+        json_decref(rules[--rule_count].source);
+    pthread_mutex_unlock(&mutex);
+}
+
+char *sim_fault_json(void)
+{
+    json_t *list = json_array();
+    pthread_mutex_lock(&mutex);
+    for (size_t i = 0; i < rule_count; i++) {
+        json_t *item = json_deep_copy(rules[i].source);
+        json_object_set_new(item, "id", json_integer((json_int_t)rules[i].id));
+        json_object_set_new(item, "seen", json_integer((json_int_t)rules[i].seen));
+        json_object_set_new(item, "hits", json_integer((json_int_t)rules[i].hits));
+        json_array_append_new(list, item);
+    }
+    pthread_mutex_unlock(&mutex);
+    json_t *doc = json_pack("{s:o}", "faults", list);
+    char *out = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+    json_decref(doc);
+    return out;
+}

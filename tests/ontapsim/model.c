@@ -1,0 +1,353 @@
+/* Lookups, the mutex, background threads, jobs and space accounting. */
+#include "model.h"
+#include "store.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <fcntl.h>
+#include <time.h>
+
+struct sim sim = {.root_dir = -1, .state_dir = -1};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void init(void)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&changed, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+void sim_lock(void)
+{
+    pthread_once(&once, init);
+    pthread_mutex_lock(&mutex);
+}
+
+void sim_unlock(void)
+{
+    pthread_mutex_unlock(&mutex);
+}
+
+void sim_wake(void)
+{
+    pthread_cond_broadcast(&changed);
+}
+
+void sim_wait(int64_t until)
+{
+    struct timespec ts = {.tv_sec = until / 1000, .tv_nsec = (until % 1000) * 1000000};
+    pthread_cond_timedwait(&changed, &mutex, &ts);
+}
+
+void sim_sleep(unsigned ms)
+{
+    int64_t until = sim_now_ms() + ms;
+    if (!ms)
+        return;
+    sim_lock();
+    while (!sim.stopping && sim_now_ms() < until)
+        sim_wait(until);
+    sim_unlock();
+}
+
+void sim_stop(void)
+{
+    sim_lock();
+    sim.stopping = true;
+    sim_wake();
+    while (sim.workers)
+        sim_wait(sim_now_ms() + 1000);
+    sim_unlock();
+}
+
+int sim_spawn(void *(*fn)(void *), void *arg)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    int rc = pthread_create(&thread, &attr, fn, arg);
+    pthread_attr_destroy(&attr);
+    if (rc)
+        return -1;
+    sim.workers++;
+    return 0;
+}
+
+void sim_worker_done(void)
+{
+    sim.workers--;
+    sim_wake();
+}
+
+/* Binary search: the first index whose name is >= (or >) the text. */
+#define LOWER_BOUND(array, count, text, inclusive)                                                 \
+    size_t lo = 0, hi = (count);                                                                   \
+    while ((text) && lo < hi) {                                                                    \
+        size_t mid = lo + (hi - lo) / 2;                                                           \
+        int order = strcmp((array)[mid]->name, (text));                                            \
+        if (order < 0 || (order == 0 && !(inclusive)))                                             \
+            lo = mid + 1;                                                                          \
+        else                                                                                       \
+            hi = mid;                                                                              \
+    }                                                                                              \
+    return lo
+
+size_t sim_svm_after(const char *after, bool inclusive)
+{
+    LOWER_BOUND(sim.svms, sim.svm_count, after, inclusive);
+}
+
+size_t sim_volume_after(const struct sim_svm *svm, const char *after, bool inclusive)
+{
+    LOWER_BOUND(svm->volumes, svm->volume_count, after, inclusive);
+}
+
+static size_t snap_bound(const struct sim_volume *vol, const char *name, bool inclusive)
+{
+    LOWER_BOUND(vol->snaps, vol->snap_count, name, inclusive);
+}
+
+size_t sim_snap_after(const struct sim_volume *vol, const char *after)
+{
+    return snap_bound(vol, after, false);
+}
+
+struct sim_svm *sim_svm_find(const char *name)
+{
+    size_t i = sim_svm_after(name, true);
+    return i < sim.svm_count && !strcmp(sim.svms[i]->name, name) ? sim.svms[i] : NULL;
+}
+
+struct sim_volume *sim_volume_find(const struct sim_svm *svm, const char *name)
+{
+    size_t i = sim_volume_after(svm, name, true);
+    return i < svm->volume_count && !strcmp(svm->volumes[i]->name, name) ? svm->volumes[i] : NULL;
+}
+
+struct sim_volume *sim_volume_by_uuid(const struct sim_svm *svm, const char *uuid)
+{
+    for (size_t i = 0; i < svm->volume_count; i++) {
+        if (!strcmp(svm->volumes[i]->uuid, uuid) || !strcmp(svm->volumes[i]->instance_uuid, uuid))
+            return svm->volumes[i];
+    }
+    return NULL;
+}
+
+struct sim_snap *sim_snap_find(const struct sim_volume *vol, const char *name)
+{
+    size_t i = snap_bound(vol, name, true);
+    return i < vol->snap_count && !strcmp(vol->snaps[i]->name, name) ? vol->snaps[i] : NULL;
+}
+
+void sim_volume_add(struct sim_svm *svm, struct sim_volume *vol)
+{
+    size_t at = sim_volume_after(svm, vol->name, true);
+    svm->volumes = sim_grow(svm->volumes, svm->volume_count + 1, sizeof(*svm->volumes));
+    memmove(&svm->volumes[at + 1], &svm->volumes[at],
+            (svm->volume_count - at) * sizeof(*svm->volumes));
+    svm->volumes[at] = vol;
+    svm->volume_count++;
+    vol->svm = svm;
+}
+
+void sim_snap_add(struct sim_volume *vol, struct sim_snap *snap)
+{
+    size_t n = vol->snap_count;
+    size_t at = snap_bound(vol, snap->name, true);
+    size_t age = n;
+    vol->snaps = sim_grow(vol->snaps, n + 1, sizeof(*vol->snaps));
+    vol->ages = sim_grow(vol->ages, n + 1, sizeof(*vol->ages));
+    while (age > 0 && vol->ages[age - 1]->created > snap->created)
+        age--;
+    memmove(&vol->snaps[at + 1], &vol->snaps[at], (n - at) * sizeof(*vol->snaps));
+    memmove(&vol->ages[age + 1], &vol->ages[age], (n - age) * sizeof(*vol->ages));
+    vol->snaps[at] = snap;
+    vol->ages[age] = snap;
+    vol->snap_count++;
+}
+
+static void drop(struct sim_snap **array, size_t count, const struct sim_snap *snap)
+{
+    size_t i = 0;
+    while (i < count && array[i] != snap)
+        i++;
+    if (i < count)
+        memmove(&array[i], &array[i + 1], (count - i - 1) * sizeof(struct sim_snap *));
+}
+
+void sim_snap_take(struct sim_volume *vol, struct sim_snap *snap)
+{
+    drop(vol->snaps, vol->snap_count, snap);
+    drop(vol->ages, vol->snap_count, snap);
+    vol->snap_count--;
+}
+
+void sim_snap_rename_entry(struct sim_volume *vol, struct sim_snap *snap, const char *name)
+{
+    size_t rest = vol->snap_count - 1;
+    drop(vol->snaps, vol->snap_count, snap);
+    free(snap->name);
+    snap->name = sim_dup(name);
+    vol->snap_count = rest; /* the search must not see the last, stale place */
+    size_t at = snap_bound(vol, name, true);
+    memmove(&vol->snaps[at + 1], &vol->snaps[at], (rest - at) * sizeof(*vol->snaps));
+    vol->snaps[at] = snap;
+    vol->snap_count = rest + 1;
+}
+
+int sim_op_begin(struct sim_volume *const *vols, size_t count)
+{
+    for (;;) {
+        bool free_all = true;
+        for (size_t i = 0; i < count; i++)
+            free_all = free_all && !vols[i]->in_op;
+        if (sim.stopping)
+            return -1;
+        if (free_all)
+            break;
+        sim_wait(sim_now_ms() + 1000);
+    }
+    for (size_t i = 0; i < count; i++)
+        vols[i]->in_op = true;
+    return 0;
+}
+
+void sim_op_end(struct sim_volume *const *vols, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        vols[i]->in_op = false;
+    sim_wake();
+}
+
+struct sim_job *sim_job_new(const char *name, const char *svm)
+{
+    uint64_t id = sim.next_job++;
+    struct sim_job *job = &sim.jobs[id % SIM_JOBS];
+    *job = (struct sim_job){.id = id, .state = "running"};
+    snprintf(job->name, sizeof(job->name), "%s", name);
+    snprintf(job->svm, sizeof(job->svm), "%s", svm);
+    sim_uuid(job->uuid);
+    return job;
+}
+
+struct sim_job *sim_job_find(uint64_t id)
+{
+    struct sim_job *job = &sim.jobs[id % SIM_JOBS];
+    return id && job->id == id ? job : NULL;
+}
+
+void sim_job_end(uint64_t id, bool ok, const char *detail)
+{
+    struct sim_job *job = sim_job_find(id);
+    if (!job)
+        return;
+    snprintf(job->state, sizeof(job->state), "%s", ok ? "success" : "failure");
+    snprintf(job->detail, sizeof(job->detail), "%s", detail);
+}
+
+static uint64_t held_against(struct sim_volume *vol, size_t age)
+{
+    const struct sim_snap *newer = age + 1 < vol->snap_count ? vol->ages[age + 1] : NULL;
+    AUTO_CLOSE int mine = sim_store_dir(vol->snap_dir, vol->ages[age]->name);
+    AUTO_CLOSE int next = newer ? sim_store_dir(vol->snap_dir, newer->name) : dup(vol->dir);
+    return mine < 0 ? 0 : sim_store_held(mine, next);
+}
+
+void sim_snap_measure(struct sim_volume *vol, size_t age)
+{
+    if (age + 1 < vol->snap_count)
+        vol->ages[age]->held = held_against(vol, age);
+}
+
+uint64_t sim_snap_held(struct sim_volume *vol, size_t age)
+{
+    return age + 1 < vol->snap_count ? vol->ages[age]->held : held_against(vol, age);
+}
+
+void sim_space(struct sim_volume *vol, struct sim_space *out)
+{
+    *out = (struct sim_space){.live = sim_store_usage(vol->dir)};
+    for (size_t i = 0; i < vol->snap_count; i++)
+        out->snaps += sim_snap_held(vol, i);
+    uint64_t reserve = vol->size / 100 * vol->reserve;
+    uint64_t room = vol->size - reserve;
+    out->used = out->live + (out->snaps > reserve ? out->snaps - reserve : 0);
+    out->available = out->used < room ? room - out->used : 0;
+}
+
+void sim_snap_free(struct sim_snap *snap)
+{
+    if (!snap)
+        return;
+    for (size_t i = 0; i < snap->owner_count; i++)
+        free(snap->owners[i]);
+    free(snap->owners);
+    free(snap->name);
+    free(snap->comment);
+    free(snap->label);
+    free(snap->dependency);
+    free(snap);
+}
+
+static void volume_free(struct sim_volume *vol)
+{
+    for (size_t i = 0; i < vol->snap_count; i++)
+        sim_snap_free(vol->snaps[i]);
+    free(vol->snaps);
+    free(vol->ages);
+    free(vol->name);
+    free(vol->junction);
+    free(vol->aggregate);
+    free(vol->type);
+    free(vol->state);
+    sim_auto_close(&vol->dir);
+    sim_auto_close(&vol->snap_dir);
+    free(vol);
+}
+
+static void svm_free(struct sim_svm *svm)
+{
+    for (size_t i = 0; i < svm->volume_count; i++)
+        volume_free(svm->volumes[i]);
+    for (size_t i = 0; i < svm->lif_count; i++) {
+        free(svm->lifs[i].name);
+        free(svm->lifs[i].address);
+    }
+    for (size_t i = 0; i < svm->lun_count; i++) {
+        free(svm->luns[i].path);
+        free(svm->luns[i].serial);
+    }
+    free(svm->volumes);
+    free(svm->lifs);
+    free(svm->luns);
+    free(svm->name);
+    sim_auto_close(&svm->dir);
+    free(svm);
+}
+
+void sim_free(void)
+{
+    for (size_t i = 0; i < sim.svm_count; i++)
+        svm_free(sim.svms[i]);
+    for (size_t i = 0; i < sim.user_count; i++) {
+        free(sim.users[i].name);
+        free(sim.users[i].password);
+        free(sim.users[i].svm_name);
+    }
+    free(sim.svms);
+    free(sim.users);
+    free(sim.listen_host);
+    free(sim.cert_file);
+    free(sim.key_file);
+    free(sim.root);
+    free(sim.cluster);
+    free(sim.ontap);
+    sim_auto_close(&sim.state_dir);
+    sim_auto_close(&sim.root_dir);
+}

@@ -1,0 +1,212 @@
+/* The controller as data: cluster, users, SVMs, LIFs, volumes, snapshots, jobs. This is the only
+ * place with state; one mutex (sim_lock) guards all of it except what config.c wrote once before
+ * the first thread started.
+ *
+ * Work that copies data must not hold the mutex: sim_op_begin() gives one thread the volume for
+ * itself, then the mutex is released for the copy and taken again to publish the result. */
+#ifndef SIM_MODEL_H
+#define SIM_MODEL_H
+
+#include "util.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* ONTAP error numbers, as the ZAPI reply has them. */
+enum {
+    SIM_EBUSY = 16,
+    SIM_EROFS = 30,
+    SIM_EGENERIC = 13001,
+    SIM_ENOAPI = 13005,
+    SIM_EMISSING = 13006,
+    SIM_EVERSION = 13010,
+    SIM_ESNAPEXISTS = 13020,
+    SIM_ESNAPMISSING = 13021,
+    SIM_ESNAPTOOMANY = 13022,
+    SIM_ESNAPNOTALLOWED = 13023,
+    SIM_ESNAPBUSY = 13024,
+    SIM_ENOSPACE = 13025,
+    SIM_EVOLMISSING = 13040,
+    SIM_EVOLOFFLINE = 13042,
+    SIM_EVOLREADONLY = 13043,
+    SIM_EFILEMISSING = 13113,
+    SIM_EINTERNAL = 13114,
+    SIM_EINVALID = 13115,
+    SIM_ECG = 13700,
+    SIM_ECGSNAP = 13701,
+    SIM_ENOENTRY = 15661,
+    SIM_ENOSVM = 15698,
+    SIM_ERESTORING = 15801,
+    SIM_ESUSPENDED = 61253,
+};
+
+struct sim_snap {
+    char *name;
+    char uuid[37];
+    int64_t created; /* epoch seconds */
+    char *comment;   /* NULL: none */
+    char *label;
+    char *dependency; /* not NULL: busy, cannot be deleted */
+    char **owners;
+    size_t owner_count;
+    uint64_t held;     /* bytes that only this and older snapshots keep; unused for the newest */
+    unsigned restores; /* running restores that read it */
+};
+
+struct sim_volume {
+    struct sim_svm *svm;
+    char *name;
+    char uuid[37];
+    char instance_uuid[37];
+    uint64_t size;
+    char *junction; /* NULL: not mounted */
+    char *aggregate;
+    char *type;       /* rw, dp */
+    char *state;      /* online, offline, restricted */
+    unsigned reserve; /* per cent for snapshots */
+    unsigned limit;   /* snapshots */
+    bool is_root;
+    int64_t created;         /* epoch seconds */
+    int dir;                 /* live data */
+    int snap_dir;            /* its .snapshot */
+    struct sim_snap **snaps; /* by name */
+    struct sim_snap **ages;  /* the same, oldest first */
+    size_t snap_count;
+    bool in_op;
+    unsigned restores; /* running */
+};
+
+struct sim_lif {
+    char *name;
+    char *address;
+    char uuid[37];
+};
+
+struct sim_lun {
+    char *path; /* /vol/VOLUME/... */
+    uint64_t size;
+    char *serial;
+};
+
+struct sim_svm {
+    char *name;
+    char uuid[37];
+    struct sim_lif *lifs;
+    size_t lif_count;
+    struct sim_volume **volumes; /* by name */
+    size_t volume_count;
+    struct sim_lun *luns;
+    size_t lun_count;
+    int dir;
+};
+
+struct sim_user {
+    char *name;
+    char *password;
+    char *svm_name; /* NULL: cluster administrator */
+    struct sim_svm *svm;
+};
+
+enum sim_zapi_mode { SIM_ZAPI_OFF, SIM_ZAPI_ON, SIM_ZAPI_SUSPENDED };
+
+struct sim_job {
+    uint64_t id;
+    char uuid[37];
+    char name[40];
+    char state[16];
+    char detail[160];
+    char svm[256];
+};
+
+enum { SIM_JOBS = 256 };
+
+struct sim {
+    /* from the configuration, constant afterwards */
+    char *listen_host;
+    uint16_t listen_port;
+    bool http;
+    char *cert_file;
+    char *key_file;
+    char *root;
+    unsigned latency_ms;
+    unsigned restore_ms;
+    unsigned async_ms;
+    unsigned fence_ms;   /* 0: as the call says */
+    unsigned page_limit; /* 0: none */
+    unsigned sfsr_limit;
+    char *cluster;
+    char *ontap;
+    unsigned ontap_version[3];
+    unsigned ontapi_major;
+    unsigned ontapi_minor;
+    enum sim_zapi_mode zapi;
+    bool rest;
+    struct sim_user *users;
+    size_t user_count;
+    struct sim_svm **svms; /* by name */
+    size_t svm_count;
+    /* guarded by the mutex */
+    char cluster_uuid[37];
+    int root_dir;
+    int state_dir;
+    uint64_t next_cg;
+    uint64_t next_job;
+    uint64_t next_temp;
+    struct sim_job jobs[SIM_JOBS];
+    struct sim_cg *cgs;
+    struct sim_restore *restores;
+    unsigned workers; /* background threads alive */
+    atomic_bool stopping;
+};
+
+extern struct sim sim;
+
+void sim_lock(void);
+void sim_unlock(void);
+void sim_wake(void);          /* state changed: wake whoever waits; call it locked */
+void sim_wait(int64_t until); /* locked; until a wake or that monotonic ms */
+void sim_sleep(unsigned ms);  /* unlocked; ends early when the simulator stops */
+void sim_stop(void);          /* ask background threads to end and wait for them; unlocked */
+int sim_spawn(void *(*fn)(void *), void *arg); /* locked; a background thread, 0 or -1 */
+void sim_worker_done(void);                    /* locked; the last thing such a thread does */
+
+struct sim_svm *sim_svm_find(const char *name);
+struct sim_volume *sim_volume_find(const struct sim_svm *svm, const char *name);
+struct sim_volume *sim_volume_by_uuid(const struct sim_svm *svm, const char *uuid);
+struct sim_snap *sim_snap_find(const struct sim_volume *vol, const char *name);
+
+/* Index of the first entry whose name is greater than `after` (NULL: 0). */
+size_t sim_svm_after(const char *after, bool inclusive);
+size_t sim_volume_after(const struct sim_svm *svm, const char *after, bool inclusive);
+size_t sim_snap_after(const struct sim_volume *vol, const char *after);
+
+void sim_volume_add(struct sim_svm *svm, struct sim_volume *vol);  /* takes vol */
+void sim_snap_add(struct sim_volume *vol, struct sim_snap *snap);  /* takes snap */
+void sim_snap_take(struct sim_volume *vol, struct sim_snap *snap); /* removes, caller owns */
+void sim_snap_rename_entry(struct sim_volume *vol, struct sim_snap *snap, const char *name);
+void sim_snap_free(struct sim_snap *snap);
+void sim_free(void);
+
+/* Locked. Have these volumes to oneself; -1 when the simulator stops. */
+int sim_op_begin(struct sim_volume *const *vols, size_t count);
+void sim_op_end(struct sim_volume *const *vols, size_t count);
+
+struct sim_job *sim_job_new(const char *name, const char *svm); /* locked; in a ring */
+struct sim_job *sim_job_find(uint64_t id);
+void sim_job_end(uint64_t id, bool ok, const char *detail);
+
+struct sim_space {
+    uint64_t live;  /* bytes of the active file system */
+    uint64_t snaps; /* bytes kept by snapshots alone */
+    uint64_t used;
+    uint64_t available;
+};
+
+/* Locked. Walks the volume's files. */
+void sim_space(struct sim_volume *vol, struct sim_space *out);
+/* Locked. What the newest snapshot alone keeps is not stored but seen against the live files. */
+uint64_t sim_snap_held(struct sim_volume *vol, size_t age);
+/* Locked. Look again at what the snapshot at this age keeps. */
+void sim_snap_measure(struct sim_volume *vol, size_t age);
+
+#endif

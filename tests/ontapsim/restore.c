@@ -1,0 +1,240 @@
+/* Single-file restore. While one runs, its volume takes and deletes no snapshots; what is running
+ * is part of the saved state, so that an interrupted restore is taken up by the next start. */
+#include "restore.h"
+#include "snap.h"
+#include "state.h"
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct sim_restore {
+    struct sim_restore *next;
+    struct sim_volume *vol;
+    char *snapshot;
+    char *path;
+    char *dest;
+    uint64_t job;
+    int from;
+    int to;
+};
+
+static void restore_free(struct sim_restore *r)
+{
+    if (!r)
+        return;
+    sim_auto_close(&r->from);
+    sim_auto_close(&r->to);
+    free(r->snapshot);
+    free(r->path);
+    free(r->dest);
+    free(r);
+}
+
+void sim_restore_free(void)
+{
+    while (sim.restores) {
+        struct sim_restore *next = sim.restores->next;
+        restore_free(sim.restores);
+        sim.restores = next;
+    }
+}
+
+unsigned sim_restore_count(const struct sim_svm *svm)
+{
+    unsigned n = 0;
+    for (const struct sim_restore *r = sim.restores; r; r = r->next)
+        n += !svm || r->vol->svm == svm;
+    return n;
+}
+
+bool sim_restore_running(const struct sim_volume *vol, const char *dest)
+{
+    for (const struct sim_restore *r = sim.restores; r; r = r->next) {
+        if (r->vol == vol && !strcmp(r->dest, dest))
+            return true;
+    }
+    return false;
+}
+
+static void end(struct sim_restore *r, int rc)
+{
+    struct sim_restore **at = &sim.restores;
+    struct sim_snap *snap = sim_snap_find(r->vol, r->snapshot);
+    while (*at && *at != r)
+        at = &(*at)->next;
+    if (*at)
+        *at = r->next;
+    r->vol->restores--;
+    if (snap)
+        snap->restores--;
+    sim_job_end(r->job, rc == 0, rc ? strerror(rc) : "Complete");
+    if (rc)
+        sim_log("restore of %s on %s: %s", r->dest, r->vol->name, strerror(rc));
+    sim_state_save();
+    restore_free(r);
+}
+
+static void *run(void *arg)
+{
+    struct sim_restore *r = arg;
+    int64_t until = sim_now_ms() + sim.restore_ms;
+    int rc = sim_store_copy_file(r->from, r->to, &sim.stopping);
+    int64_t left = until - sim_now_ms();
+    if (left > 0)
+        sim_sleep((unsigned)left);
+    sim_lock();
+    if (rc != ECANCELED) /* a stopped one stays in the state */
+        end(r, rc);
+    sim_worker_done();
+    sim_unlock();
+    return NULL;
+}
+
+/* Locked. Takes r in any case. */
+static int start(struct sim_restore *r, struct sim_snap *snap, struct sim_err *err)
+{
+    r->job = sim_job_new("SnapRestore File", r->vol->svm->name)->id;
+    r->next = sim.restores;
+    sim.restores = r;
+    r->vol->restores++;
+    snap->restores++;
+    if (sim_state_save() || sim_spawn(run, r)) {
+        end(r, EAGAIN);
+        return sim_fail(err, SIM_EINTERNAL, "The restore cannot be started.");
+    }
+    return 0;
+}
+
+static int check(struct sim_volume *vol, const struct sim_snap *snap, const char *dest,
+                 struct sim_err *err)
+{
+    if (strcmp(vol->state, "online") != 0)
+        return sim_fail(err, SIM_EVOLOFFLINE, "Volume \"%s\" is %s.", vol->name, vol->state);
+    if (strcmp(vol->type, "rw") != 0)
+        return sim_fail(err, SIM_EVOLREADONLY, "Volume \"%s\" is read-only.", vol->name);
+    if (!snap)
+        return sim_fail(err, SIM_ESNAPMISSING, "The snapshot does not exist on volume \"%s\".",
+                        vol->name);
+    if (sim_restore_running(vol, dest) || sim_restore_count(NULL) >= sim.sfsr_limit)
+        return sim_fail(err, SIM_ERESTORING, "A restore is in progress.");
+    return 0;
+}
+
+static int fail_open(struct sim_err *err, const char *path)
+{
+    int e = errno;
+    if (e == ENOENT || e == ENOTDIR)
+        return sim_fail(err, SIM_EFILEMISSING, "\"%.200s\": no such file or directory.", path);
+    if (e == ENOSPC || e == EDQUOT)
+        return sim_fail(err, SIM_ENOSPACE, "\"%.200s\": %s.", path, strerror(e));
+    return sim_fail(err, SIM_EINVALID, "\"%.200s\": %s.", path, strerror(e));
+}
+
+/* Both files. The target's directory must exist; a target that does not is made. */
+static int open_both(struct sim_restore *r, struct sim_err *err)
+{
+    struct stat from, to;
+    AUTO_CLOSE int snap_dir = sim_store_dir(r->vol->snap_dir, r->snapshot);
+    r->from = snap_dir < 0 ? -1 : sim_store_open(snap_dir, r->path, O_RDONLY, 0);
+    if (r->from < 0 || fstat(r->from, &from))
+        return fail_open(err, r->path);
+    if (!S_ISREG(from.st_mode))
+        return sim_fail(err, SIM_EINVALID, "\"%.200s\" is not a normal file.", r->path);
+    r->to = sim_store_open(r->vol->dir, r->dest, O_RDWR, 0);
+    uint64_t now = r->to >= 0 && !fstat(r->to, &to) ? (uint64_t)to.st_blocks * 512 : 0;
+    uint64_t then = (uint64_t)from.st_blocks * 512;
+    struct sim_space space;
+    sim_space(r->vol, &space);
+    if (then > now && then - now > space.available)
+        return sim_fail(err, SIM_ENOSPACE, "No space left in volume \"%s\".", r->vol->name);
+    if (r->to >= 0 && !S_ISREG(to.st_mode))
+        return sim_fail(err, SIM_EINVALID, "\"%.200s\" is not a normal file.", r->dest);
+    if (r->to < 0 && errno == ENOENT) {
+        r->to =
+            sim_store_open(r->vol->dir, r->dest, O_RDWR | O_CREAT | O_EXCL, from.st_mode & 07777);
+        if (r->to >= 0 && !geteuid() && fchown(r->to, from.st_uid, from.st_gid))
+            sim_log("owner of %s: %s", r->dest, strerror(errno));
+    }
+    return r->to < 0 ? fail_open(err, r->dest) : 0;
+}
+
+/* Locked, volume held. */
+static int prepare(struct sim_volume *vol, struct sim_snap *snap, const char *path,
+                   const char *dest, struct sim_err *err)
+{
+    struct sim_restore *r = sim_alloc(1, sizeof(*r));
+    *r = (struct sim_restore){.vol = vol,
+                              .from = -1,
+                              .to = -1,
+                              .snapshot = sim_dup(snap->name),
+                              .path = sim_dup(path),
+                              .dest = sim_dup(dest)};
+    if (open_both(r, err)) {
+        restore_free(r);
+        return -1;
+    }
+    return start(r, snap, err);
+}
+
+static bool below_snapshot(const char *path)
+{
+    return !strncmp(path, ".snapshot", 9) && (path[9] == '/' || !path[9]);
+}
+
+int sim_restore_file(struct sim_volume *vol, const char *snapshot, const char *uuid,
+                     const char *path, const char *dest, struct sim_err *err)
+{
+    if (!dest)
+        dest = path;
+    if (!sim_store_path_ok(path) || below_snapshot(path))
+        return sim_fail(err, SIM_EINVALID, "Invalid value specified for \"path\": \"%.200s\".",
+                        path);
+    if (!sim_store_path_ok(dest) || below_snapshot(dest))
+        return sim_fail(err, SIM_EINVALID,
+                        "Invalid value specified for \"restore-path\": \"%.200s\".", dest);
+    sim_lock();
+    if (sim_op_begin(&vol, 1)) {
+        sim_unlock();
+        return sim_fail(err, SIM_EINTERNAL, "The system is shutting down.");
+    }
+    struct sim_snap *snap = sim_snap_find(vol, snapshot);
+    if (snap && uuid && strcmp(uuid, snap->uuid) != 0)
+        snap = NULL;
+    int rc = check(vol, snap, dest, err);
+    if (!rc)
+        rc = prepare(vol, snap, path, dest, err);
+    sim_op_end(&vol, 1);
+    sim_unlock();
+    return rc;
+}
+
+json_t *sim_restore_state(void)
+{
+    json_t *list = json_array();
+    for (const struct sim_restore *r = sim.restores; r; r = r->next)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "svm", r->vol->svm->name,
+                                              "volume", r->vol->name, "snapshot", r->snapshot,
+                                              "path", r->path, "dest", r->dest));
+    return list;
+}
+
+void sim_restore_load(json_t *list)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(list, i, item)
+    {
+        const char *svm, *volume, *snapshot, *path, *dest;
+        struct sim_err err = {0};
+        if (json_unpack(item, "{s:s, s:s, s:s, s:s, s:s}", "svm", &svm, "volume", &volume,
+                        "snapshot", &snapshot, "path", &path, "dest", &dest))
+            continue;
+        struct sim_svm *s = sim_svm_find(svm);
+        struct sim_volume *vol = s ? sim_volume_find(s, volume) : NULL;
+        if (vol && sim_restore_file(vol, snapshot, NULL, path, dest, &err))
+            sim_log("restore of %s on %s is not taken up: %s", dest, volume, err.reason);
+    }
+}

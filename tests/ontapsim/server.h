@@ -1,0 +1,38 @@
+/* The HTTP side: one daemon, one thread per connection, whole bodies in, whole bodies out. */
+#ifndef SIM_SERVER_H
+#define SIM_SERVER_H
+
+#include "model.h"
+
+enum sim_cut { SIM_CUT_NONE, SIM_CUT_DROP, SIM_CUT_HALF };
+
+struct sim_http {
+    /* request */
+    const char *method;
+    const char *path;
+    const char *authorization; /* header, or NULL */
+    const char *last;          /* ?last=, or NULL */
+    const char *body;          /* "" when there is none */
+    size_t body_len;
+    /* reply */
+    unsigned status;
+    const char *type;
+    struct sim_buf out;
+    enum sim_cut cut;
+};
+
+/* Listens; fills *port. 0, or -1 after a line on stderr. */
+int sim_server_start(uint16_t *port);
+void sim_server_stop(void);
+
+/* The user that an Authorization header proves, or NULL. */
+const struct sim_user *sim_server_login(const char *authorization);
+
+/* A short text as the whole reply. */
+void sim_http_text(struct sim_http *h, unsigned status, const char *text);
+
+/* The front ends. */
+void sim_zapi_serve(struct sim_http *h);
+void sim_control_serve(struct sim_http *h);
+
+#endif

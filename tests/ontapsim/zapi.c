@@ -1,0 +1,302 @@
+/* ONTAPI requests: login, parse, scope, faults, dispatch, reply. */
+#include "zapi.h"
+#include "cg.h"
+#include "requests.h"
+#include "server.h"
+
+#include <libxml/parser.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct zapi_call calls[] = {
+    {"cg-commit", zapi_cg_commit, ZAPI_ANY, true},
+    {"cg-start", zapi_cg_start, ZAPI_ANY, true},
+    {"cluster-identity-get", zapi_cluster_identity_get, ZAPI_CLUSTER, false},
+    {"ems-autosupport-log", zapi_ems_autosupport_log, ZAPI_ANY, true},
+    {"file-get-file-info", zapi_file_get_file_info, ZAPI_ANY, false},
+    {"job-get", zapi_job_get, ZAPI_ANY, false},
+    {"net-interface-get-iter", zapi_net_interface_get_iter, ZAPI_ANY, false},
+    {"snapshot-create", zapi_snapshot_create, ZAPI_ANY, true},
+    {"snapshot-delete", zapi_snapshot_delete, ZAPI_ANY, true},
+    {"snapshot-get-iter", zapi_snapshot_get_iter, ZAPI_ANY, false},
+    {"snapshot-modify-iter", zapi_snapshot_modify_iter, ZAPI_ANY, true},
+    {"snapshot-rename", zapi_snapshot_rename, ZAPI_ANY, true},
+    {"snapshot-restore-file", zapi_snapshot_restore_file, ZAPI_ANY, true},
+    {"snapshot-restore-file-info", zapi_snapshot_restore_file_info, ZAPI_ANY, false},
+    {"system-get-ontapi-version", zapi_system_get_ontapi_version, ZAPI_ANY, false},
+    {"system-get-version", zapi_system_get_version, ZAPI_ANY, false},
+    {"volume-get-iter", zapi_volume_get_iter, ZAPI_ANY, false},
+    {"vserver-get-iter", zapi_vserver_get_iter, ZAPI_ANY, false},
+};
+
+static const struct zapi_call *find_call(const char *name)
+{
+    size_t lo = 0, hi = sizeof(calls) / sizeof(calls[0]);
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        int order = strcmp(calls[mid].name, name);
+        if (order == 0)
+            return &calls[mid];
+        if (order < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return NULL;
+}
+
+/* No network, no external entities, no entity replacement; a DTD with declarations is refused. */
+static xmlDoc *parse(const struct sim_http *h, struct sim_err *err)
+{
+    xmlDoc *doc = NULL;
+    if (h->body_len > 0 && h->body_len < INT32_MAX)
+        doc = xmlReadMemory(h->body, (int)h->body_len, "request", NULL,
+                            XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    if (!doc) {
+        sim_fail(err, SIM_EGENERIC, "The request is not well-formed XML.");
+        return NULL;
+    }
+    if (doc->intSubset && doc->intSubset->children) {
+        sim_fail(err, SIM_EGENERIC, "The request declares entities.");
+        xmlFreeDoc(doc);
+        return NULL;
+    }
+    return doc;
+}
+
+static int check_version(struct zapi *z, const char *version, bool tunnel)
+{
+    unsigned major = 0, minor = 0;
+    int end = 0;
+    if (!version)
+        return 0;
+    if (sscanf(version, "%5u.%5u%n", &major, &minor, &end) != 2 || version[end] ||
+        major != sim.ontapi_major || minor > sim.ontapi_minor || (tunnel && minor < 15))
+        return sim_fail(&z->err, SIM_EVERSION, "Version %.20s is not supported; this is %u.%u.",
+                        version, sim.ontapi_major, sim.ontapi_minor);
+    return 0;
+}
+
+static char *attribute(struct zapi *z, xmlNode *node, const char *name)
+{
+    xmlChar *value = xmlGetNoNsProp(node, (const xmlChar *)name);
+    char *copy = value ? sim_arena_dup(&z->arena, (const char *)value) : NULL;
+    xmlFree(value);
+    return copy;
+}
+
+/* The SVM that the call runs in. */
+static int find_scope(struct zapi *z, const char *vfiler)
+{
+    z->svm = z->user->svm;
+    if (!vfiler || !*vfiler || (!z->svm && !strcmp(vfiler, sim.cluster)))
+        return 0;
+    struct sim_svm *svm = sim_svm_find(vfiler);
+    if (!svm || (z->svm && z->svm != svm))
+        return sim_fail(&z->err, SIM_ENOSVM, "Specified vserver not found");
+    z->svm = svm;
+    return 0;
+}
+
+static int open_request(struct zapi *z, xmlDoc *doc, const struct zapi_call **call)
+{
+    xmlNode *root = xmlDocGetRootElement(doc);
+    if (!root || strcmp((const char *)root->name, "netapp") != 0)
+        return sim_fail(&z->err, SIM_EGENERIC, "The root element is not netapp.");
+    const xmlNode *node = zapi_first(root);
+    if (!node || zapi_next(node))
+        return sim_fail(&z->err, SIM_EGENERIC, "A request holds exactly one call.");
+    z->call = node;
+    z->name = sim_arena_dup(&z->arena, (const char *)node->name);
+    if (sim.zapi == SIM_ZAPI_SUSPENDED)
+        return sim_fail(&z->err, SIM_ESUSPENDED, "ONTAPI service is suspended on this cluster.");
+    const char *vfiler = attribute(z, root, "vfiler");
+    if (check_version(z, attribute(z, root, "version"), vfiler && *vfiler) || find_scope(z, vfiler))
+        return -1;
+    *call = find_call(z->name);
+    if (!*call || ((*call)->scope == ZAPI_CLUSTER && z->svm))
+        return sim_fail(&z->err, SIM_ENOAPI, "Unable to find API: %.80s", z->name);
+    return 0;
+}
+
+enum { VOLUMES = 64 };
+
+/* Which volumes does the call name? For fault rules and the request log. */
+static size_t named_volumes(struct zapi *z, const char *out[VOLUMES])
+{
+    size_t n = 0;
+    uint64_t cg = 0;
+    const char *rest;
+    const char *volume = zapi_arg(z, "volume");
+    if (!volume)
+        zapi_split_path(z, zapi_arg(z, "path"), &volume, &rest);
+    if (volume)
+        out[n++] = volume;
+    const xmlNode *list = zapi_child(z->call, "volumes");
+    for (const xmlNode *v = list ? zapi_first(list) : NULL; v && n < VOLUMES; v = zapi_next(v))
+        out[n++] = zapi_text(&z->arena, v);
+    if (z->svm && sim_number(zapi_arg(z, "cg-id"), 0, UINT64_MAX, &cg)) {
+        sim_lock();
+        for (size_t i = 0; i < z->svm->volume_count && n < VOLUMES; i++) {
+            if (sim_cg_has(z->svm, cg, z->svm->volumes[i]->name))
+                out[n++] = z->svm->volumes[i]->name;
+        }
+        sim_unlock();
+    }
+    if (n == 0 && strstr(z->name, "-iter")) {
+        const xmlNode *query = zapi_child(z->call, "query");
+        const xmlNode *info = query ? zapi_first(query) : NULL;
+        const xmlNode *field = info ? zapi_child(info, "volume") : NULL;
+        out[n++] = field ? zapi_text(&z->arena, field) : "*";
+    }
+    return n;
+}
+
+/* "vol1,vol2:name" for the log. */
+static char *describe(struct zapi *z, const char *const *volumes, size_t count)
+{
+    static const char *const details[] = {"snapshot", "current-name",      "new-name", "cg-id",
+                                          "path",     "event-description", NULL};
+    AUTO_BUF struct sim_buf b = {0};
+    for (size_t i = 0; i < count && b.len < 200; i++)
+        sim_buf_addf(&b, "%s%s", i ? "," : "", volumes[i]);
+    for (size_t i = 0; details[i]; i++) {
+        const char *text = zapi_arg(z, details[i]);
+        if (text)
+            sim_buf_addf(&b, "%s%.255s", b.len ? ":" : "", text);
+    }
+    return sim_arena_dup(&z->arena, b.data ? b.data : "");
+}
+
+static int fault_error(struct zapi *z, const struct sim_fault *f)
+{
+    int num = f->num ? f->num : SIM_EGENERIC;
+    const char *text = "Injected failure.";
+    if (f->action == SIM_FAULT_BUSY) {
+        bool restore = !strcmp(z->name, "snapshot-restore-file");
+        num = !strcmp(z->name, "snapshot-delete") ? SIM_ESNAPBUSY : SIM_EBUSY;
+        num = restore ? SIM_ERESTORING : num;
+        text = "The object is in use.";
+    } else if (f->action == SIM_FAULT_NOSPACE) {
+        num = SIM_ENOSPACE;
+        text = "No space left in the volume.";
+    }
+    if (f->num)
+        num = f->num;
+    return sim_fail(&z->err, num, "%s", f->reason[0] ? f->reason : text);
+}
+
+static bool is_failure(const struct sim_fault *f)
+{
+    return f->action == SIM_FAULT_ERROR || f->action == SIM_FAULT_BUSY ||
+           f->action == SIM_FAULT_NOSPACE;
+}
+
+/* A rule for one volume of a call that handles several is the handler's business. */
+static bool for_handler(const struct zapi *z, const struct sim_fault *f)
+{
+    return f->volume[0] && (is_failure(f) || f->action == SIM_FAULT_LOSE) &&
+           (!strcmp(z->name, "cg-commit") || !strcmp(z->name, "snapshot-get-iter"));
+}
+
+/* Carry the call out, or what a fault makes of it. */
+static int run(struct zapi *z, const struct zapi_call *call, struct sim_fault *f)
+{
+    sim_sleep(f->ms);
+    if (for_handler(z, f)) {
+        z->fault = *f;
+        f->action = SIM_FAULT_NONE;
+    }
+    bool skip = !f->after && (is_failure(f) || f->action == SIM_FAULT_DROP ||
+                              f->action == SIM_FAULT_GARBAGE || f->action == SIM_FAULT_AUTH);
+    int rc = skip ? 0 : call->fn(z);
+    if (is_failure(f))
+        rc = fault_error(z, f);
+    return rc;
+}
+
+static void write_reply(struct zapi *z, struct sim_http *h, int64_t started)
+{
+    struct sim_buf *b = &h->out;
+    h->status = 200;
+    h->type = "text/xml";
+    sim_buf_addf(b,
+                 "<?xml version='1.0' encoding='UTF-8' ?>\n"
+                 "<!DOCTYPE netapp SYSTEM 'file:/etc/netapp_gx.dtd'>\n"
+                 "<netapp version='%u.%u' xmlns='http://www.netapp.com/filer/admin'>\n"
+                 "<!-- served in %lld ms -->\n",
+                 sim.ontapi_major, sim.ontapi_minor, (long long)(sim_now_ms() - started));
+    if (z->err.num) {
+        sim_buf_adds(b, "<results reason=\"");
+        sim_buf_xml(b, z->err.reason);
+        sim_buf_addf(b, "\" status=\"failed\" errno=\"%d\"/></netapp>\n", z->err.num);
+    } else if (!z->out.len) {
+        sim_buf_adds(b, "<results status=\"passed\"/></netapp>\n");
+    } else {
+        sim_buf_adds(b, "<results status=\"passed\">");
+        sim_buf_add(b, z->out.data, z->out.len);
+        sim_buf_adds(b, "</results></netapp>\n");
+    }
+}
+
+static void apply_cut(struct sim_http *h, const struct sim_fault *f)
+{
+    if (f->action == SIM_FAULT_DROP) {
+        h->cut = SIM_CUT_DROP;
+    } else if (f->action == SIM_FAULT_TRUNCATE) {
+        h->cut = SIM_CUT_HALF;
+    } else if (f->action == SIM_FAULT_GARBAGE) {
+        static const char noise[] = "\x01\xfe<results status=passed & \xff\x00 no XML";
+        h->out.len = 0;
+        sim_buf_add(&h->out, noise, sizeof(noise) - 1);
+    } else if (f->action == SIM_FAULT_AUTH) {
+        sim_http_text(h, 401, "Unauthorized.");
+    }
+}
+
+static void answer(struct zapi *z, struct sim_http *h, xmlDoc *doc, int64_t started)
+{
+    const struct zapi_call *call = NULL;
+    const char *volumes[VOLUMES];
+    const char *object = "";
+    struct sim_fault f = {0};
+    if (doc && !open_request(z, doc, &call)) {
+        size_t n = named_volumes(z, volumes);
+        object = describe(z, volumes, n);
+        sim_fault_match(call->name, z->svm ? z->svm->name : "", volumes, n, &f);
+        if (run(z, call, &f) && !z->err.num)
+            sim_fail(&z->err, SIM_EINTERNAL, "Internal error.");
+    }
+    write_reply(z, h, started);
+    apply_cut(h, &f);
+    const char *status = z->err.num ? "failed" : "passed";
+    if (f.action == SIM_FAULT_AUTH)
+        status = "unauthorized";
+    else if (f.action == SIM_FAULT_DROP || f.action == SIM_FAULT_TRUNCATE ||
+             f.action == SIM_FAULT_GARBAGE)
+        status = "dropped";
+    sim_requests_add(&(struct sim_request){call ? call->name : NULL, z->svm ? z->svm->name : "",
+                                           z->user->name, status, object, z->err.num,
+                                           call && call->changing});
+}
+
+void sim_zapi_serve(struct sim_http *h)
+{
+    int64_t started = sim_now_ms();
+    struct zapi z = {.user = sim_server_login(h->authorization), .name = ""};
+    if (sim.zapi == SIM_ZAPI_OFF) {
+        sim_http_text(h, 404, "Not found.");
+    } else if (strcmp(h->method, "POST") != 0) {
+        sim_http_text(h, 405, "POST only.");
+    } else if (!z.user) {
+        sim_requests_add(&(struct sim_request){.status = "unauthorized", .num = 401});
+        sim_http_text(h, 401, "Unauthorized.");
+    } else {
+        sim_sleep(sim.latency_ms);
+        xmlDoc *doc = parse(h, &z.err);
+        answer(&z, h, doc, started);
+        xmlFreeDoc(doc);
+    }
+    sim_buf_free(&z.out);
+    sim_arena_free(&z.arena);
+}

@@ -1,0 +1,120 @@
+/* ONTAPI over HTTP, inside: one call being answered, its arguments, its records. A handler parses
+ * arguments, calls the model and writes the content of <results>; zapi.c does the rest. */
+#ifndef SIM_ZAPI_H
+#define SIM_ZAPI_H
+
+#include "faults.h"
+#include "model.h"
+
+#include <libxml/tree.h>
+
+struct zapi {
+    const struct sim_user *user;
+    struct sim_svm *svm; /* the SVM the call runs in; NULL: the cluster */
+    const xmlNode *call;
+    const char *name;
+    struct sim_arena arena;
+    struct sim_buf out; /* content of <results> */
+    struct sim_err err;
+    struct sim_fault fault; /* bound to one volume and left to the handler; else action NONE */
+};
+
+/* 0, or -1 with z->err. */
+typedef int (*zapi_fn)(struct zapi *z);
+
+enum zapi_scope { ZAPI_ANY, ZAPI_CLUSTER };
+
+struct zapi_call {
+    const char *name;
+    zapi_fn fn;
+    enum zapi_scope scope;
+    bool changing;
+};
+
+/* Elements by local name. Texts live as long as the call. */
+const xmlNode *zapi_child(const xmlNode *node, const char *name);
+const xmlNode *zapi_next(const xmlNode *node);  /* next sibling element */
+const xmlNode *zapi_first(const xmlNode *node); /* first child element */
+const char *zapi_text(struct sim_arena *a, const xmlNode *node);
+
+/* Arguments of the call: NULL when missing; need: NULL and error 13006 when missing or empty. */
+const char *zapi_arg(struct zapi *z, const char *name);
+const char *zapi_need(struct zapi *z, const char *name);
+int zapi_flag(struct zapi *z, const char *name, bool *value);
+int zapi_count(struct zapi *z, const char *name, uint64_t min, uint64_t max, uint64_t *value);
+int zapi_invalid(struct zapi *z, const char *field, const char *value);
+/* The volume of that name in the call's SVM; NULL and error 13040. Takes no lock: volumes stay. */
+struct sim_volume *zapi_volume(struct zapi *z, const char *name);
+/* "/vol/VOLUME/REST" taken apart; REST may be empty. */
+bool zapi_split_path(struct zapi *z, const char *path, const char **volume, const char **rest);
+
+void zapi_put(struct zapi *z, const char *name, const char *value);
+void zapi_put_number(struct zapi *z, const char *name, uint64_t value);
+
+/* A record of an iterator: a small tree. */
+struct zapi_rec {
+    const char *name;
+    const char *value; /* leaf */
+    bool key;          /* returned even when it was not asked for */
+    struct zapi_rec *child;
+    struct zapi_rec *last;
+    struct zapi_rec *next;
+};
+
+struct zapi_iter {
+    struct zapi *z;
+    const xmlNode *query;   /* first record element of the query, or NULL */
+    const xmlNode *desired; /* the record element, or NULL */
+    uint64_t max;
+    uint64_t count;
+    const char *keys[3];    /* where the page before this one ended; NULL at the beginning */
+    struct sim_arena arena; /* of the record being made */
+    struct sim_buf rows;
+    struct sim_buf next_tag;
+};
+
+int zapi_iter_begin(struct zapi_iter *it, struct zapi *z, const char *record);
+struct zapi_rec *zapi_iter_record(struct zapi_iter *it, const char *name); /* drops the last one */
+struct zapi_rec *zapi_rec_add(struct zapi_iter *it, struct zapi_rec *parent, const char *name);
+void zapi_rec_text(struct zapi_iter *it, struct zapi_rec *parent, const char *name,
+                   const char *value); /* NULL: left out */
+void zapi_rec_key(struct zapi_iter *it, struct zapi_rec *parent, const char *name,
+                  const char *value);
+void zapi_rec_number(struct zapi_iter *it, struct zapi_rec *parent, const char *name, uint64_t n);
+void zapi_rec_flag(struct zapi_iter *it, struct zapi_rec *parent, const char *name, bool on);
+bool zapi_rec_match(const struct zapi_iter *it, const struct zapi_rec *rec);
+/* Put the record on the page if the query wants it. False when the page is full now. */
+bool zapi_iter_row(struct zapi_iter *it, const struct zapi_rec *rec, const char *key0,
+                   const char *key1, const char *key2);
+/* Is this direct part of the record asked for, by the query or by the desired attributes? */
+bool zapi_iter_wants(const struct zapi_iter *it, const char *part);
+/* Can records with this value in that direct field match at all? */
+bool zapi_iter_may(struct zapi_iter *it, const char *field, const char *value);
+void zapi_iter_end(struct zapi_iter *it);
+bool zapi_query_match(const char *query, const char *value);
+
+/* zapi_system.c */
+int zapi_system_get_version(struct zapi *z);
+int zapi_system_get_ontapi_version(struct zapi *z);
+int zapi_cluster_identity_get(struct zapi *z);
+int zapi_vserver_get_iter(struct zapi *z);
+int zapi_net_interface_get_iter(struct zapi *z);
+int zapi_ems_autosupport_log(struct zapi *z);
+int zapi_job_get(struct zapi *z);
+/* zapi_volume.c */
+int zapi_volume_get_iter(struct zapi *z);
+/* zapi_snapshot.c */
+int zapi_snapshot_create(struct zapi *z);
+int zapi_snapshot_get_iter(struct zapi *z);
+int zapi_snapshot_delete(struct zapi *z);
+int zapi_snapshot_rename(struct zapi *z);
+int zapi_snapshot_modify_iter(struct zapi *z);
+/* zapi_cg.c */
+int zapi_cg_start(struct zapi *z);
+int zapi_cg_commit(struct zapi *z);
+/* zapi_file.c */
+int zapi_snapshot_restore_file(struct zapi *z);
+int zapi_snapshot_restore_file_info(struct zapi *z);
+int zapi_file_get_file_info(struct zapi *z);
+
+#endif
