@@ -56,9 +56,8 @@ return workflow {
 
   unquiesce = function(ctx)
     log.banner("Application unquiesce")
-    -- The guests come first: a failing command must not keep them waiting.
-    local result = ctx.guard:release()
-    assert(hooks.run(ctx, "PRE_APP_UNQUIESCE_CMD"))
+    local ran, problem = hooks.run(ctx, "PRE_APP_UNQUIESCE_CMD")
+    local result = ctx.guard:release() -- whatever became of that command
     if result.fired then
       log.error(err.coded("agt-00008", "the time limit passed and the guests were resumed"))
       ctx.crash_consistent = true
@@ -66,10 +65,12 @@ return workflow {
     end
     if #result.failed > 0 then
       ctx:worse(5)
-      local failed = err.coded(ctx.cfg:get("APP_IGNORE_ERROR") and "scf-00033" or "scf-00032", "guests", result.failed[1])
-      if not ctx.cfg:get("APP_IGNORE_ERROR") then return nil, failed end
+      local ignore = ctx.cfg:get("APP_IGNORE_ERROR")
+      local failed = err.coded(ignore and "scf-00033" or "scf-00032", "guests", result.failed[1])
+      if not ignore then return nil, failed end
       log.error(failed)
     end
+    if not ran then return nil, problem end
     return hooks.run(ctx, "POST_APP_UNQUIESCE_CMD")
   end,
 

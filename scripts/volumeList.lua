@@ -25,6 +25,7 @@ return workflow {
       for _, name in ipairs(item.volumes) do add(item.controller, name) end
     end
     for _, entry in ipairs(ctx.cfg:get("KVM_VM_MAPPING") or {}) do add(entry.controller, entry.volume) end
-    report.print(ctx, document, report.table({ "CONTROLLER", "VOLUME", "STATE", "TYPE", "SIZE", "FREE", "JUNCTION" }, rows))
+    local head = { "CONTROLLER", "VOLUME", "STATE", "TYPE", "SIZE", "FREE", "JUNCTION" }
+    report.print(ctx, document, report.table(head, rows))
   end,
 }

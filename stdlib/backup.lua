@@ -17,8 +17,8 @@ local backup = {}
 local MAX_LABEL = 31 -- characters that a SnapMirror label may have
 
 local function name_in_use(snapshot, v)
-  return err.coded("STORAGE-02009", ("snapshot %s on %s:%s: the name is in use"):format(snapshot, v.controller, v.volume),
-    nil, { code = "exists" })
+  local what = ("snapshot %s on %s:%s: the name is in use"):format(snapshot, v.controller, v.volume)
+  return err.coded("STORAGE-02009", what, nil, { code = "exists" })
 end
 
 --- Choose the snapshot's name and check every volume for it: exists, online, writable, name free.
@@ -38,7 +38,8 @@ function backup.prepare(ctx)
     log.info("STORAGE-02090: Listing Snapshot copies of [%s:%s]", v.controller, v.volume)
     local rows, problem = ontap.snapshots(ctx, v)
     if not rows then return nil, problem end
-    log.info("STORAGE-02091: Listing Snapshot copies of [%s:%s] finished successfully: %d", v.controller, v.volume, #rows)
+    log.info("STORAGE-02091: Listing Snapshot copies of [%s:%s] finished successfully: %d", v.controller, v.volume,
+      #rows)
     for _, row in ipairs(rows) do
       if row.name == ctx.snapshot then
         if not ctx.recent then return nil, name_in_use(ctx.snapshot, v) end
@@ -62,8 +63,8 @@ local function rename_recent(ctx, v)
   local new = naming.make { sname = ctx.cfg:get("SNAME"), policy = ctx.policy, stamp = naming.stamp(v.recent.created) }
   local ok, failed = ctx.controllers[v.controller].client:snapshot_rename(v.volume, v.recent.name, { to = new })
   if not ok then
-    return nil, err.coded("STORAGE-02102", ("snapshot %s on %s:%s to %s"):format(v.recent.name, v.controller, v.volume, new),
-      failed)
+    return nil, err.coded("STORAGE-02102", ("snapshot %s on %s:%s to %s"):format(v.recent.name, v.controller, v.volume,
+      new), failed)
   end
   v.renamed = new
   return true
@@ -121,8 +122,8 @@ function backup.confirm(ctx)
     local rows, problem = ontap.snapshots(ctx, v, ctx.snapshot)
     if not rows then return nil, problem end
     if not rows[1] then
-      return nil, err.coded("STORAGE-02009", ("snapshot %s on %s:%s: the controller reported success, but it is not there")
-        :format(ctx.snapshot, v.controller, v.volume), nil, { code = "not_found" })
+      return nil, err.coded("STORAGE-02009", ("snapshot %s on %s:%s: the controller reported success, but it is "
+        .. "not there"):format(ctx.snapshot, v.controller, v.volume), nil, { code = "not_found" })
     end
     uuids[v.controller .. ":" .. v.volume] = rows[1].uuid
     ctx.record.volumes[i].snapshot_uuid = rows[1].uuid

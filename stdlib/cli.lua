@@ -144,28 +144,36 @@ local function check_config(ctx)
   return true
 end
 
+-- Arguments that say nothing to a person; --json has them all.
+local UNTOLD = { data = true, xml = true, mode = true }
+
 local function print_steps(ctx)
   local steps = plan.steps()
   local lines = {}
-  for i, step in ipairs(steps) do
+  for _, step in ipairs(steps) do
     local args = {}
     for key, value in pairs(step.args or {}) do
-      if type(value) ~= "table" and key ~= "data" and key ~= "xml" and value ~= step.object then
+      if not UNTOLD[key] and type(value) ~= "table" and value ~= step.object then
         args[#args + 1] = ("%s=%s"):format(key, value)
       end
     end
     table.sort(args)
-    lines[i] = ("  %2d. %s %s %s"):format(i, step.op, step.object or "", table.concat(args, " "))
+    if step.op ~= "file.mkdirs" then
+      lines[#lines + 1] = (("  %2d. %s %s %s"):format(#lines + 1, step.op, step.object or "", table.concat(args, " "))
+        :gsub("%s+$", ""))
+    end
   end
-  local text = #steps == 0 and "Dry run: nothing would be changed."
-    or ("Dry run: nothing was changed. These %d steps would be carried out:\n%s"):format(#steps, table.concat(lines, "\n"))
+  local text = #lines == 0 and "Dry run: nothing would be changed."
+    or ("Dry run: nothing was changed. These %d steps would be carried out:\n%s"):format(#lines,
+      table.concat(lines, "\n"))
   report.print(ctx, { dry_run = true, plan = ctx.plan, steps = steps }, text)
 end
 
 -- The end that field scripts look for.
 local function say_success(ctx)
   log.banner(("moonsnap %s finished successfully"):format(process.version()))
-  log.info('NetApp Snap Creator Framework finished successfully "(Action: %s) (Config: %s)"', ctx.action, ctx.config_name)
+  log.info('NetApp Snap Creator Framework finished successfully "(Action: %s) (Config: %s)"', ctx.action,
+    ctx.config_name)
 end
 
 local function finish(ctx, ok, failed)
@@ -193,12 +201,8 @@ local function finish(ctx, ok, failed)
   return ctx.exit
 end
 
-local function run_action(action, opts)
-  local dirs = directories(opts)
-  local wf, failed = find_script(action, opts, dirs)
-  if not wf then return fail(failed, 2) end
-  local ok
-  ok, failed = workflow.check_needs(wf, opts)
+local function run_workflow(wf, opts, dirs)
+  local ok, failed = workflow.check_needs(wf, opts)
   if not ok then return fail(failed, 2) end
   if not opts.config then
     return fail(err.new("invalid", "no config is given; write --profile P --config C", { exit = 2 }))
@@ -222,7 +226,15 @@ local function run_action(action, opts)
   return finish(ctx, ok, failed)
 end
 
--- A script outside the search path: plain Lua, whatever it returns is the exit code; or a workflow.
+local function run_action(action, opts)
+  local dirs = directories(opts)
+  local wf, failed = find_script(action, opts, dirs)
+  if not wf then return fail(failed, 2) end
+  return run_workflow(wf, opts, dirs)
+end
+
+-- A script outside the search path: a workflow, run with the options behind it, or plain Lua that gets
+-- them as its arguments and may return an exit code.
 local function run_file(path, args)
   local text, failed = file.read(path)
   if not text then
@@ -232,8 +244,15 @@ local function run_file(path, args)
   local fn, syntax = load(text, "@" .. path, "t")
   if not fn then return fail(err.new("invalid", syntax, { exit = 2 })) end
   process.add_path(process.realpath(path):match("^(.*)/[^/]*$"))
+  for _, arg in ipairs(args) do
+    if arg == "--dry-run" then plan.start() end
+  end
   local value = fn(table.unpack(args))
-  return math.type(value) == "integer" and value or 0
+  if not workflow.is(value) then return math.type(value) == "integer" and value or 0 end
+  local opts
+  opts, failed = options.parse(args)
+  if not opts then return fail(failed, 2) end
+  return run_workflow(value, opts, directories(opts))
 end
 
 --- The command line.

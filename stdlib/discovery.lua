@@ -62,8 +62,8 @@ local function select_domains(ctx, rows)
     if by_name[entry.vm] then
       take(entry.vm)
     elseif not auto then
-      return nil, err.coded("kvm-00001", ("%s: KVM_VM_MAPPING: guest '%s'"):format(cfg:where("KVM_VM_MAPPING"), entry.vm),
-        nil, { code = "not_found" })
+      return nil, err.coded("kvm-00001", ("%s: KVM_VM_MAPPING: guest '%s'"):format(cfg:where("KVM_VM_MAPPING"),
+        entry.vm), nil, { code = "not_found" })
     else
       log.warn("Guest '%s' of KVM_VM_MAPPING is not defined any more; it is dropped", entry.vm)
     end

@@ -81,16 +81,16 @@ local function run_one(ctx, family, item, vars)
     list, failed = allowed(ctx)
     if not list then return nil, failed end
     if not (list[command] or list[item.text] or list[argv[1]]) then
-      return nil, err.coded("agt-00009", ("%s: %s: '%s' is not in %s"):format(item.where, name, argv[1], list.path), nil,
-        { code = "denied" })
+      return nil, err.coded("agt-00009", ("%s: %s: '%s' is not in %s"):format(item.where, name, argv[1], list.path),
+        nil, { code = "denied" })
     end
   end
   local out
   out, failed = process.run(argv, { timeout = ctx.cfg:get("SC_AGENT_TIMEOUT") })
   if not out then return nil, failed end
   if out.planned then return true end
-  log.cmd("[%s] finished with exit code: [%s] stdout: [%s] stderr: [%s]", command, out.status or ("signal " .. out.signal),
-    out.stdout, out.stderr)
+  log.cmd("[%s] finished with exit code: [%s] stdout: [%s] stderr: [%s]", command,
+    out.status or ("signal " .. out.signal), out.stdout, out.stderr)
   if out.status ~= 0 then
     local how = out.timed_out and "did not end in time" or out.status and "exit code " .. out.status
       or "signal " .. out.signal

@@ -117,7 +117,7 @@ end
 
 -- The call returns before the data is there. Completion of one file cannot be asked for, so the
 -- number of restores under way is waited out.
-local function wait_restored(ctx, client, object)
+local function wait_restored(client, object)
   local step = 0.2
   while true do
     local state, failed = client:restores_running()
@@ -147,7 +147,7 @@ function nas.restore(ctx, object, snapshot, info)
     return nil, err.coded("STORAGE-02025", what, failed, { started = not refused })
   end
   if ok ~= true then return true end -- a dry run
-  ok, failed = task.timeout(ctx.cfg:get("KVM_RESTORE_TIMEOUT"), function() return wait_restored(ctx, client, object) end)
+  ok, failed = task.timeout(ctx.cfg:get("KVM_RESTORE_TIMEOUT"), function() return wait_restored(client, object) end)
   if not ok then
     return nil, err.coded("kvm-00011", what, failed, { started = true })
   end

@@ -132,7 +132,7 @@ function ontap.check_volumes(ctx, volumes)
         .. "KVM_VM_MAPPING"):format(name))
     end
     if row.state ~= "online" then
-      return nil, err.new("conflict", ("volume %s is %s; bring it online"):format(name, row.state or "in no known state"))
+      return nil, err.new("conflict", ("volume %s is %s; bring it online"):format(name, row.state or "in no state"))
     end
     if row.type ~= "rw" then
       return nil, err.new("conflict", ("volume %s is of type %s: snapshots can be made of rw volumes only")
@@ -219,7 +219,8 @@ function ontap.snapshot(ctx, volumes, name, opts)
       return nil, err.coded("STORAGE-02009", ("snapshot %s on %s:%s"):format(name, v.controller, v.volume), failed)
     end
     v.made = true
-    log.info("STORAGE-02008: Creating Snapshot copy [%s] on [%s:%s] finished successfully", name, v.controller, v.volume)
+    log.info("STORAGE-02008: Creating Snapshot copy [%s] on [%s:%s] finished successfully", name, v.controller,
+      v.volume)
     return true
   end, { limit = ctx.cfg:get("ONTAP_MAX_REQUESTS") })
 end

@@ -52,7 +52,8 @@ local function todays_object(ctx, dom, name, target)
       return storage.locate(ctx, disk)
     end
   end
-  return nil, err.coded("kvm-00008", ("guest '%s' has no disk %s today"):format(name, target), nil, { code = "conflict" })
+  return nil, err.coded("kvm-00008", ("guest '%s' has no disk %s today"):format(name, target), nil,
+    { code = "conflict" })
 end
 
 -- Whether guest and disks are those of the backup; objects of the disks.
@@ -88,8 +89,8 @@ local function check_snapshot(ctx, object, disk)
   local rows, failed = ontap.snapshots(ctx, object, ctx.snapshot)
   if not rows then return nil, failed end
   if not rows[1] then
-    return nil, err.new("not_found", ("snapshot %s is not on %s:%s any more; see moonsnap backupList"):format(ctx.snapshot,
-      object.controller, object.volume), { scf = "STORAGE-02025" })
+    return nil, err.new("not_found", ("snapshot %s is not on %s:%s any more; see moonsnap backupList")
+      :format(ctx.snapshot, object.controller, object.volume), { scf = "STORAGE-02025" })
   end
   if disk.snapshot_uuid and rows[1].uuid ~= disk.snapshot_uuid then
     return nil, err.coded("kvm-00008", ("snapshot %s on %s:%s is another one than the backup's"):format(ctx.snapshot,

@@ -52,6 +52,13 @@ local function check(t, level)
   end
 end
 
+--- Whether a value is a workflow.
+-- @param value
+-- @treturn boolean
+function workflow.is(value)
+  return getmetatable(value) == Workflow
+end
+
 --- Declare a workflow.
 -- @tparam table t action, summary, phases, one function per phase; optional: needs ({"policy",
 --   "backupName"}), lock (one run per config at a time), failed(ctx, err), plan(ctx) -> data for a dry run,
@@ -100,9 +107,10 @@ function workflow.compile(text, name)
   if not fn then return nil, err.new("invalid", syntax, { exit = 2 }) end
   local ok, value = pcall(fn)
   if not ok then
-    return nil, err.new("invalid", ("%s: loading it failed: %s"):format(name:gsub("^@", ""), tostring(value)), { exit = 2 })
+    return nil, err.new("invalid", ("%s: loading it failed: %s"):format(name:gsub("^@", ""), tostring(value)),
+      { exit = 2 })
   end
-  if getmetatable(value) ~= Workflow then
+  if not workflow.is(value) then
     return nil, err.new("invalid", ("%s: does not return a workflow; write return workflow { ... }")
       :format((name:gsub("^@", ""))), { exit = 2 })
   end

@@ -264,11 +264,10 @@ static void op_done(void *arg, struct moon_http_reply *reply, const struct moon_
         h->op.err = *err;
         h->op.failed = true;
     } else {
-        h->op.result =
-            json_pack("{s:i, s:o, s:s}", "status", (int)reply->status, "body",
-                      json_stringn_nocheck(reply->body.data ? reply->body.data : "",
-                                           reply->body.len),
-                      "content_type", reply->content_type);
+        h->op.result = json_pack(
+            "{s:i, s:o, s:s}", "status", (int)reply->status, "body",
+            json_stringn_nocheck(reply->body.data ? reply->body.data : "", reply->body.len),
+            "content_type", reply->content_type);
     }
     moon_op_complete(&h->op);
 }
@@ -294,7 +293,8 @@ static int op_start(struct moon_op *op, struct moon_loop *loop)
     size_t n = 0;
     const char *name;
     json_t *value;
-    json_object_foreach (headers, name, value) {
+    json_object_foreach(headers, name, value)
+    {
         if (lines && asprintf(&lines[n], "%s: %s", name, json_string_value(value)) >= 0)
             n++;
     }

@@ -13,17 +13,17 @@ struct moon_loop;
 
 /* Every pointer is borrowed for the length of the call that takes the request. */
 struct moon_http_request {
-    const char *method; /* "GET", "POST" ... */
-    const char *url;    /* http:// or https:// only */
+    const char *method;         /* "GET", "POST" ... */
+    const char *url;            /* http:// or https:// only */
     const char *const *headers; /* "Name: value" lines, NULL-terminated; may be NULL */
     const char *body;
     size_t body_len;
     const char *user, *password; /* Basic, sent at once; NULL for none */
     const char *ca_file;         /* PEM to trust instead of the system's; NULL for the system's */
-    const char *pin;             /* "sha256//BASE64" of the server's public key; then no CA is asked */
-    double timeout;              /* seconds for the whole exchange; 0 = 60 */
-    double connect_timeout;      /* seconds; 0 = 10 */
-    size_t max_reply;            /* bytes; 0 = 64 MiB */
+    const char *pin;        /* "sha256//BASE64" of the server's public key; then no CA is asked */
+    double timeout;         /* seconds for the whole exchange; 0 = 60 */
+    double connect_timeout; /* seconds; 0 = 10 */
+    size_t max_reply;       /* bytes; 0 = 64 MiB */
 };
 
 struct moon_http_reply {

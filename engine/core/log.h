@@ -21,13 +21,13 @@ enum moon_level {
 };
 
 struct moon_log_options {
-    const char *out;   /* file for INFO and above, verbose; NULL: none */
-    const char *debug; /* file for everything; NULL: none */
-    const char *error; /* file for errors, always appended; NULL: none */
-    bool verbose;      /* lines up to INFO also on the console */
-    bool console_debug; /* all lines also on the console */
+    const char *out;     /* file for INFO and above, verbose; NULL: none */
+    const char *debug;   /* file for everything; NULL: none */
+    const char *error;   /* file for errors, always appended; NULL: none */
+    bool verbose;        /* lines up to INFO also on the console */
+    bool console_debug;  /* all lines also on the console */
     bool console_stdout; /* the console is stdout instead of stderr */
-    bool quiet;        /* no warnings on stderr; errors always */
+    bool quiet;          /* no warnings on stderr; errors always */
 };
 
 /* Opens the files (mode 0600). May be called again; the earlier files are closed. Until it is

@@ -9,8 +9,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define WORKERS         8 /* libvirtd serves five calls of one client at a time; the rest is for files */
-#define RESCUE_WORKERS  2
+#define WORKERS          8 /* libvirtd serves five calls of one client at a time; the rest is for files */
+#define RESCUE_WORKERS   2
 #define HOST_CONNECTIONS 4 /* requests at once to one controller address */
 
 struct timer {

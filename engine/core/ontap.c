@@ -37,11 +37,13 @@ const char *moon_ontap_verb_signature(enum moon_ontap_verb verb)
     return verbs[verb].signature;
 }
 
-/* A call reads when its last words say so: volume-get-iter, snapshot-list-info, lun-restore-status. */
+/* A call reads when its last words say so: volume-get-iter, snapshot-list-info, lun-restore-status.
+ */
 static bool call_reads(const char *name)
 {
-    static const char *const endings[] = {"-get",  "-get-iter", "-list-info",  "-get-version",
-                                          "-info", "-status",   "-get-ontapi-version"};
+    static const char *const endings[] = {
+        "-get",  "-get-iter", "-list-info",         "-get-version",
+        "-info", "-status",   "-get-ontapi-version"};
     size_t len = strlen(name);
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         size_t n = strlen(endings[i]);

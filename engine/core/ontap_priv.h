@@ -8,7 +8,7 @@ struct moon_ontap {
     atomic_int refs;
     const struct moon_ontap_ops *ops;
     json_t *options;
-    char *base; /* "https://host:port" */
+    char *base;                                               /* "https://host:port" */
     const char *name, *user, *password, *svm, *ca_file, *pin; /* borrowed from options */
     double timeout;
 };
@@ -19,8 +19,8 @@ struct moon_ontap_call {
     struct moon_ontap *ontap;
     enum moon_ontap_verb verb;
     json_t *args;
-    json_t *rows;  /* what paging has gathered so far */
-    char *tag;     /* the transport's continuation, NULL at first */
+    json_t *rows; /* what paging has gathered so far */
+    char *tag;    /* the transport's continuation, NULL at first */
     int pages;
     struct moon_http *http;
 };

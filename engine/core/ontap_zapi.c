@@ -385,7 +385,8 @@ static int zapi_request(struct moon_ontap_call *call, char **url, struct moon_bu
     rc |= moon_buf_addf(body, "</%s></netapp>", name);
     if (rc)
         return err->code == MOON_OK ? no_memory(err) : -1;
-    if (asprintf(url, "%s/servlets/netapp.servlets.admin.XMLrequest_filer", call->ontap->base) < 0) {
+    if (asprintf(url, "%s/servlets/netapp.servlets.admin.XMLrequest_filer", call->ontap->base) <
+        0) {
         *url = NULL;
         return no_memory(err);
     }

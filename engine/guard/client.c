@@ -52,8 +52,8 @@ static int spawn(int fd, const char *options, pid_t *pid, struct moon_err *err)
     sigfillset(&defaults);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &defaults);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
-                                        POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setflags(&attr,
+                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     char name[] = "moonsnap-guard", flag[] = "--guard-process";
     AUTO_FREE char *copy = strdup(options);
     char *argv[] = {name, flag, copy, NULL};

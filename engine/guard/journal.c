@@ -52,8 +52,8 @@ static int take_process(json_t *j, const char *key, const char *alive, const cha
         return -1;
     uint64_t now = 0;
     bool lives = moon_proc_start_time((pid_t)pid, &now, NULL) == 0 && now == start;
-    json_object_set_new(j, key, json_pack("{s:I, s:I}", "pid", (json_int_t)pid, "start",
-                                          (json_int_t)start));
+    json_object_set_new(
+        j, key, json_pack("{s:I, s:I}", "pid", (json_int_t)pid, "start", (json_int_t)start));
     json_object_set_new(j, alive, json_boolean(lives));
     return 0;
 }
@@ -138,8 +138,8 @@ int moon_journal_read(const char *path, json_t **out, struct moon_err *err)
     for (char *line = data, *end; (end = strchr(line, '\n')); line = end + 1) {
         *end = '\0';
         number++;
-        bool good = number == 1 ? strcmp(line, "moonsnap-journal 1") == 0
-                                : take_record(j, line) == 0;
+        bool good =
+            number == 1 ? strcmp(line, "moonsnap-journal 1") == 0 : take_record(j, line) == 0;
         if (!good)
             return moon_err_set(err, MOON_PROTOCOL, MOON_SRC_ENGINE, 0, "journal",
                                 "%s:%d: not a record of a journal that this version knows", path,

@@ -29,7 +29,7 @@ struct process {
     json_t *options;
     const char *journal;
     struct moon_virt *virt;
-    json_t *held; /* [{uuid, name}] */
+    json_t *held;    /* [{uuid, name}] */
     double deadline; /* monotonic */
     bool detached, fired;
 };
@@ -77,13 +77,14 @@ static size_t bring_all_back(struct process *p, bool report)
 {
     size_t i, left = 0;
     json_t *h;
-    json_array_foreach (p->held, i, h) {
+    json_array_foreach(p->held, i, h)
+    {
         struct moon_err err = {0};
         if (bring_back(p, h, &err) == AGAIN) {
             left++;
             if (report)
-                moon_log(MOON_LOG_ERROR, "domain '%s' cannot be resumed yet: %s",
-                         field(h, "name"), err.message);
+                moon_log(MOON_LOG_ERROR, "domain '%s' cannot be resumed yet: %s", field(h, "name"),
+                         err.message);
         }
     }
     return left;
@@ -108,7 +109,7 @@ static void rescue(struct process *p, const char *why)
     }
     size_t i;
     json_t *h;
-    json_array_foreach (p->held, i, h)
+    json_array_foreach(p->held, i, h)
         moon_journal_add(p->journal, NULL, "free %s", field(h, "uuid"));
     json_array_clear(p->held);
 }
@@ -134,7 +135,8 @@ static void on_hold(struct process *p, const json_t *request)
     struct moon_err err;
     size_t i;
     json_t *d, *domains = json_object_get(request, "domains");
-    json_array_foreach (domains, i, d) {
+    json_array_foreach(domains, i, d)
+    {
         if (moon_journal_add(p->journal, &err, "hold %s %s", field(d, "uuid"), field(d, "name")) <
             0) {
             reply_error(&err);
@@ -158,7 +160,8 @@ static void on_free(struct process *p, const json_t *request)
     struct moon_err err;
     size_t i;
     json_t *uuid, *uuids = json_object_get(request, "uuids");
-    json_array_foreach (uuids, i, uuid) {
+    json_array_foreach(uuids, i, uuid)
+    {
         forget(p, json_string_value(uuid));
         if (moon_journal_add(p->journal, &err, "free %s", json_string_value(uuid)) < 0) {
             reply_error(&err);

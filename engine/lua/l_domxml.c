@@ -9,8 +9,8 @@
 /*** Read a domain's XML.
  * @function parse
  * @tparam string xml
- * @treturn[1] table `{name, uuid, type, os, disks={{device, type, source, path, target, bus, format,
- *   boot_order, is_boot, readonly, backing={...}}, ...}}`
+ * @treturn[1] table `{name, uuid, type, os, disks={{device, type, source, path, target, bus,
+ * format, boot_order, is_boot, readonly, backing={...}}, ...}}`
  * @return[2] nil
  * @treturn[2] Err `protocol`, `invalid`
  */

@@ -6,7 +6,6 @@
 
 #include "store.h"
 
-
 #define LOCK_TYPE "engine.Lock"
 #define MAX_READ  ((size_t)64 << 20)
 

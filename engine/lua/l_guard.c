@@ -7,7 +7,6 @@
 #include "../guard/guard.h"
 #include "../guard/journal.h"
 
-
 #define GUARD_TYPE "engine.Guard"
 
 static void *check_guard(lua_State *L, int idx)
@@ -117,8 +116,9 @@ static int start_finish(lua_State *L, struct moon_op *op)
 /*** Start a guard process; returns when it is ready.
  * @function start
  * @awaits
- * @tparam {journal=string,uri=string,profile=string,config=string,action=string,deadline=number,log=string} options
- *   deadline in seconds from now
+ * @tparam
+ * {journal=string,uri=string,profile=string,config=string,action=string,deadline=number,log=string}
+ * options deadline in seconds from now
  * @treturn[1] Guard
  * @return[2] nil
  * @treturn[2] Err `unreachable` (its libvirt connection), `io`, `timeout`
@@ -127,8 +127,8 @@ static int guard_start(lua_State *L)
 {
     static const struct moon_op_kind kind = {
         .name = "guard.start", .run = start_run, .destroy = start_destroy};
-    json_t *args = moonlua_args(
-        L, 1, "{journal:s uri:s profile:s config:s action:s deadline:n log:s?}");
+    json_t *args =
+        moonlua_args(L, 1, "{journal:s uri:s profile:s config:s action:s deadline:n log:s?}");
     struct start_op *s = calloc(1, sizeof *s);
     if (!s || !(s->options = json_deep_copy(args))) {
         free(s);

@@ -43,8 +43,8 @@ static int json_decode(lua_State *L)
     *box = json_loadb(text, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &e);
     if (!*box) {
         struct moon_err err;
-        moon_err_set(&err, MOON_PROTOCOL, MOON_SRC_ENGINE, 0, "json", "json: line %d, column %d: %s",
-                     e.line, e.column, e.text);
+        moon_err_set(&err, MOON_PROTOCOL, MOON_SRC_ENGINE, 0, "json",
+                     "json: line %d, column %d: %s", e.line, e.column, e.text);
         return moonlua_pusherr(L, &err);
     }
     moonlua_pushjson(L, *box);

@@ -1,5 +1,5 @@
-/*** Logging: `log.info(text)`, `warn`, `error`, `cmd`, `output`, `debug`, `trace`. Secrets that were
- * registered never appear.
+/*** Logging: `log.info(text)`, `warn`, `error`, `cmd`, `output`, `debug`, `trace`. Secrets that
+ * were registered never appear.
  * @module engine.log
  */
 #include "moonlua.h"
@@ -8,7 +8,9 @@
 
 /*** Open the log files and say what goes to the console.
  * @function open
- * @tparam {out=string,debug=string,error=string,verbose=boolean,console_debug=boolean,console_stdout=boolean,quiet=boolean} options
+ * @tparam
+ * {out=string,debug=string,error=string,verbose=boolean,console_debug=boolean,console_stdout=boolean,quiet=boolean}
+ * options
  * @treturn[1] boolean true
  * @return[2] nil
  * @treturn[2] Err `denied`, `not_found`, `no_space`, `io`
@@ -67,7 +69,7 @@ int luaopen_engine_log(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"open", log_open}, {"secret", log_secret}, {"redact", log_redact}, {NULL, NULL}};
-    static const char *const levels[] = {"error", "warn",  "info", "cmd",
+    static const char *const levels[] = {"error",  "warn",  "info", "cmd",
                                          "output", "debug", "trace"};
     luaL_newlib(L, functions);
     for (int i = 0; i < MOON_LOG_LEVELS; i++) {

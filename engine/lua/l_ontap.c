@@ -16,7 +16,9 @@ static struct moon_ontap *check_ontap(lua_State *L)
 
 /*** Describe a controller; no request is made yet.
  * @function new
- * @tparam {name=string,host=string,port=integer,https=boolean,user=string,password=string,svm=string,ca_file=string,pin=string,timeout=number,api=string} options
+ * @tparam
+ * {name=string,host=string,port=integer,https=boolean,user=string,password=string,svm=string,ca_file=string,pin=string,timeout=number,api=string}
+ * options
  * @treturn[1] Ontap
  * @return[2] nil
  * @treturn[2] Err `invalid`, `unsupported`

@@ -61,8 +61,7 @@ static int process_call(lua_State *L)
 {
     static const struct moonlua_prim prim = {"run", "", 0, process_run};
     static const struct moonlua_self plain = {.prefix = "process"};
-    json_t *args =
-        moonlua_args(L, 1, "argv:t {env:t? cwd:s? input:s? timeout:n? reads:b?}");
+    json_t *args = moonlua_args(L, 1, "argv:t {env:t? cwd:s? input:s? timeout:n? reads:b?}");
     bool reads = json_is_true(json_object_get(args, "reads"));
     const char *program = json_string_value(json_array_get(json_object_get(args, "argv"), 0));
     if (!reads && moonlua_refused(L, "process.run", program, args))
@@ -156,9 +155,9 @@ static int process_realpath(lua_State *L)
 int luaopen_engine_process(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"run", process_call},         {"isatty", process_isatty},
-        {"self", process_self},        {"version", process_version},
-        {"shipped", process_shipped},  {"add_path", process_add_path},
+        {"run", process_call},          {"isatty", process_isatty},
+        {"self", process_self},         {"version", process_version},
+        {"shipped", process_shipped},   {"add_path", process_add_path},
         {"realpath", process_realpath}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;

@@ -282,8 +282,8 @@ static int dom_agent(void *d, const json_t *args, json_t **out, struct moon_err 
 {
     json_t *timeout = json_object_get(args, "timeout");
     char *reply = NULL;
-    if (moon_domain_agent(d, str(args, "command"),
-                          timeout ? (int)json_integer_value(timeout) : 10, &reply, err) < 0)
+    if (moon_domain_agent(d, str(args, "command"), timeout ? (int)json_integer_value(timeout) : 10,
+                          &reply, err) < 0)
         return -1;
     return text_result(reply, out);
 }

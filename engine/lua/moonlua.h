@@ -22,8 +22,8 @@ struct moonlua {
     struct moon_loop *loop;
     struct moonlua_task *running; /* the task whose Lua code runs now */
     struct moonlua_task *ready_head, *ready_tail;
-    int alive;           /* tasks that have not ended */
-    int signal;          /* the signal that asked for the end, 0 */
+    int alive;  /* tasks that have not ended */
+    int signal; /* the signal that asked for the end, 0 */
     bool dry_run;
     json_t *steps;       /* what the dry run refused: [{op, object, args}] */
     const char *lib_dir; /* overrides the compiled-in library; NULL */
@@ -38,7 +38,7 @@ void moonlua_free(struct moonlua *m);
 const char *moonlua_embedded(const char *name);
 
 /* --- util.c --- */
-void moonlua_pushjson(lua_State *L, const json_t *v);                 /* [-0, +1, m] */
+void moonlua_pushjson(lua_State *L, const json_t *v); /* [-0, +1, m] */
 /* The value at idx as JSON into the box that newjson made. Raises for functions, cycles, keys
  * that are neither strings nor a list. [-0, +0, e] */
 json_t *moonlua_tojson(lua_State *L, int idx, json_t **box);
@@ -92,8 +92,8 @@ struct moonlua_prim {
 
 /* How the methods of a class reach their C object. */
 struct moonlua_self {
-    const char *type;                 /* class name, NULL for plain functions */
-    const char *prefix;               /* "domain": the step's name is domain.suspend */
+    const char *type;                    /* class name, NULL for plain functions */
+    const char *prefix;                  /* "domain": the step's name is domain.suspend */
     void *(*get)(lua_State *L, int idx); /* checked, raises when closed */
     void *(*ref)(void *self);
     void (*unref)(void *self);

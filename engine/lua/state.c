@@ -60,24 +60,21 @@ static int text_load(lua_State *L)
 
 static void open_libraries(lua_State *L)
 {
-    static const luaL_Reg libs[] = {{LUA_GNAME, luaopen_base},
-                                    {LUA_LOADLIBNAME, luaopen_package},
-                                    {LUA_COLIBNAME, luaopen_coroutine},
-                                    {LUA_TABLIBNAME, luaopen_table},
-                                    {LUA_IOLIBNAME, luaopen_io},
-                                    {LUA_OSLIBNAME, luaopen_os},
-                                    {LUA_STRLIBNAME, luaopen_string},
-                                    {LUA_MATHLIBNAME, luaopen_math},
-                                    {LUA_UTF8LIBNAME, luaopen_utf8},
-                                    {NULL, NULL}};
+    static const luaL_Reg libs[] = {
+        {LUA_GNAME, luaopen_base},          {LUA_LOADLIBNAME, luaopen_package},
+        {LUA_COLIBNAME, luaopen_coroutine}, {LUA_TABLIBNAME, luaopen_table},
+        {LUA_IOLIBNAME, luaopen_io},        {LUA_OSLIBNAME, luaopen_os},
+        {LUA_STRLIBNAME, luaopen_string},   {LUA_MATHLIBNAME, luaopen_math},
+        {LUA_UTF8LIBNAME, luaopen_utf8},    {NULL, NULL}};
     for (const luaL_Reg *l = libs; l->name; l++) {
         luaL_requiref(L, l->name, l->func, 1);
         lua_pop(L, 1);
     }
     /* Against accidents, not attackers: what would end the process, run a shell or change files
      * behind the dry run's back. engine.process and engine.file do these properly. */
-    drop(L, "os", (const char *const[]){"execute", "exit", "remove", "rename", "setlocale",
-                                        "tmpname", NULL});
+    drop(
+        L, "os",
+        (const char *const[]){"execute", "exit", "remove", "rename", "setlocale", "tmpname", NULL});
     drop(L, "io", (const char *const[]){"popen", "tmpfile", NULL});
     drop(L, "_G", (const char *const[]){"dofile", "loadfile", NULL});
     lua_getglobal(L, "io");
@@ -127,16 +124,23 @@ static int search_std(lua_State *L)
 
 static void open_modules(lua_State *L)
 {
-    static const luaL_Reg modules[] = {
-        {"engine.clock", luaopen_engine_clock},     {"engine.domxml", luaopen_engine_domxml},
-        {"engine.err", luaopen_engine_err},         {"engine.file", luaopen_engine_file},
-        {"engine.guard", luaopen_engine_guard},     {"engine.http", luaopen_engine_http},
-        {"engine.json", luaopen_engine_json},       {"engine.log", luaopen_engine_log},
-        {"engine.mount", luaopen_engine_mount},     {"engine.ontap", luaopen_engine_ontap},
-        {"engine.pcre", luaopen_engine_pcre},       {"engine.plan", luaopen_engine_plan},
-        {"engine.process", luaopen_engine_process}, {"engine.task", luaopen_engine_task},
-        {"engine.virt", luaopen_engine_virt},       {"engine.xml", luaopen_engine_xml},
-        {NULL, NULL}};
+    static const luaL_Reg modules[] = {{"engine.clock", luaopen_engine_clock},
+                                       {"engine.domxml", luaopen_engine_domxml},
+                                       {"engine.err", luaopen_engine_err},
+                                       {"engine.file", luaopen_engine_file},
+                                       {"engine.guard", luaopen_engine_guard},
+                                       {"engine.http", luaopen_engine_http},
+                                       {"engine.json", luaopen_engine_json},
+                                       {"engine.log", luaopen_engine_log},
+                                       {"engine.mount", luaopen_engine_mount},
+                                       {"engine.ontap", luaopen_engine_ontap},
+                                       {"engine.pcre", luaopen_engine_pcre},
+                                       {"engine.plan", luaopen_engine_plan},
+                                       {"engine.process", luaopen_engine_process},
+                                       {"engine.task", luaopen_engine_task},
+                                       {"engine.virt", luaopen_engine_virt},
+                                       {"engine.xml", luaopen_engine_xml},
+                                       {NULL, NULL}};
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);
     lua_pop(L, 1);

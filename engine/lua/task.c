@@ -460,10 +460,8 @@ static int task_gc(lua_State *L)
 
 int luaopen_engine_task(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"spawn", task_spawn},
-                                         {"sleep", task_sleep},
-                                         {"cancelled", task_cancelled},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"spawn", task_spawn}, {"sleep", task_sleep}, {"cancelled", task_cancelled}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"join", task_join}, {"cancel", task_cancel}, {"done", task_done}, {NULL, NULL}};
     moonlua_methods(L, TASK_TYPE);

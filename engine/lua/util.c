@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_DEPTH 64
+#define MAX_DEPTH  64
 #define ERROR_TYPE "engine.Error"
 #define JSON_TYPE  "engine.JsonBox"
 
@@ -24,7 +24,8 @@ void moonlua_pushjson(lua_State *L, const json_t *v)
         json_t *item;
         lua_createtable(L, 0, (int)json_object_size(v));
         json_t *o = (json_t *)(uintptr_t)v; /* the iteration macro wants it so; nothing changes */
-        json_object_foreach (o, key, item) {
+        json_object_foreach(o, key, item)
+        {
             moonlua_pushjson(L, item);
             lua_setfield(L, -2, key);
         }
