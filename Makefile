@@ -97,21 +97,21 @@ build-units: $(units)
 
 ## test         unit, Lua and end-to-end tests; one closing line
 test: build/.deps
-	$(Q)$(MAKE) --no-print-directory all build-units
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all build-units
 	$(Q)tests/run $(B) unit lua e2e
 ## unit lua e2e one kind of test
 unit lua e2e: build/.deps
-	$(Q)$(MAKE) --no-print-directory all build-units
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all build-units
 	$(Q)tests/run $(B) $@
 
 ## demo         three real guests backed up, damaged, restored and checked
 demo: build/.deps
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
 	$(Q)tests/demo.sh $(B)
 
 ## bench        pause per guest beside a shell script of virsh and curl
 bench: build/.deps
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
 	$(Q)tests/bench/pause.sh $(B)
 
 ## lint         house rules, luacheck, cppcheck

@@ -24,8 +24,8 @@ shown() {
   moon "$@" >"$WORLD_DIR/stdout" 2>"$WORLD_DIR/stderr" || code=$?
   sed 's/^/     /' "$WORLD_DIR/stdout"
   if [ $code != 0 ]; then
-    sed 's/^/     /' "$WORLD_DIR/stderr"
-    say "${red}moonsnap ended with $code$off"
+    sed 's/^/     /' "$WORLD_DIR/stderr" >&2
+    say "${red}moonsnap $1 ended with $code$off" >&2
     exit 1
   fi
 }
@@ -65,7 +65,7 @@ for guest in $alpha $bravo $charlie; do
 done
 moon_conf
 case $WORLD_KIND in
-  own) say "libvirtd   started for this demo, $(virsh -c "$MOON_TEST_URI" version | sed -n 's/^Running hypervisor: //p')" ;;
+  own) say "libvirtd   started for this demo, $(vsh version | sed -n 's/^Running hypervisor: //p')" ;;
   host) say "libvirtd   the one of this machine, qemu:///system; the guests are called $WORLD_PREFIX..." ;;
 esac
 say "controller ONTAP simulator at $SIM_URL, SVM svm1, volumes vol1 and vol2"

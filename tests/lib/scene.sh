@@ -57,6 +57,7 @@ backup() {
   fi
   cp "$OUT" "$RECORD"
   SNAP=$(jq -r .snapshot "$RECORD")
+  next_second
 }
 
 restore() { moon restore --policy $POLICY --backupName "$SNAP" --params "KVM_RESTORE_VM_LIST=$1" "${@:2}"; }
@@ -70,7 +71,7 @@ events_start() {
     kill "$EVENTS_PID" 2>/dev/null || true
     wait "$EVENTS_PID" || true
   fi
-  setpriv --pdeathsig TERM -- stdbuf -oL virsh -q -c "$MOON_TEST_URI" event --event lifecycle --loop \
+  setsid setpriv --pdeathsig TERM -- stdbuf -oL virsh -q -c "$MOON_TEST_URI" event --event lifecycle --loop \
     >>"$WORLD_DIR/events" 2>&1 &
   EVENTS_PID=$!
   # it listens when it sees a guest of its own come and go

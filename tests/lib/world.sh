@@ -44,7 +44,8 @@ poll() { # seconds, command
   done
 }
 
-vsh() { virsh -q -c "$MOON_TEST_URI" "$@"; }
+# On a terminal virsh starts an agent that asks for passwords there; without a controlling terminal it does not.
+vsh() { setsid -w virsh -q -c "$MOON_TEST_URI" "$@"; }
 alive() { [ -n "$1" ] && [ -d "/proc/$1" ] && ! grep -qs '^State:.Z' "/proc/$1/status"; }
 gone() { ! alive "$1"; }
 
@@ -74,7 +75,7 @@ world_up() {
   : >"$WORLD_DIR/guests"
 
   WORLD_KIND=own WORLD_AS=(setpriv --pdeathsig TERM --)
-  if [ "${2:-}" = host ] && timeout 5 virsh -q -c qemu:///system uri >/dev/null 2>&1; then
+  if [ "${2:-}" = host ] && timeout 5 setsid -w virsh -q -c qemu:///system uri >/dev/null 2>&1; then
     WORLD_KIND=host WORLD_PREFIX=moon-${BASHPID}- MOON_TEST_URI=qemu:///system
     chmod 755 "$WORLD_DIR"
   elif [ "$(id -u)" = 0 ]; then
@@ -175,7 +176,7 @@ world_libvirtd() {
 
 libvirtd_answers() {
   alive "$WORLD_LIBVIRTD_PID" || return 0 # gone: no use in waiting; the next call says so
-  timeout 20 virsh -q -c "$MOON_TEST_URI" domcapabilities --virttype qemu --machine pc
+  timeout 20 setsid -w virsh -q -c "$MOON_TEST_URI" domcapabilities --virttype qemu --machine pc
 }
 
 world_down() {
@@ -186,8 +187,8 @@ world_down() {
   if [ -z "$WORLD_DIR" ]; then return $code; fi
   if [ "$WORLD_KIND" = host ]; then
     while read -r name; do
-      timeout 30 virsh -q -c "$MOON_TEST_URI" destroy "$name"
-      timeout 10 virsh -q -c "$MOON_TEST_URI" undefine "$name"
+      timeout 30 setsid -w virsh -q -c "$MOON_TEST_URI" destroy "$name"
+      timeout 10 setsid -w virsh -q -c "$MOON_TEST_URI" undefine "$name"
     done <"$WORLD_DIR/guests" >/dev/null 2>&1
   fi
   if [ -n "$WORLD_LV" ]; then
@@ -226,7 +227,7 @@ leftovers() {
     fi
   done
   if grep -F -- " $dir" /proc/self/mountinfo; then found=1; fi
-  if [ "$WORLD_KIND" = host ] && virsh -q -c "$MOON_TEST_URI" list --all --name | grep -F -- "$WORLD_PREFIX"; then
+  if [ "$WORLD_KIND" = host ] && vsh list --all --name | grep -F -- "$WORLD_PREFIX"; then
     found=1
   fi
   if [ -e "$dir" ]; then

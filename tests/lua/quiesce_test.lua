@@ -1,0 +1,186 @@
+-- The guard on libvirt's test driver: what it suspends, what it leaves alone, and that everything comes
+-- back on success, error and cancel.
+local file = require "engine.file"
+local plan = require "engine.plan"
+local tasks = require "engine.task"
+local virt = require "engine.virt"
+local err = require "std.err"
+local log = require "std.log"
+local quiesce = require "std.quiesce"
+local t = require "std.test"
+
+log.open { quiet = true }
+
+local TMP = os.getenv("MOON_TEST_TMP") or "/tmp"
+-- The test driver lives in this process; it comes with one running domain and gets a second one.
+local URI = "test:///default"
+local conn = assert(virt.open(URI))
+assert(conn:define("<domain type='test'><name>one</name><memory>1024</memory><os><type>hvm</type></os></domain>"))
+assert(conn:domain(assert(conn:lookup("one"))):start())
+local row = assert(conn:lookup("one"))
+local other = assert(conn:lookup("test"))
+
+local function context(changes)
+  local values = { SC_AGENT_UNQUIESCE_TIMEOUT = 60, KVM_CMD_RETRY_COUNT = 1, KVM_CMD_RETRY_WAIT = 0.01,
+    APP_IGNORE_ERROR = false }
+  for key, value in pairs(changes or {}) do values[key] = value end
+  return {
+    cfg = { get = function(_, name) return values[name] end }, dirs = { state = TMP .. "/state" },
+    uri = URI, profile = "p", config_name = "c", action = "backup",
+    journal_path = function(self) return self.dirs.state .. "/journal/p.c.1.journal" end,
+  }
+end
+
+local function guest(dom)
+  return { name = row.name, uuid = row.uuid, dom = dom or conn:domain(row) }
+end
+
+local function second() return { name = other.name, uuid = other.uuid, dom = conn:domain(other) } end
+
+local function state(of) return assert(conn:domain(of or row):state()).state end
+
+-- A domain whose calls fail as told; everything else is the real one's.
+local function failing(fails)
+  local real = conn:domain(row)
+  local fake = { calls = {} }
+  return setmetatable(fake, { __index = function(_, name)
+    return function(_, ...)
+      fake.calls[name] = (fake.calls[name] or 0) + 1
+      local problem = fails[name] and fails[name](fake.calls[name])
+      if problem then return nil, problem end
+      return real[name](real, ...)
+    end
+  end })
+end
+
+local function always(code) return function() return err.new(code, "made to fail") end end
+
+t.case("suspends what runs and resumes it", function()
+  local g = guest()
+  do
+    local guard <close> = quiesce.guard(context(), { g })
+    t.ok(guard:suspend())
+    t.eq(state(), "paused")
+    t.eq(g.state_before, "running")
+    local result = guard:release()
+    t.eq(#result.failed, 0)
+    t.eq(result.fired, false)
+    t.eq(state(), "running")
+    t.ok(g.pause_ms > 0 and g.pause_ms < 10000)
+  end
+  t.eq(state(), "running")
+  t.eq(file.list(TMP .. "/state/journal"), {}, "the journal of a run that ended well is gone")
+end)
+
+t.case("a guest that was paused stays paused", function()
+  local dom = conn:domain(row)
+  assert(dom:suspend())
+  local g = guest()
+  do
+    local guard <close> = quiesce.guard(context(), { g })
+    t.ok(guard:suspend())
+    t.eq(g.state_before, "paused")
+  end
+  t.eq(state(), "paused")
+  t.eq(g.pause_ms, nil)
+  assert(dom:resume())
+end)
+
+t.case("an error between suspend and release resumes", function()
+  local ok, failed = pcall(function()
+    local guard <close> = quiesce.guard(context(), { guest() })
+    assert(guard:suspend())
+    error(err.new("io", "the snapshot failed"), 0)
+  end)
+  t.eq(ok, false)
+  t.eq(failed.message, "the snapshot failed")
+  t.eq(state(), "running")
+end)
+
+t.case("a cancelled task resumes", function()
+  local suspended = false
+  local task = tasks.spawn(function()
+    local guard <close> = quiesce.guard(context(), { guest() })
+    assert(guard:suspend())
+    suspended = true
+    tasks.sleep(60)
+  end)
+  while not suspended do tasks.sleep(0.005) end
+  t.eq(state(), "paused")
+  task:cancel()
+  local ok, failed = task:join()
+  t.eq(ok, nil)
+  t.eq(failed.code, "cancelled")
+  t.eq(state(), "running")
+end)
+
+t.case("a suspend that fails is tried again, then ends it with scf-00037", function()
+  local dom = failing { suspend = always("io") }
+  local guard <close> = quiesce.guard(context { KVM_CMD_RETRY_COUNT = 2 }, { guest(dom) })
+  local ok, failed = guard:suspend()
+  t.eq(ok, nil)
+  t.eq(failed.scf, "scf-00037")
+  t.ok(failed.message:find("guest 'one'", 1, true), failed.message)
+  t.eq(dom.calls.suspend, 3)
+end)
+
+t.case("a failed suspend resumes those before it", function()
+  local first, bad = second(), guest(failing { suspend = always("io") })
+  do
+    local guard <close> = quiesce.guard(context(), { first, bad })
+    t.eq((guard:suspend()), nil)
+    t.eq(state(other), "paused")
+  end
+  t.eq(state(other), "running")
+  t.eq(state(), "running")
+end)
+
+t.case("with APP_IGNORE_ERROR the others are suspended and the failure is noted", function()
+  local bad, good = guest(failing { suspend = always("io") }), second()
+  local guard <close> = quiesce.guard(context { APP_IGNORE_ERROR = true }, { bad, good })
+  t.ok(guard:suspend())
+  t.eq(#guard.failures, 1)
+  t.eq(guard.failures[1].guest.name, "one")
+  t.eq(state(other), "paused")
+  guard:release()
+  t.eq(state(other), "running")
+  t.eq(bad.pause_ms, nil)
+end)
+
+t.case("a resume that fails once is tried again", function()
+  local dom = failing { resume = function(n) return n == 1 and err.new("busy", "not now") or nil end }
+  local guard <close> = quiesce.guard(context(), { guest(dom) })
+  t.ok(guard:suspend())
+  t.eq(#guard:release().failed, 0)
+  t.eq(dom.calls.resume, 2)
+  t.eq(state(), "running")
+end)
+
+t.case("a guest that cannot be resumed is kvm-00004, exit 5, and does not stop the others", function()
+  local bad, good = guest(failing { resume = always("io") }), second()
+  local guard = quiesce.guard(context(), { bad, good })
+  t.ok(guard:suspend())
+  local result = guard:release()
+  t.eq(#result.failed, 1)
+  t.eq(result.failed[1].scf, "kvm-00004")
+  t.eq(result.failed[1].exit, 5)
+  t.eq(state(), "paused")
+  t.eq(state(other), "running")
+  t.ok(guard.process, "the guard process goes on holding it")
+  assert(conn:domain(row):resume())
+  bad.dom = conn:domain(row)
+  t.eq(#guard:release().failed, 0)
+  t.eq(guard.process, nil)
+end)
+
+t.case("a dry run suspends nothing and starts no guard process", function()
+  plan.start() -- holds for the rest of this process
+  local guard <close> = quiesce.guard(context(), { guest(), second() })
+  t.ok(guard:suspend())
+  t.eq(state(), "running")
+  t.eq(guard.process, nil)
+  local steps = plan.steps()
+  t.eq({ steps[1].op, steps[1].object, steps[2].object }, { "domain.suspend", "one", "test" })
+end)
+
+return t.done()
