@@ -264,7 +264,6 @@ function cli.main(args)
   end
   local opts, failed = options.parse(args)
   if not opts then return fail(failed, 2) end
-  if opts["dry-run"] and cli_info[opts.action] then opts["dry-run"] = nil end
   local info = cli_info[opts.action]
   if info then
     local code

@@ -1,12 +1,14 @@
---- Actions that need no config's controllers: help, actions, params, check, version.
+--- Actions that need no config's controllers: help, actions, params, check, recover, version.
 -- @module std.cli_info
 
+local plan = require "engine.plan"
 local process = require "engine.process"
 local config = require "std.config"
 local err = require "std.err"
 local log = require "std.log"
 local options = require "std.options"
 local params = require "std.params"
+local recover = require "std.recover"
 local report = require "std.report"
 local workflow = require "std.workflow"
 
@@ -15,6 +17,7 @@ local info = {}
 local ACTIONS = { "backup", "restore", "discover", "backupList", "backupDel", "volumeList", "quiesce", "unquiesce" }
 
 local OTHERS = {
+  { "recover", "resume the guests that runs left suspended which died with their guard" },
   { "check", "read a config and say what is wrong with it" },
   { "params", "all parameters, or what one means" },
   { "actions", "this list" },
@@ -96,6 +99,16 @@ function info.params(opts)
   for i, row in ipairs(all) do rows[i] = { row.name, row.status, row.default or "", row.meaning } end
   report.print({ opts = opts }, all, report.table({ "PARAMETER", "STATUS", "DEFAULT", "MEANING" }, rows))
   return 0
+end
+
+function info.recover(opts, dirs)
+  if opts["dry-run"] then plan.start() end
+  local result, failed = recover.all(dirs)
+  if not result then return nil, failed end
+  for _, problem in ipairs(result.failed) do log.error(problem) end
+  report.print({ opts = opts }, result, ("%d stale journal(s) closed, %d guest(s) looked after, %d run(s) under way")
+    :format(result.closed, result.resumed, result.alive))
+  return #result.failed > 0 and 5 or 0
 end
 
 function info.check(opts, dirs)

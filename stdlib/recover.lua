@@ -4,6 +4,7 @@
 local file = require "engine.file"
 local guard = require "engine.guard"
 local plan = require "engine.plan"
+local virt = require "engine.virt"
 local err = require "std.err"
 local log = require "std.log"
 
@@ -92,6 +93,34 @@ function recover.stale(ctx)
     end
   end
   return true
+end
+
+--- Close every stale journal, of whatever config: `moonsnap recover`.
+-- @tparam table dirs with state
+-- @treturn[1] {closed=integer,resumed=integer,alive=integer,failed={Err,...}}
+-- @return[2] nil
+-- @treturn[2] Err
+function recover.all(dirs)
+  local list, failed = recover.journals { dirs = dirs }
+  if not list then return nil, failed end
+  local result = { closed = 0, resumed = 0, alive = 0, failed = {} }
+  for _, entry in ipairs(list) do
+    local j = entry.journal
+    if j.guard_alive or j.engine_alive then
+      result.alive = result.alive + 1
+    else
+      local conn, problem
+      if #j.held > 0 then conn, problem = virt.open(j.uri) end
+      local failures = problem and { problem } or recover.resume_held({ conn = conn }, entry)
+      table.move(failures, 1, #failures, #result.failed + 1, result.failed)
+      if #failures == 0 then
+        result.closed = result.closed + 1
+        result.resumed = result.resumed + #j.held
+        file.remove(entry.path)
+      end
+    end
+  end
+  return result
 end
 
 return recover

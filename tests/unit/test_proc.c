@@ -140,7 +140,7 @@ static void test_signals(void **state)
     sigfillset(&set);
     assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, &old), 0);
     signal(SIGPIPE, SIG_IGN);
-    AUTO_JSON json_t *got = shell("grep -E '^Sig(Blk|Ign)' /proc/$$/status", NULL);
+    AUTO_JSON json_t *got = shell("exec grep -E '^Sig(Blk|Ign)' /proc/self/status", NULL);
     signal(SIGPIPE, SIG_DFL);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     static const char *const masks[] = {"SigBlk:\t", "SigIgn:\t"};
