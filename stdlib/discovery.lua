@@ -134,7 +134,7 @@ local function inspect(ctx, row)
     end
   end
   if #parsed.disks == 0 or (#guest.disks == 0 and not problem) then
-    problem = problem or err.coded("kvm-00005", "it has no disk", nil, { code = "unsupported" })
+    problem = problem or err.new("unsupported", "it has no disk", { scf = "kvm-00005" })
   end
   guest.problem = problem
   return guest

@@ -49,8 +49,9 @@ local function volume_at(volumes, path)
   return best, rest
 end
 
+-- What to do differs from case to case, so that these say it themselves.
 local function left_out(text, ...)
-  return err.coded("kvm-00005", text:format(...), nil, { code = "unsupported" })
+  return err.new("unsupported", text:format(...), { scf = "kvm-00005" })
 end
 
 --- Name the storage object of a disk.
@@ -65,7 +66,7 @@ function nas.locate(ctx, disk)
   if disk.type ~= "file" or not disk.path then return nil end
   local m, failed = mount.find(disk.path, { mountinfo = ctx.cfg:get("KVM_MOUNTINFO") })
   if not m then return nil, failed end
-  if not m.nfs then return nil, left_out("image %s lies on %s (%s)", m.path, m.fstype, m.source) end
+  if not m.nfs then return nil, left_out("image %s lies on %s (%s), not on NFS", m.path, m.fstype, m.source) end
   if m.relative:find("^%.snapshot/") or m.relative:find("/%.snapshot/") then
     return nil, left_out("image %s lies in a snapshot directory", m.path)
   end
@@ -81,8 +82,8 @@ function nas.locate(ctx, disk)
       if not volumes then return nil, failed end
       local volume, rest = volume_at(volumes, full)
       if volume and found then
-        return nil, left_out("image %s: both %s:%s and %s:%s have %s:%s", m.path, found.controller, found.volume,
-          controller.name, volume.name, m.server, m.export)
+        return nil, left_out("image %s: both %s:%s and %s:%s serve %s:%s; name one of them in NTAP_USERS", m.path,
+          found.controller, found.volume, controller.name, volume.name, m.server, m.export)
       end
       if volume then
         found = { provider = nas.name, controller = controller.name, volume = volume.name, path = rest,
@@ -92,9 +93,11 @@ function nas.locate(ctx, disk)
   end
   if found then return found end
   if not matched then
-    return nil, left_out("image %s: NFS server %s is no configured controller", m.path, m.server)
+    return nil, left_out("image %s: NFS server %s is no configured controller; add it to NTAP_USERS, or let the "
+      .. "controller's name resolve to its address", m.path, m.server)
   end
-  return nil, left_out("image %s: no volume of a configured controller is mounted at %s", m.path, full)
+  return nil, left_out("image %s: no volume of a configured controller has its junction at %s; see moonsnap volumeList",
+    m.path, full)
 end
 
 --- Check that a file is in a snapshot.

@@ -38,8 +38,8 @@ function storage.locate(ctx, disk)
     local object, failed = provider.locate(ctx, disk)
     if object or failed then return object, failed end
   end
-  return nil, err.coded("kvm-00005", ("disk %s is of type %s (%s)"):format(disk.target, disk.type,
-    disk.path or "no path"), nil, { code = "unsupported" })
+  return nil, err.new("unsupported", ("disk %s is of type %s (%s), which nothing here can back up"):format(disk.target,
+    disk.type, disk.path or "no path"), { scf = "kvm-00005" })
 end
 
 --- Whether a snapshot holds an object.
