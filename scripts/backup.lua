@@ -30,6 +30,8 @@ return workflow {
   end,
 
   pre = function(ctx)
+    assert(hooks.check(ctx, { "PRE_NTAP_CMD", "PRE_APP_QUIESCE_CMD", "POST_APP_QUIESCE_CMD", "PRE_APP_UNQUIESCE_CMD",
+      "POST_APP_UNQUIESCE_CMD", "POST_NTAP_CMD" }))
     log.banner("Pre Ntap commands")
     assert(hooks.run(ctx, "PRE_NTAP_CMD"))
     assert(backup.begin(ctx))
@@ -56,6 +58,12 @@ return workflow {
 
   unquiesce = function(ctx)
     log.banner("Application unquiesce")
+    for _, guest in ipairs(ctx.guard:disturbed()) do
+      log.error(err.coded("agt-00008", ("guest '%s' was resumed by somebody else before the snapshot was complete")
+        :format(guest.name)))
+      ctx.crash_consistent = true
+      ctx:worse(3)
+    end
     local ran, problem = hooks.run(ctx, "PRE_APP_UNQUIESCE_CMD")
     local result = ctx.guard:release() -- whatever became of that command
     if result.fired then

@@ -6,6 +6,7 @@ local copies = require "std.copies"
 local err = require "std.err"
 local log = require "std.log"
 local ontap = require "std.ontap"
+local report = require "std.report"
 
 local function depends(row)
   return row.dependency or (row.busy and "in use") or nil
@@ -57,9 +58,12 @@ return workflow {
     end
     local record = ctx.copy.record
     if record and #ctx.targets == #ctx.copy.volumes then
-      record.status = "deleted"
-      assert(catalog.save(ctx, record))
+      assert(catalog.remove(ctx, record))
     end
-    log.info("Backup %s deleted on %d volume(s)", ctx.copy.name, #ctx.targets)
+    local deleted = {}
+    for i, v in ipairs(ctx.targets) do deleted[i] = v.controller .. ":" .. v.volume end
+    log.info("Backup %s deleted on %d volume(s)", ctx.copy.name, #deleted)
+    report.print(ctx, { deleted = ctx.copy.name, volumes = deleted }, ("Deleted %s on %s"):format(ctx.copy.name,
+      table.concat(deleted, ", ")))
   end,
 }

@@ -33,10 +33,6 @@ return workflow {
 
   report = function(ctx)
     local document, rows = rows_of(ctx)
-    if ctx.dry_run then
-      ctx.plan = document
-      return
-    end
     local text = report.table({ "GUEST", "STATE", "DISK", "CONTROLLER", "PATH" }, rows)
     for _, s in ipairs(ctx.skipped) do
       text = text .. ("\nleft out: %s%s: [%s] %s"):format(s.guest, s.target and " " .. s.target or "", s.code, s.reason)

@@ -6,6 +6,7 @@ local log = require "std.log"
 local ontap = require "std.ontap"
 local quiesce = require "std.quiesce"
 local recover = require "std.recover"
+local report = require "std.report"
 
 return workflow {
   action = "quiesce",
@@ -21,6 +22,8 @@ return workflow {
   end,
 
   quiesce = function(ctx)
+    assert(hooks.check(ctx, { "PRE_APP_QUIESCE_CMD", "POST_APP_QUIESCE_CMD", "PRE_APP_UNQUIESCE_CMD",
+      "POST_APP_UNQUIESCE_CMD" }))
     assert(hooks.run(ctx, "PRE_APP_QUIESCE_CMD"))
     log.banner("Application quiesce")
     ctx.guard = ctx:own(quiesce.guard(ctx, ctx.guests))
@@ -30,6 +33,13 @@ return workflow {
   end,
 
   detach = function(ctx)
-    return ctx.guard:detach()
+    assert(ctx.guard:detach())
+    local document, rows = {}, {}
+    for i, guest in ipairs(ctx.guests) do
+      local state = guest.suspended_at and "suspended" or guest.state_before
+      document[i] = { name = guest.name, uuid = guest.uuid, state = state }
+      rows[i] = { guest.name, state }
+    end
+    report.print(ctx, document, report.table({ "GUEST", "STATE" }, rows))
   end,
 }

@@ -32,6 +32,7 @@ return workflow {
   end,
 
   pre = function(ctx)
+    assert(hooks.check(ctx, { "PRE_RESTORE_CMD", "POST_RESTORE_CMD" }))
     log.banner("Pre Restore commands")
     return hooks.run(ctx, "PRE_RESTORE_CMD")
   end,

@@ -2,6 +2,9 @@
 -- @module std.backup
 
 local clock = require "engine.clock"
+local file = require "engine.file"
+local process = require "engine.process"
+local config = require "std.config"
 local catalog = require "std.catalog"
 local err = require "std.err"
 local log = require "std.log"
@@ -21,6 +24,34 @@ local function name_in_use(snapshot, v)
   return err.coded("STORAGE-02009", what, nil, { code = "exists" })
 end
 
+-- Which config made a snapshot, in front of its comment.
+local function owner(ctx)
+  return ("moonsnap config=%s/%s"):format(ctx.profile, ctx.config_name)
+end
+
+-- Retention goes by SNAME: two configs with one would delete each other's copies.
+local function check_sname(ctx)
+  if ctx.cfg:get("ALLOW_DUPLICATE_SNAME") then return true end
+  local sname, own = ctx.cfg:get("SNAME"), process.realpath(ctx.cfg.path)
+  for _, profile in ipairs(file.list(ctx.dirs.config) or {}) do
+    for _, name in ipairs(file.list(ctx.dirs.config .. "/" .. profile) or {}) do
+      local path = ("%s/%s/%s"):format(ctx.dirs.config, profile, name)
+      if name:find("%.conf$") and name ~= "global.conf" and process.realpath(path) ~= own
+        and config.sname_of(path) == sname then
+        return nil, err.new("conflict", ("%s: SNAME: '%s' is also that of %s; write another, or "
+          .. "ALLOW_DUPLICATE_SNAME=Y"):format(ctx.cfg:where("SNAME"), sname, path), { exit = 2 })
+      end
+    end
+  end
+  return true
+end
+
+-- A copy that says it is another config's, whatever its name.
+local function is_foreign(ctx, row)
+  local made_by = (row.comment or ""):match("^(moonsnap config=%S+) run=")
+  return made_by ~= nil and made_by ~= owner(ctx)
+end
+
 --- Choose the snapshot's name and check every volume for it: exists, online, writable, name free.
 -- @tparam table ctx
 -- @treturn[1] boolean true
@@ -31,8 +62,9 @@ function backup.prepare(ctx)
   ctx.recent = not cfg:get("SNAP_TIMESTAMP_ONLY")
   ctx.snapshot = naming.make { sname = cfg:get("SNAME"), policy = ctx.policy, stamp = ctx.stamp, recent = ctx.recent }
   -- Nobody else writes this comment: by it a snapshot is known to be this very run's.
-  ctx.comment = "moonsnap run=" .. ctx.id
-  local ok, failed = ontap.check_volumes(ctx, ctx.volumes)
+  ctx.comment = ("%s run=%s"):format(owner(ctx), ctx.id)
+  local ok, failed = check_sname(ctx)
+  if ok then ok, failed = ontap.check_volumes(ctx, ctx.volumes) end
   if not ok then return nil, failed end
   return task.map(ctx.volumes, function(v)
     log.info("STORAGE-02090: Listing Snapshot copies of [%s:%s]", v.controller, v.volume)
@@ -57,17 +89,69 @@ function backup.label(ctx)
   return #ctx.policy <= MAX_LABEL and ctx.policy or nil
 end
 
--- With "recent" names the copy that holds the name now gives it up before the new one is made.
-local function rename_recent(ctx, v)
-  if not v.recent then return true end
-  local new = naming.make { sname = ctx.cfg:get("SNAME"), policy = ctx.policy, stamp = naming.stamp(v.recent.created) }
-  local ok, failed = ctx.controllers[v.controller].client:snapshot_rename(v.volume, v.recent.name, { to = new })
-  if not ok then
-    return nil, err.coded("STORAGE-02102", ("snapshot %s on %s:%s to %s"):format(v.recent.name, v.controller, v.volume,
-      new), failed)
+-- The record of the copy that holds the "recent" name now.
+local function recent_record(ctx)
+  local uuids = {}
+  for _, v in ipairs(ctx.volumes) do
+    if v.recent then uuids[v.recent.uuid] = true end
   end
-  v.renamed = new
-  return true
+  local records, failed = catalog.list(ctx)
+  if not records then return nil, failed end
+  for i = #records, 1, -1 do
+    local r = records[i]
+    if r.action == "backup" and r.snapshot == ctx.snapshot then
+      for _, v in ipairs(r.volumes) do
+        if uuids[v.snapshot_uuid] then return r end
+      end
+    end
+  end
+  return nil
+end
+
+local function rename(ctx, v, from, to)
+  local ok, failed = ctx.controllers[v.controller].client:snapshot_rename(v.volume, from, { to = to })
+  if ok then return true end
+  return nil, err.coded("STORAGE-02102", ("snapshot %s on %s:%s to %s"):format(from, v.controller, v.volume, to),
+    failed)
+end
+
+local function undo_rename(ctx)
+  for _, v in ipairs(ctx.volumes) do
+    if v.renamed then
+      local ok, failed = rename(ctx, v, v.renamed, ctx.snapshot)
+      if not ok then log.error(failed) end
+      v.renamed = nil
+    end
+  end
+end
+
+-- With "recent" names the copy that holds the name now gives it up before the new one is made: to one
+-- name on all volumes, which the catalog learns.
+local function rename_recent(ctx)
+  local first
+  for _, v in ipairs(ctx.volumes) do first = first or v.recent end
+  if not first then return true end
+  local record, failed = recent_record(ctx)
+  if failed then return nil, failed end
+  local new = naming.make { sname = ctx.cfg:get("SNAME"), policy = ctx.policy,
+    stamp = record and record.id:match("^(%d+)%-") or naming.stamp(first.created) }
+  local ok
+  for _, v in ipairs(ctx.volumes) do
+    if v.recent then
+      ok, failed = rename(ctx, v, v.recent.name, new)
+      if ok then v.renamed = new else break end
+    end
+  end
+  if not failed and record then
+    record.snapshot = new
+    for _, guest in ipairs(record.guests) do
+      for _, disk in ipairs(guest.disks) do disk.snapshot = new end
+    end
+    _, failed = catalog.save(ctx, record)
+  end
+  if not failed then return true end
+  undo_rename(ctx)
+  return nil, failed
 end
 
 local function guest_record(ctx, guest)
@@ -92,12 +176,11 @@ function backup.begin(ctx)
     started = math.floor(ctx.started), uri = ctx.uri, guests = {}, volumes = {}, skipped = ctx.skipped }
   for i, guest in ipairs(ctx.guests) do record.guests[i] = guest_record(ctx, guest) end
   for i, v in ipairs(ctx.volumes) do record.volumes[i] = { controller = v.controller, volume = v.volume } end
+  -- Only from here on is there something that a failure must be noted of.
+  local ok, failed = rename_recent(ctx)
+  if not ok then return nil, failed end
   ctx.record = record
-  for _, v in ipairs(ctx.volumes) do
-    local ok, failed = rename_recent(ctx, v)
-    if not ok then return nil, failed end
-  end
-  local ok, failed = catalog.save(ctx, record)
+  ok, failed = catalog.save(ctx, record)
   if not ok then return nil, err.new(failed.code, ("catalog: %s; nothing was suspended"):format(failed.message)) end
   return true
 end
@@ -116,6 +199,10 @@ end
 -- @return[2] nil
 -- @treturn[2] Err when a snapshot that was reported as made is not there
 function backup.confirm(ctx)
+  if #ctx.missing > 0 then
+    log.warn("The config names guests that are not in this backup: %s", table.concat(ctx.missing, ", "))
+    ctx:worse(3)
+  end
   if ctx.dry_run then return true end
   local uuids = {}
   local ok, failed = task.map(ctx.volumes, function(v, i)
@@ -134,10 +221,6 @@ function backup.confirm(ctx)
   for _, guest in ipairs(ctx.record.guests) do
     for _, disk in ipairs(guest.disks) do disk.snapshot_uuid = uuids[disk.controller .. ":" .. disk.volume] end
   end
-  if #ctx.missing > 0 then
-    log.warn("The config names guests that are not in this backup: %s", table.concat(ctx.missing, ", "))
-    ctx:worse(3)
-  end
   fill_pauses(ctx)
   ctx.record.status = ctx.crash_consistent and "crash-consistent" or ctx.exit == 0 and "ok" or "partial"
   ctx.record.finished = math.floor(clock.now())
@@ -151,9 +234,7 @@ function backup.confirm(ctx)
 end
 
 -- What the catalog knows of a copy: only a run that ended well makes it a good one.
-local function outcomes(ctx)
-  local records, failed = catalog.list(ctx)
-  if not records then return nil, failed end
+local function outcomes(records)
   local by_name = {}
   for _, record in ipairs(records) do
     if record.action == "backup" then
@@ -162,6 +243,20 @@ local function outcomes(ctx)
     end
   end
   return by_name
+end
+
+-- A record goes when the last of its snapshots was deleted here.
+local function forget(ctx, records, gone)
+  for _, record in ipairs(records) do
+    local left = record.action ~= "backup" or #(record.volumes or {}) == 0
+    for _, v in ipairs(record.volumes or {}) do
+      if not gone[("%s:%s:%s"):format(v.controller, v.volume, record.snapshot)] then left = true end
+    end
+    if not left then
+      local ok, failed = catalog.remove(ctx, record)
+      if not ok then log.warn("catalog: %s", failed) end
+    end
+  end
 end
 
 local function plan_of(ctx, v, by_name, dying)
@@ -173,14 +268,18 @@ local function plan_of(ctx, v, by_name, dying)
   local only = cfg:get("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY")
   -- In a dry run the copy that would have been made counts as well.
   if dying then rows[#rows + 1] = { name = ctx.snapshot, created = math.floor(clock.now()), busy = false } end
+  local ours, now = {}, math.floor(clock.now())
   for _, row in ipairs(rows) do
     row.controller, row.volume = v.controller, v.volume
+    if not is_foreign(ctx, row) then ours[#ours + 1] = row end
+    -- Ages are those of the controller's clock: the host's may have jumped.
+    if row.name == ctx.snapshot then now = math.min(now, row.created) end
   end
   return retention.plan {
-    snapshots = rows, sname = cfg:get("SNAME"), policies = retentions, policy = ctx.policy,
+    snapshots = ours, sname = cfg:get("SNAME"), policies = retentions, policy = ctx.policy,
     count = retentions.map[ctx.policy], age_days = age and params.age_of(age, ctx.policy),
     by_age_only = only == "PRIMARY" or only == "BOTH", nodelete = cfg:get("NTAP_SNAPSHOT_NODELETE"),
-    force = cfg:get("CMODE_SNAPSHOT_FORCE_DELETE"), now = math.floor(clock.now()),
+    force = cfg:get("CMODE_SNAPSHOT_FORCE_DELETE"), now = now,
     catalog = function(name) return by_name[name] end,
   }
 end
@@ -191,8 +290,9 @@ end
 -- @return[2] nil
 -- @treturn[2] Err
 function backup.retain(ctx)
-  local by_name, failed = outcomes(ctx)
-  if not by_name then return nil, failed end
+  local records, failed = catalog.list(ctx)
+  if not records then return nil, failed end
+  local by_name, gone = outcomes(records), {}
   for _, v in ipairs(ctx.volumes) do
     local decided
     decided, failed = plan_of(ctx, v, by_name, ctx.dry_run)
@@ -203,14 +303,17 @@ function backup.retain(ctx)
     for _, s in ipairs(decided.delete) do
       local ok
       ok, failed = ontap.delete(ctx, v, s, ctx.cfg:get("CMODE_SNAPSHOT_FORCE_DELETE"))
-      if not ok and failed.code == "busy" then
+      if ok then
+        gone[("%s:%s:%s"):format(v.controller, v.volume, s.name)] = true
+      elseif failed.code == "busy" then
         log.warn("%s", failed)
-      elseif not ok then
+      else
         log.error(failed)
         ctx:worse(3)
       end
     end
   end
+  if not ctx.dry_run then forget(ctx, records, gone) end
   return true
 end
 

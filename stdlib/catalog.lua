@@ -21,11 +21,25 @@ end
 -- @treturn[2] Err
 function catalog.save(ctx, record)
   record.schema = catalog.SCHEMA
+  -- The words of a failing command may be in any encoding.
+  if record.error and not utf8.len(record.error) then record.error = record.error:gsub("[\128-\255]", "?") end
   local dir = directory(ctx)
   local ok, failed = file.mkdirs(dir)
   if not ok then return nil, failed end
   return file.replace(("%s/%s-%s.json"):format(dir, record.id, record.action), json.encode(record, true) .. "\n",
     { mode = 384 }) -- 0600: domain XML may hold what not everybody should read
+end
+
+--- Forget a run: its snapshots are gone.
+-- @tparam table ctx
+-- @tparam table record
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err
+function catalog.remove(ctx, record)
+  local ok, failed = file.remove(("%s/%s-%s.json"):format(directory(ctx), record.id, record.action))
+  if ok or failed.code == "not_found" then return true end
+  return nil, failed
 end
 
 --- All records of this config, oldest first. A file that cannot be read is reported and passed over.

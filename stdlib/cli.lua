@@ -69,7 +69,8 @@ local function rotate(dir, name, keep)
   for _, kind in ipairs { "out", "debug" } do
     local found = {}
     for _, entry in ipairs(file.list(dir) or {}) do
-      if entry:find(("^%s%%.%s%%.%%d+%%.log$"):format(name, kind)) then found[#found + 1] = entry end
+      local pattern = ("^%s%%.%s%%.%%d+%%.log$"):format((name:gsub("%p", "%%%0")), kind)
+      if entry:find(pattern) then found[#found + 1] = entry end
     end
     for i = 1, #found - keep do file.remove(dir .. "/" .. found[i]) end
   end
@@ -117,9 +118,12 @@ local function load_config(opts, dirs, action)
     params = opts.params, policy = opts.policy }
   if not cfg then return nil, failed end
   for _, secret in ipairs(cfg.secrets) do log.secret(secret) end
+  -- One config has one lock, one catalog and one journal, whether it is given by name or by path.
+  local path = process.realpath(cfg.path) or cfg.path
+  local function plain(text) return (text:gsub("[^%w_%.%-]", "_")) end
   local ctx = workflow.context {
-    opts = opts, cfg = cfg, dirs = dirs, profile = opts.profile or "default",
-    config_name = (opts.config:match("([^/]*)$"):gsub("%.conf$", "")), action = action, policy = opts.policy,
+    opts = opts, cfg = cfg, dirs = dirs, profile = opts.profile or plain(path:match("([^/]+)/[^/]*$") or "default"),
+    config_name = plain(path:match("([^/]*)$"):gsub("%.conf$", "")), action = action, policy = opts.policy,
     stamp = naming.stamp(), started = clock.now(),
   }
   -- Two runs of one second, for two policies say, are still two.
@@ -166,7 +170,7 @@ local function print_steps(ctx)
   local text = #lines == 0 and "Dry run: nothing would be changed."
     or ("Dry run: nothing was changed. These %d steps would be carried out:\n%s"):format(#lines,
       table.concat(lines, "\n"))
-  report.print(ctx, { dry_run = true, plan = ctx.plan, steps = steps }, text)
+  report.print(ctx, { dry_run = true, plan = ctx.plan, steps = steps }, text, true)
 end
 
 -- The end that field scripts look for.
@@ -187,6 +191,7 @@ local function finish(ctx, ok, failed)
     if failed.traceback then log.debug(failed.traceback) end
     local text = message("FAILURE_MSG", { MSG = tostring(failed), ACTION = ctx.action })
     if text then log.error(text) end
+    if ctx.exit == 5 then return 5 end -- a guest that is not back comes first, whatever failed
     if failed.exit then return failed.exit end
     return ctx.exit ~= 0 and ctx.exit ~= 3 and ctx.exit or 1
   end
@@ -201,7 +206,11 @@ local function finish(ctx, ok, failed)
   return ctx.exit
 end
 
-local function run_workflow(wf, opts, dirs)
+local function run_workflow(wf, opts, dirs, words)
+  if opts.words[words + 1] then
+    return fail(err.new("invalid", ("'%s' belongs to no option; see moonsnap help"):format(opts.words[words + 1]),
+      { exit = 2 }))
+  end
   local ok, failed = workflow.check_needs(wf, opts)
   if not ok then return fail(failed, 2) end
   if not opts.config then
@@ -230,7 +239,7 @@ local function run_action(action, opts)
   local dirs = directories(opts)
   local wf, failed = find_script(action, opts, dirs)
   if not wf then return fail(failed, 2) end
-  return run_workflow(wf, opts, dirs)
+  return run_workflow(wf, opts, dirs, opts.snapcreator and 0 or 1)
 end
 
 -- A script outside the search path: a workflow, run with the options behind it, or plain Lua that gets
@@ -252,7 +261,7 @@ local function run_file(path, args)
   local opts
   opts, failed = options.parse(args)
   if not opts then return fail(failed, 2) end
-  return run_workflow(value, opts, directories(opts))
+  return run_workflow(value, opts, directories(opts), 0)
 end
 
 --- The command line.

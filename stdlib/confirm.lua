@@ -16,7 +16,7 @@ function confirm.ask(ctx, text)
   if ctx.dry_run or ctx.opts.yes or ctx.opts.nonInteractive then return true end
   if process.isatty(0) and process.isatty(2) then
     io.stderr:write(text, "\nType yes to go on: ")
-    local answer = io.read("l")
+    local answer = process.read_line()
     if answer and answer:lower() == "yes" then return true end
     return nil, err.new("cancelled", "not confirmed; nothing was changed", { scf = "kvm-00009", exit = 2 })
   end

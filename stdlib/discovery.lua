@@ -29,11 +29,26 @@ function discovery.connect(ctx)
   return conn
 end
 
+-- A function that says whether a guest may take part at all.
+local function chosen(cfg)
+  local excluded, only = {}, nil
+  for _, name in ipairs(cfg:get("KVM_EXCLUDE_VMS") or {}) do excluded[name] = true end
+  for _, name in ipairs(cfg:get("KVM_VMS") or {}) do
+    only = only or {}
+    only[name] = true
+  end
+  return function(name) return not excluded[name] and (not only or only[name] == true) end
+end
+
 -- Names that the config asks for: a set, and where each was asked for.
 local function asked_for(cfg)
-  local names = {}
-  for _, entry in ipairs(cfg:get("KVM_VM_MAPPING") or {}) do names[entry.vm] = cfg:where("KVM_VM_MAPPING") end
-  for _, name in ipairs(cfg:get("KVM_VMS") or {}) do names[name] = cfg:where("KVM_VMS") end
+  local names, may = {}, chosen(cfg)
+  for _, entry in ipairs(cfg:get("KVM_VM_MAPPING") or {}) do
+    if may(entry.vm) then names[entry.vm] = cfg:where("KVM_VM_MAPPING") end
+  end
+  for _, name in ipairs(cfg:get("KVM_VMS") or {}) do
+    if may(name) then names[name] = cfg:where("KVM_VMS") end
+  end
   return names
 end
 
@@ -124,6 +139,10 @@ local function inspect(ctx, row)
       local object
       disk, failed = resolve_pool(ctx, disk)
       if disk then object, failed = storage.locate(ctx, disk) end
+      if object and not utf8.len(object.mapping .. (object.file or "")) then
+        object, failed = nil, err.coded("kvm-00005", ("image %s: its path is not UTF-8"):format(disk.path), nil,
+          { code = "unsupported" })
+      end
       if object then
         check_backing(ctx, row.name, disk, object)
         guest.disks[#guest.disks + 1] = { target = disk.target, source = disk.path, format = disk.format,
@@ -177,8 +196,9 @@ local function check_mapping(ctx, guests)
       found[("%s:%s:%s"):format(guest.name, disk.object.controller, disk.object.mapping)] = true
     end
   end
+  local may = chosen(cfg)
   for _, entry in ipairs(cfg:get("KVM_VM_MAPPING") or {}) do
-    if not found[("%s:%s:%s"):format(entry.vm, entry.controller, entry.path)] then
+    if may(entry.vm) and not found[("%s:%s:%s"):format(entry.vm, entry.controller, entry.path)] then
       return nil, err.new("conflict", ("%s: KVM_VM_MAPPING: guest '%s' does not have a disk at %s:%s today; run "
         .. "'moonsnap discover', or write APP_AUTO_DISCOVERY=Y"):format(cfg:where("KVM_VM_MAPPING"), entry.vm,
         entry.controller, entry.path), { exit = 2 })
@@ -187,14 +207,45 @@ local function check_mapping(ctx, guests)
   return true
 end
 
+-- The mapping as text; a guest whose name its form cannot hold is backed up all the same.
 local function mapping_of(guests)
-  local list = {}
+  local out = {}
   for _, guest in ipairs(guests) do
     for _, disk in ipairs(guest.disks) do
-      list[#list + 1] = { vm = guest.name, controller = disk.object.controller, path = disk.object.mapping }
+      local text, failed = params.format_mapping { { vm = guest.name, controller = disk.object.controller,
+        path = disk.object.mapping } }
+      if not text then log.warn("%s", failed) end
+      out[#out + 1] = text
     end
   end
-  return list
+  return table.concat(out)
+end
+
+-- What the config said of guests that are still defined but had to be left out this time: what is
+-- written into it must not forget them, or the next run would not miss them.
+local function still_wanted(ctx, names, kept)
+  local list = {}
+  for _, entry in ipairs(ctx.cfg:get("KVM_VM_MAPPING") or {}) do
+    if names[entry.vm] and not kept[entry.vm] then
+      list[#list + 1] = { vm = entry.vm, controller = entry.controller, path = entry.path }
+    end
+  end
+  return params.format_mapping(list)
+end
+
+-- Without discovery VOLUMES is the administrator's word: all of them, guests or not.
+local function add_volumes(ctx)
+  if ctx.cfg:get("APP_AUTO_DISCOVERY") then return end
+  local seen = {}
+  for _, v in ipairs(ctx.volumes) do seen[v.controller .. ":" .. v.volume] = true end
+  for _, item in ipairs(ctx.cfg:get("VOLUMES") or {}) do
+    for _, volume in ipairs(item.volumes) do
+      if not seen[item.controller .. ":" .. volume] then
+        seen[item.controller .. ":" .. volume] = true
+        ctx.volumes[#ctx.volumes + 1] = { controller = item.controller, volume = volume }
+      end
+    end
+  end
 end
 
 --- Write the mapping into the config file, with APP_CONF_PERSISTENCE=Y; every other line stays as it is.
@@ -226,6 +277,8 @@ function discovery.run(ctx)
   local rows
   rows, failed = ctx.conn:list()
   if not rows then return nil, err.coded("scf-00028", "domains", failed) end
+  local defined = {}
+  for _, row in ipairs(rows) do defined[row.name] = true end
   rows, failed = select_domains(ctx, rows)
   if not rows then return nil, failed end
   local wanted = asked_for(ctx.cfg)
@@ -261,12 +314,14 @@ function discovery.run(ctx)
     for _, disk in ipairs(guest.disks) do objects[#objects + 1] = disk.object end
   end
   ctx.volumes = storage.volumes(objects)
-  local text = params.format_mapping(mapping_of(ctx.guests))
+  add_volumes(ctx)
+  local text = mapping_of(ctx.guests)
+  local lasting = text .. still_wanted(ctx, defined, kept)
   ctx.mapping_before = { text = ctx.cfg:raw("KVM_VM_MAPPING"), where = ctx.cfg:where("KVM_VM_MAPPING") }
   ok, failed = ctx.cfg:set("KVM_VM_MAPPING", text)
   if not ok then return nil, failed end
   log.info("KVM_VM_MAPPING=%s", text)
-  return persist(ctx, text)
+  return persist(ctx, lasting)
 end
 
 return discovery

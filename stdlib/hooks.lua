@@ -66,7 +66,12 @@ local function allowed(ctx)
   return set
 end
 
-local function run_one(ctx, family, item, vars)
+local function variables(ctx)
+  return { SNAP_TIME = ctx.stamp, SNAP_TYPE = ctx.policy, ACTION = ctx.action, SNAPNAME = ctx.snapshot }
+end
+
+-- The words of a command that may be run.
+local function words_of(ctx, family, item, vars)
   local name = ("%s%02d"):format(family, item.number)
   local text, failed = ctx.cfg:expand(item.text, vars)
   if not text then return nil, failed end
@@ -85,8 +90,13 @@ local function run_one(ctx, family, item, vars)
         nil, { code = "denied" })
     end
   end
-  local out
-  out, failed = process.run(argv, { timeout = ctx.cfg:get("SC_AGENT_TIMEOUT") })
+  return argv, command, name
+end
+
+local function run_one(ctx, family, item, vars)
+  local argv, command, name = words_of(ctx, family, item, vars)
+  if not argv then return nil, command end
+  local out, failed = process.run(argv, { timeout = ctx.cfg:get("SC_AGENT_TIMEOUT") })
   if not out then return nil, failed end
   if out.planned then return true end
   log.cmd("[%s] finished with exit code: [%s] stdout: [%s] stderr: [%s]", command,
@@ -112,10 +122,27 @@ function hooks.run(ctx, family)
     log.debug("%s: no commands defined", family)
     return true
   end
-  local vars = { SNAP_TIME = ctx.stamp, SNAP_TYPE = ctx.policy, ACTION = ctx.action, SNAPNAME = ctx.snapshot }
+  local vars = variables(ctx)
   for _, item in ipairs(list) do
     local ok, failed = run_one(ctx, family, item, vars)
     if not ok then return nil, failed end
+  end
+  return true
+end
+
+--- Check commands without running them, before anything is suspended: quotes and the allow-list.
+-- @tparam table ctx
+-- @tparam {string,...} families
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err of the first that could not be run
+function hooks.check(ctx, families)
+  local vars = variables(ctx)
+  for _, family in ipairs(families) do
+    for _, item in ipairs(ctx.cfg:commands(family)) do
+      local argv, failed = words_of(ctx, family, item, vars)
+      if not argv then return nil, failed end
+    end
   end
   return true
 end

@@ -1,6 +1,7 @@
 --- Storage provider: a guest's disk is a file on an NFS volume of ONTAP.
 -- @module std.nas
 
+local clock = require "engine.clock"
 local file = require "engine.file"
 local mount = require "engine.mount"
 local err = require "std.err"
@@ -13,21 +14,24 @@ local nas = { name = "nfs" }
 -- Failures of a restore that had begun: EVOLUMESNAPRESTOREERROR, ESNAPSHOTRESTOREINPROGRESS.
 local BEGUN = { [13038] = true, [15801] = true }
 
+local SIZE_WAIT = 65 -- seconds until the NFS client has surely asked for the size again
+
 -- Addresses of the server behind a mount.
 local function server_addresses(ctx, m)
   local cache = ctx.nas_servers or {}
   ctx.nas_servers = cache
   if not cache[m.server] then
     local set = { [m.server] = true }
-    if m.address then set[m.address] = true end
     for _, address in ipairs(mount.addresses(m.server) or {}) do set[address] = true end
     cache[m.server] = set
   end
+  if m.address then cache[m.server][m.address] = true end -- one name, several addresses
   return cache[m.server]
 end
 
 local function serves(controller, addresses)
-  local own = ontap.addresses(controller)
+  local own, failed = ontap.addresses(controller)
+  if not own then return nil, failed end
   for address in pairs(addresses) do
     if own[address] then return true end
   end
@@ -75,7 +79,10 @@ function nas.locate(ctx, disk)
   local full = export .. "/" .. m.relative
   local found, matched = nil, false
   for _, controller in ipairs(ctx.controllers) do
-    if serves(controller, addresses) then
+    local answers
+    answers, failed = serves(controller, addresses)
+    if answers == nil then return nil, failed end
+    if answers then
       matched = true
       local volumes
       volumes, failed = ontap.volumes(controller)
@@ -155,8 +162,14 @@ function nas.restore(ctx, object, snapshot, info)
     return nil, err.coded("kvm-00011", what, failed, { started = true })
   end
   if type(info) == "table" and info.size then
+    -- The NFS client may remember the size of before for up to a minute (acregmax).
     local stat
-    stat, failed = file.stat(object.file)
+    local give_up = clock.mono() + SIZE_WAIT
+    repeat
+      stat, failed = file.stat(object.file)
+      local good = stat and stat.size == info.size
+      if not good then task.sleep(1) end
+    until good or clock.mono() > give_up
     if not stat or stat.size ~= info.size then
       failed = failed or err.new("io", ("it has %d bytes instead of %d"):format(stat.size, info.size))
       return nil, err.coded("kvm-00011", what, failed, { started = true })

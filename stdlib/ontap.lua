@@ -144,7 +144,9 @@ end
 
 --- The addresses by which a controller is known: its name, its management interface, its LIFs.
 -- @tparam table controller
--- @treturn {string=boolean}
+-- @treturn[1] {string=boolean}
+-- @return[2] nil
+-- @treturn[2] Err when the LIFs cannot be read for now: guests must not be left out for that
 function ontap.addresses(controller)
   if controller.addresses then return controller.addresses end
   local set = {}
@@ -153,6 +155,7 @@ function ontap.addresses(controller)
     for _, address in ipairs(mount.addresses(host) or {}) do set[address] = true end
   end
   local lifs, failed = controller.client:lifs()
+  if not lifs and failed.code ~= "denied" and failed.code ~= "unsupported" then return nil, failed end
   if not lifs then
     log.debug("controller '%s': its LIFs cannot be read, names and addresses of the config decide: %s",
       controller.name, failed)
@@ -207,7 +210,11 @@ end
 -- @return[2] nil
 -- @treturn[2] Err STORAGE-02009; volumes before and beside the one that failed may have their snapshot
 function ontap.snapshot(ctx, volumes, name, opts)
-  return task.map(volumes, function(v)
+  -- A request that is under way is waited for even when another one has failed: given up, it might
+  -- still be carried out after the clean-up has looked.
+  local failed_already = false
+  local outcomes, cancelled = task.map(volumes, function(v)
+    if failed_already then return true end
     log.info("STORAGE-02007: Creating Snapshot copy [%s] on [%s:%s]", name, v.controller, v.volume)
     v.tried = true
     local ok, failed = ctx.controllers[v.controller].client:snapshot_create(v.volume, name, opts)
@@ -216,13 +223,18 @@ function ontap.snapshot(ctx, volumes, name, opts)
       ok = true
     end
     if not ok then
+      failed_already = true
       return nil, err.coded("STORAGE-02009", ("snapshot %s on %s:%s"):format(name, v.controller, v.volume), failed)
     end
-    v.made = true
     log.info("STORAGE-02008: Creating Snapshot copy [%s] on [%s:%s] finished successfully", name, v.controller,
       v.volume)
     return true
-  end, { limit = ctx.cfg:get("ONTAP_MAX_REQUESTS") })
+  end, { limit = ctx.cfg:get("ONTAP_MAX_REQUESTS"), collect = true })
+  if not outcomes then return nil, cancelled end
+  for _, outcome in ipairs(outcomes) do
+    if not outcome.ok then return nil, outcome.err end
+  end
+  return true
 end
 
 --- Delete one snapshot.
@@ -255,9 +267,7 @@ function ontap.undo_snapshot(ctx, volumes, name, comment)
       local rows, failed = ontap.snapshots(ctx, v, name)
       for _, row in ipairs(rows or {}) do
         if row.comment == comment then
-          local ok
-          ok, failed = ontap.delete(ctx, v, row)
-          if ok then v.made = nil end
+          _, failed = ontap.delete(ctx, v, row)
         end
       end
       if failed then failures[#failures + 1] = failed end

@@ -15,12 +15,15 @@ local guard_process = require "engine.guard"
 local plan = require "engine.plan"
 local err = require "std.err"
 local log = require "std.log"
+local recover = require "std.recover"
 local retry = require "std.retry"
 local task = require "std.task"
 
 local quiesce = {}
 
 local SETTLE = 30 -- seconds to wait for a suspend that was given up but may still be carried out
+
+local HOLD = 200 -- guests named to the guard process at once
 
 local Guard = {}
 Guard.__index = Guard
@@ -41,17 +44,43 @@ local function identity(list)
   return out
 end
 
+-- The journal of another run that holds a guest suspended now.
+local function held_by(self, guest)
+  local list, failed = recover.journals(self.ctx)
+  if not list then return nil, failed end
+  for _, entry in ipairs(list) do
+    local j = entry.journal
+    if (j.guard_alive or j.engine_alive) and j.uri == self.ctx.uri then
+      for _, held in ipairs(j.held) do
+        if held.uuid == guest.uuid then return j end
+      end
+    end
+  end
+  return nil
+end
+
 -- Which guests run now; the others need nothing.
 local function running_guests(self)
   local list = {}
   for _, guest in ipairs(self.guests) do
     local state, failed = guest.dom:state()
-    if not state then return nil, failed end
+    if not state and failed.code == "not_found" then
+      state = { state = "gone", reason = "other" } -- a transient one that was powered off
+    elseif not state then
+      return nil, failed
+    end
     guest.state_before = state.state
     guest.reason_before = state.reason
     if RUNNING[state.state] then
       list[#list + 1] = guest
     elseif state.state == "paused" then
+      local holder
+      holder, failed = held_by(self, guest)
+      if failed then return nil, failed end
+      if holder then
+        return nil, err.new("busy", ("guest '%s' is suspended by a run of config %s of profile %s, and would run again "
+          .. "in the middle of this one"):format(guest.name, holder.config, holder.profile), { exit = 4 })
+      end
       log.info("Guest '%s' is paused already (%s); it stays so", guest.name, state.reason)
     else
       log.info("Guest '%s' is %s; no suspend is needed", guest.name, state.state)
@@ -72,14 +101,40 @@ local function start_guard(self, list)
   }
   if not process then return nil, failed end
   self.process = process
-  return process:hold(identity(list))
+  -- In pieces: a message has a largest size, and each waits for the disk.
+  local all = identity(list)
+  for i = 1, #all, HOLD do
+    ok, failed = process:hold(table.move(all, i, math.min(i + HOLD - 1, #all), 1, {}))
+    if not ok then return nil, failed end
+  end
+  return true
 end
 
 local function suspend_one(self, guest)
+  -- The list may be minutes old: whom an administrator has paused since then is his. libvirt would not tell.
+  local before = guest.dom:state()
+  if before and before.state == "paused" then
+    log.info("Guest '%s' was paused meanwhile (%s); it stays so", guest.name, before.reason)
+    guest.state_before = "paused"
+    if self.process then self.process:free { guest.uuid } end
+    return true
+  end
   local sent = clock.mono()
   guest.attempted = true
   self.attempted[#self.attempted + 1] = guest
-  local ok, failed = retry.run(tries(self, "suspend", guest), function() return guest.dom:suspend() end)
+  local ok, failed = retry.run(tries(self, "suspend", guest), function()
+    local done, problem = guest.dom:suspend()
+    if done or problem.code ~= "conflict" then return done, problem end
+    -- Off since it was looked at: no reason to let the others stand still through the retries.
+    local state = guest.dom:state()
+    if state and state.state == "shutoff" then return false end
+    return nil, problem
+  end)
+  if ok == false then
+    log.info("Guest '%s' was shut off meanwhile; no suspend is needed", guest.name)
+    guest.state_before = "shutoff"
+    return true
+  end
   if ok then
     guest.suspended_at = clock.mono()
     log.info("Guest '%s' suspended in %.1f ms", guest.name, (guest.suspended_at - sent) * 1000)
@@ -102,7 +157,7 @@ end
 --   those are noted in `guard.failures` and the others suspended
 function Guard:suspend()
   local list, failed = running_guests(self)
-  if not list then return nil, err.coded("scf-00037", "guests", failed) end
+  if not list then return nil, err.coded("scf-00037", "guests", failed, { exit = failed.exit }) end
   if #list == 0 then return true end
   local ok
   ok, failed = start_guard(self, list)
@@ -124,6 +179,9 @@ end
 local function settle(guest)
   local until_time = clock.mono() + SETTLE
   while guest.dom:pending() > 0 and clock.mono() < until_time do task.sleep(0.1) end
+  if guest.dom:pending() > 0 then
+    return nil, err.new("timeout", ("guest '%s': a suspend is still under way after %d s"):format(guest.name, SETTLE))
+  end
   return guest.dom:resume()
 end
 
@@ -131,7 +189,7 @@ local function resume_one(self, guest)
   local ok, failed = retry.run(tries(self, "resume", guest), function() return guest.dom:resume() end)
   if ok and guest.dom:pending() > 0 then ok, failed = settle(guest) end
   if not ok and failed.code == "not_found" then ok = true end -- undefined meanwhile: nothing stands still
-  if not ok then
+  if not ok and guest.dom:pending() == 0 then
     local state = guest.dom:state()
     ok = state and state.state ~= "paused"
   end
@@ -144,6 +202,21 @@ local function resume_one(self, guest)
     log.info("Guest '%s' resumed; it was paused for %.1f ms", guest.name, guest.pause_ms)
   end
   return true
+end
+
+--- After the snapshot: whether all that was suspended here stood still until now. Somebody else may have
+-- resumed a guest; then the snapshot is crash-consistent only.
+-- @treturn {table,...} guests that run, or of which nobody can say
+function Guard:disturbed()
+  local list = {}
+  if plan.active() then return list end
+  for _, guest in ipairs(self.attempted) do
+    if guest.suspended_at and not guest.back then
+      local state = guest.dom:state()
+      if not state or RUNNING[state.state] then list[#list + 1] = guest end
+    end
+  end
+  return list
 end
 
 --- Resume everything that was suspended here, one after another, never stopping at a failure.
@@ -169,7 +242,8 @@ function Guard:release()
       local answer = process:free(uuids)
       self.fired = self.fired or (answer and answer.fired) or false
     end
-    process:finish()
+    local last = process:finish()
+    self.fired = self.fired or (last and last.fired) or false
   end
   return { failed = failures, fired = self.fired }
 end

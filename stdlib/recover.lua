@@ -49,7 +49,7 @@ function recover.resume_held(ctx, entry)
     local ok = true
     if state and state.state == "paused" then
       ok, failed = dom:resume()
-      if ok then log.info("Guest '%s' resumed", held.name) end
+      if ok == true then log.info("Guest '%s' resumed", held.name) end
     elseif not state and failed.code ~= "not_found" then
       ok = nil
     end
@@ -73,12 +73,13 @@ end
 function recover.stale(ctx)
   local list, failed = recover.journals(ctx)
   if not list then return nil, failed end
+  local first -- a guest that does not come back must not keep the others waiting
   for _, entry in ipairs(list) do
     local j = entry.journal
     local mine = j.profile == ctx.profile and j.config == ctx.config_name
     if j.guard_alive then
       if mine and j.detached and #j.held > 0 then
-        return nil, err.coded("agt-00005", ("config %s: its guests were suspended by 'quiesce' and are still so")
+        first = first or err.coded("agt-00005", ("config %s: its guests were suspended by 'quiesce' and are still so")
           :format(ctx.config_name), nil, { code = "conflict" })
       end
     elseif not j.engine_alive and (j.uri == ctx.uri or #j.held == 0) then
@@ -88,10 +89,12 @@ function recover.stale(ctx)
         log.warn("A run of config %s died; its guests were resumed by the guard process", j.config or "?")
       end
       local failures = recover.resume_held(ctx, entry)
-      if #failures > 0 then return nil, failures[1] end
-      if not plan.active() then file.remove(entry.path) end
+      for _, problem in ipairs(failures) do log.error(problem) end
+      if #failures > 0 and (not first or first.exit ~= 5) then first = failures[1] end
+      if #failures == 0 and not plan.active() then file.remove(entry.path) end
     end
   end
+  if first then return nil, first end
   return true
 end
 

@@ -2,6 +2,7 @@
 -- @module std.report
 
 local json = require "engine.json"
+local err = require "std.err"
 
 local report = {}
 
@@ -51,15 +52,25 @@ function report.size(bytes)
   end
 end
 
+-- Whoever asked for the result must learn that it did not arrive.
+local function put(text)
+  local ok, why = io.stdout:write(text, "\n")
+  if ok then ok, why = io.stdout:flush() end
+  if not ok then error(err.new("io", "standard output: " .. tostring(why), { exit = 1 }), 0) end
+end
+
 --- Print a result on stdout: the document with --json, else the table.
 -- @tparam table ctx
 -- @tparam table document
 -- @tparam[opt] string text what people see
-function report.print(ctx, document, text)
-  if ctx.opts.json then
-    print(json.encode(document, true))
+-- @tparam[opt] boolean last in a dry run only the last document is printed, with the others as its plan
+function report.print(ctx, document, text, last)
+  if ctx.opts.json and ctx.dry_run and not last then
+    ctx.plan = ctx.plan or document
+  elseif ctx.opts.json then
+    put(json.encode(document, true))
   elseif text and not ctx.opts.quiet then
-    print(text)
+    put(text)
   end
 end
 

@@ -16,7 +16,8 @@ local task = require "std.task"
 
 local restore = {}
 
-local ALIVE = { running = true, blocked = true, paused = true, shutdown = true, suspended = true }
+local ALIVE = { running = true, blocked = true, paused = true, shutdown = true, suspended = true, crashed = true,
+  nostate = true }
 
 local STOP_TIMEOUT = 60 -- seconds for a destroyed guest to be gone
 
@@ -66,6 +67,11 @@ local function check_identity(ctx, item)
   if row.uuid ~= item.recorded.uuid then
     return nil, err.coded("kvm-00008", ("guest '%s' has uuid %s today and had %s in the backup"):format(item.name,
       row.uuid, item.recorded.uuid), nil, { code = "conflict" })
+  end
+  if row.saved then
+    return nil, err.new("conflict", ("guest '%s' has a saved memory image: started after the restore, that memory "
+      .. "would meet a disk of another time and destroy it; start and shut down the guest, or give the memory up "
+      .. "with virsh managedsave-remove"):format(item.name))
   end
   item.dom = item.dom or ctx.conn:domain(row)
   item.state = row.state
@@ -119,6 +125,54 @@ local function find_item(ctx, name)
   return item
 end
 
+-- The disk and the images below it, as storage objects.
+local function objects_of(ctx, disk)
+  local list = {}
+  local function add(image)
+    if image.type == "volume" and image.source then
+      local volume = ctx.conn:volume(image.source.pool, image.source.volume)
+      if volume then image = { type = "file", path = volume.path, target = disk.target } end
+    end
+    list[#list + 1] = image.path and storage.locate(ctx, { type = image.type, path = image.path, target = disk.target })
+  end
+  add(disk)
+  for _, image in ipairs(disk.backing or {}) do add(image) end
+  return list
+end
+
+-- No other guest may use what is going to be overwritten, as a disk or below one.
+local function check_users(ctx)
+  local wanted = {}
+  for _, item in ipairs(ctx.items) do
+    for _, object in ipairs(item.objects) do wanted[object.controller .. ":" .. object.mapping] = item end
+  end
+  local rows, failed = ctx.conn:list()
+  if not rows then return nil, failed end
+  local ok
+  ok, failed = task.map(rows, function(row)
+    local dom = ctx.conn:domain(row)
+    for _, inactive in ipairs { true, false } do
+      local xml, problem = dom:xml { inactive = inactive }
+      if not xml and problem.code == "not_found" then return true end
+      local parsed
+      if xml then parsed, problem = domxml.parse(xml) end
+      if not parsed then return nil, problem end
+      for _, disk in ipairs(parsed.disks) do
+        for _, object in ipairs(objects_of(ctx, disk)) do
+          local item = wanted[object.controller .. ":" .. object.mapping]
+          if item and item.recorded.uuid ~= row.uuid then
+            return nil, err.coded("kvm-00012", ("guest '%s': %s:%s is also used by guest '%s' (%s)"):format(item.name,
+              object.controller, object.mapping, row.name, row.state), nil, { code = "conflict" })
+          end
+        end
+      end
+    end
+    return true
+  end)
+  if not ok then return nil, failed end
+  return true
+end
+
 --- Find the backup and check every listed guest against it. Sets `ctx.source`, `ctx.items`, `ctx.volumes`.
 -- @tparam table ctx
 -- @treturn[1] boolean true
@@ -132,7 +186,7 @@ function restore.find(ctx)
     return nil, err.new("not_found", ("backup '%s' is not in the catalog of config %s; see moonsnap backupList")
       :format(ctx.snapshot, ctx.config_name), { exit = 2 })
   end
-  if record.status == "failed" or record.status == "started" or record.status == "deleted" then
+  if record.status == "failed" or record.status == "started" then
     return nil, err.new("conflict", ("backup '%s' cannot be restored: the catalog says '%s'"):format(ctx.snapshot,
       record.status))
   end
@@ -157,6 +211,8 @@ function restore.find(ctx)
       for _, object in ipairs(item.objects) do objects[#objects + 1] = object end
     end
   end
+  ok, failed = check_users(ctx)
+  if not ok then return nil, failed end
   ctx.volumes = storage.volumes(objects)
   return ontap.check_volumes(ctx, ctx.volumes)
 end
@@ -283,8 +339,14 @@ local function restore_one(ctx, item)
   -- Once more, now that nothing can change any more below our hands.
   local state = item.state
   ok, failed = check_identity(ctx, item)
+  local now = item.state
   item.state = state
+  if ok and not ctx.dry_run then ok, failed = check_users(ctx) end
   if not ok then return nil, failed end
+  if ALIVE[now] and not ctx.dry_run then
+    return nil, err.coded("kvm-00010", ("guest '%s' is %s again: somebody else started it"):format(item.name, now), nil,
+      { code = "conflict" })
+  end
   for i, object in ipairs(item.objects) do
     log.info("Restoring [%s:%s] from Snapshot copy [%s]", object.controller, object.mapping, ctx.snapshot)
     item.in_doubt = true -- until the answer is in: an interrupt may come in between
@@ -310,7 +372,15 @@ end
 function restore.all(ctx)
   for _, item in ipairs(ctx.items) do
     local ok, failed = restore_one(ctx, item)
-    if not ok then return nil, failed end
+    if not ok then
+      for _, done in ipairs(ctx.items) do
+        if done.restored then
+          log.warn("Guest '%s' is restored already and stays so", done.name)
+          failed.exit = failed.exit or 3
+        end
+      end
+      return nil, failed
+    end
   end
   ctx.record.status = "ok"
   ctx.record.finished = math.floor(clock.now())
@@ -345,7 +415,7 @@ end
 -- @tparam table ctx
 function restore.report(ctx)
   if ctx.dry_run then
-    if not ctx.opts.json then print(restore.warning(ctx)) end
+    report.print(ctx, restore.describe(ctx), restore.warning(ctx))
     return
   end
   local rows = {}

@@ -34,7 +34,13 @@ function task.map(list, fn, opts)
   local collect = opts and opts.collect
   local results, failed, next_index = {}, nil, 1
   local g <close> = group()
-  local function worker()
+  -- The first failure stops the others where they wait; the rest of the list is not begun.
+  local function stop_others(me)
+    for i, t in ipairs(g.members) do
+      if i ~= me then t:cancel() end
+    end
+  end
+  local function worker(me)
     while next_index <= #list and not failed do
       local i = next_index
       next_index = i + 1
@@ -44,13 +50,16 @@ function task.map(list, fn, opts)
         if not called and err.is(problem) and problem.code == "cancelled" then error(problem, 0) end
         results[i] = { ok = problem == nil and called, value = value, err = problem }
       elseif problem ~= nil or not called then
-        failed = failed or problem
+        if not failed then
+          failed = problem
+          stop_others(me)
+        end
       else
         results[i] = value == nil and true or value
       end
     end
   end
-  for i = 1, math.min(limit, #list) do g.members[i] = core.spawn(worker) end
+  for i = 1, math.min(limit, #list) do g.members[i] = core.spawn(worker, i) end
   for _, t in ipairs(g.members) do
     local ok, problem = t:join()
     if not ok then failed = failed or problem end

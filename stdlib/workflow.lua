@@ -214,7 +214,7 @@ function workflow.run(wf, ctx)
   local ok, failed = pcall(run_phases, wf, ctx)
   if ok then return true end
   if not err.is(failed) then failed = err.new("internal", tostring(failed)) end
-  if failed.exit and failed.exit ~= 2 then ctx:worse(failed.exit) end
+  if failed.exit == 1 or failed.exit == 3 or failed.exit == 5 then ctx:worse(failed.exit) end
   if wf.failed then
     local cleaned, problem = pcall(wf.failed, ctx, failed)
     if not cleaned then log.error("while cleaning up: %s", problem) end

@@ -100,7 +100,7 @@ heading 'Damage: the disks of two running guests are overwritten with garbage'
 wait_counter "${disk[$alpha]}" $((saved + 6)) || world_fail "$alpha does not count"
 before=$(guest_counter "${disk[$alpha]}")
 for guest in $alpha $bravo; do
-  dd if=/dev/urandom of="${disk[$guest]}" bs=1M count=32 conv=notrunc,fsync status=none
+  spoil "${disk[$guest]}" 32
   say "$guest: 32 MiB of random bytes"
 done
 say 'Both guests are powered off, as one does with a wreck; so their disks stand still and can be compared.'

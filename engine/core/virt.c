@@ -258,9 +258,10 @@ static json_t *domain_json(virDomainPtr dom)
         return NULL;
     int persistent = virDomainIsPersistent(dom);
     virDomainGetAutostart(dom, &autostart);
-    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:b}", "name", virDomainGetName(dom), "uuid", uuid,
-                     "state", state_name(state), "reason", reason_name(state, reason), "persistent",
-                     persistent == 1, "autostart", autostart == 1);
+    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b}", "name", virDomainGetName(dom), "uuid",
+                     uuid, "state", state_name(state), "reason", reason_name(state, reason),
+                     "persistent", persistent == 1, "autostart", autostart == 1, "saved",
+                     virDomainHasManagedSaveImage(dom, 0) == 1);
 }
 
 static int by_name(const void *a, const void *b)

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+static const struct moonlua_self plain = {.prefix = "process"};
+
 static int process_run(void *self, const json_t *args, json_t **out, struct moon_err *err)
 {
     (void)self;
@@ -60,7 +62,6 @@ static int process_run(void *self, const json_t *args, json_t **out, struct moon
 static int process_call(lua_State *L)
 {
     static const struct moonlua_prim prim = {"run", "", 0, process_run};
-    static const struct moonlua_self plain = {.prefix = "process"};
     json_t *args = moonlua_args(L, 1, "argv:t {env:t? cwd:s? input:s? timeout:n? reads:b?}");
     bool reads = json_is_true(json_object_get(args, "reads"));
     const char *program = json_string_value(json_array_get(json_object_get(args, "argv"), 0));
@@ -68,6 +69,34 @@ static int process_call(lua_State *L)
         return 1;
     return moonlua_await(L, moonlua_prim_op(L, &prim, &plain, NULL, args), NULL);
 }
+
+static int read_line(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self, (void)args;
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t n = getline(&line, &size, stdin);
+    if (n < 0) {
+        free(line);
+        return moon_err_set(err, MOON_NOT_FOUND, MOON_SRC_OS, 0, "read",
+                            "standard input has ended");
+    }
+    if (n > 0 && line[n - 1] == '\n')
+        n--;
+    *out = json_stringn_nocheck(line, (size_t)n);
+    free(line);
+    return 0;
+}
+
+static const struct moonlua_prim prims[] = {
+    /*** One line of standard input without its end. Unlike io.read it can be interrupted by Ctrl-C.
+     * @function read_line
+     * @awaits
+     * @treturn[1] string
+     * @return[2] nil
+     * @treturn[2] Err `not_found` at the end of the input */
+    {"read_line", "", 0, read_line},
+    {NULL, NULL, 0, NULL}};
 
 /*** Whether a standard stream is a terminal.
  * @function isatty
@@ -160,5 +189,6 @@ int luaopen_engine_process(lua_State *L)
         {"shipped", process_shipped},   {"add_path", process_add_path},
         {"realpath", process_realpath}, {NULL, NULL}};
     luaL_newlib(L, functions);
+    moonlua_setprims(L, prims, &plain);
     return 1;
 }

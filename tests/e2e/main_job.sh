@@ -35,9 +35,9 @@ check 'the catalog has the run' grep -rqs "$SNAP" "$WORLD_DIR/state"
 
 saved=$(guest_counter "$(copy alpha)")
 wait_counter "${IMG[alpha]}" $((saved + 5))
-dd if=/dev/urandom of="${IMG[alpha]}" bs=1M count=16 conv=notrunc,fsync status=none
+spoil "${IMG[alpha]}" 16
 guest_stop bravo
-dd if=/dev/urandom of="${IMG[bravo]}" bs=1M count=16 conv=notrunc,fsync status=none
+spoil "${IMG[bravo]}" 16
 bravo_wreck=$(sum "${IMG[bravo]}")
 charlie_still=$(still "${IMG[charlie]}")
 charlie_counter=$(guest_counter "${IMG[charlie]}")

@@ -6,7 +6,7 @@ set -euo pipefail
 scene alpha:vol1 bravo:vol2:off
 backup
 state() { sum "${IMG[bravo]}"; snapshots vol1; snapshots vol2; guest_state alpha; guest_state bravo; sim_changes; }
-dd if=/dev/urandom of="${IMG[bravo]}" bs=1M count=16 conv=notrunc,fsync status=none
+spoil "${IMG[bravo]}" 16
 wreck=$(sum "${IMG[bravo]}")
 
 # --- it asks ---
@@ -41,7 +41,7 @@ if command -v script >/dev/null; then
   if [ "$CODE" != 0 ]; then tty yes; fi
   check_eq 'yes: done' "$CODE" 0
   check_eq 'yes: the disk is back' "$(sum "${IMG[bravo]}")" "$(sum "$(copy bravo)")"
-  dd if=/dev/urandom of="${IMG[bravo]}" bs=1M count=16 conv=notrunc,fsync status=none
+  spoil "${IMG[bravo]}" 16
   wreck=$(sum "${IMG[bravo]}")
 else
   skip 'the question on a terminal' 'needs script'
@@ -64,7 +64,7 @@ check_exit 'restore with NTAP_RESTORE_SAFETY_SNAPSHOT=N' 0 restore bravo --yes
 check_eq 'no more snapshot' "$(snapshots vol2)" "$old"
 moon_conf
 sim_fault '{"match": "snapshot-create", "action": "error"}'
-dd if=/dev/urandom of="${IMG[bravo]}" bs=1M count=1 conv=notrunc,fsync status=none
+spoil "${IMG[bravo]}" 1
 wreck=$(sum "${IMG[bravo]}")
 check_exit 'no safety snapshot, no restore' 1 restore bravo --yes
 check_eq 'the disk is as it was' "$(sum "${IMG[bravo]}")" "$wreck"

@@ -15,6 +15,7 @@
 #   guest_start NAME ... / guest_stop NAME ... / guest_state NAME / guest_reason NAME
 #   guest_counter IMAGE          the number that the guest wrote last; 0 if there is none
 #   wait_counter IMAGE MIN [SECONDS] / wait_state NAME STATE [SECONDS]
+#   spoil FILE MIB               overwrites the beginning of a disk with random bytes, also while its guest writes
 #   guests_many N                g01 to gN on vol1 and vol2 in turn, running; those that are there stay
 #   moon_conf [KEY=VALUE ...]    writes etc/demo/kvm.conf: defaults for this world, then what is given
 #   moon ARG ...                 moonsnap with this world's config and state directories, for at most 60 s
@@ -296,6 +297,12 @@ zapi() {
 snapshots() { find "$SIM_ROOT/svm1/$1/.snapshot" -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | sort; }
 
 # --- guests -------------------------------------------------------------------------------------------------------
+
+# Past the page cache, as the guest's own writes go: where both meet, the kernel reports an I/O error.
+spoil() {
+  dd if=/dev/urandom of="$1" bs=1M count="$2" conv=notrunc oflag=direct status=none 2>/dev/null ||
+    dd if=/dev/urandom of="$1" bs=1M count="$2" conv=notrunc,fsync status=none
+}
 
 image_make() {
   mkdir -p "${1%/*}"
