@@ -147,7 +147,8 @@ local function rename_recent(ctx)
     for _, guest in ipairs(record.guests) do
       for _, disk in ipairs(guest.disks) do disk.snapshot = new end
     end
-    _, failed = catalog.save(ctx, record)
+    ok, failed = catalog.save(ctx, record)
+    if ok then return true end
   end
   if not failed then return true end
   undo_rename(ctx)

@@ -25,11 +25,16 @@ end
 --- Where things are. As root without --state-dir in the usual places, else all below one directory.
 local function directories(opts)
   local root = process.self().uid == 0 and not opts["state-dir"]
-  local base = opts["state-dir"] or (os.getenv("HOME") or "/tmp") .. "/.moonsnap"
+  -- Absolute, since the guard process works from the root directory.
+  local function absolute(dir)
+    if not dir or dir:sub(1, 1) == "/" then return dir end
+    return process.realpath(".") .. "/" .. dir
+  end
+  local base = absolute(opts["state-dir"] or (os.getenv("HOME") or "/tmp") .. "/.moonsnap")
   return {
     config = opts["config-dir"] or (root and "/etc/moonsnap" or base .. "/etc"),
     state = root and "/var/lib/moonsnap" or base,
-    log = opts["log-dir"] or (root and "/var/log/moonsnap" or base .. "/log"),
+    log = absolute(opts["log-dir"]) or (root and "/var/log/moonsnap" or base .. "/log"),
     run = root and "/run/moonsnap" or base .. "/run",
   }
 end

@@ -23,8 +23,6 @@ local quiesce = {}
 
 local SETTLE = 30 -- seconds to wait for a suspend that was given up but may still be carried out
 
-local HOLD = 200 -- guests named to the guard process at once
-
 local Guard = {}
 Guard.__index = Guard
 
@@ -101,13 +99,7 @@ local function start_guard(self, list)
   }
   if not process then return nil, failed end
   self.process = process
-  -- In pieces: a message has a largest size, and each waits for the disk.
-  local all = identity(list)
-  for i = 1, #all, HOLD do
-    ok, failed = process:hold(table.move(all, i, math.min(i + HOLD - 1, #all), 1, {}))
-    if not ok then return nil, failed end
-  end
-  return true
+  return process:hold(identity(list))
 end
 
 local function suspend_one(self, guest)
@@ -150,6 +142,13 @@ local function suspend_one(self, guest)
   return nil, err.coded("kvm-00003", ("guest '%s' could not be suspended"):format(guest.name), failed)
 end
 
+local function still_pending(self)
+  for _, guest in ipairs(self.attempted) do
+    if guest.dom:pending() > 0 then return true end
+  end
+  return false
+end
+
 --- Suspend the guests that run, one after another in their order.
 -- @treturn[1] boolean true
 -- @return[2] nil
@@ -172,6 +171,7 @@ function Guard:suspend()
       end
     end
   end
+  if self.process and not still_pending(self) then self.process:settled() end
   return true
 end
 

@@ -7,8 +7,14 @@ local plan = require "engine.plan"
 local virt = require "engine.virt"
 local err = require "std.err"
 local log = require "std.log"
+local task = require "std.task"
 
 local recover = {}
+
+-- Reasons that a suspend does not give.
+local OTHERS = { ioerror = true, migration = true, saving = true }
+
+local GUARD_WAIT = 60 -- seconds; a guard looks for 35 s at most once libvirtd answers
 
 --- Journals of the state directory.
 -- @tparam table ctx
@@ -47,7 +53,7 @@ function recover.resume_held(ctx, entry)
     local dom = ctx.conn:domain(held)
     local state, failed = dom:state()
     local ok = true
-    if state and state.state == "paused" then
+    if state and state.state == "paused" and not OTHERS[state.reason] then
       ok, failed = dom:resume()
       if ok == true then log.info("Guest '%s' resumed", held.name) end
     elseif not state and failed.code ~= "not_found" then
@@ -64,6 +70,21 @@ function recover.resume_held(ctx, entry)
   return failures
 end
 
+-- The guard of a dead run resumes whatever it finds suspended, also what a new run suspends: let it end.
+local function wait_for_guard(entry)
+  log.warn("A run of config %s died; waiting until its guard process has looked after its guests",
+    entry.journal.config or "?")
+  local done = task.timeout(GUARD_WAIT, function()
+    while true do
+      local journal = guard.read(entry.path)
+      if not journal or not journal.guard_alive then return true end
+      task.sleep(0.2)
+    end
+  end)
+  if done then return true end
+  return nil, err.new("busy", ("the guard process of a dead run is still at work: %s"):format(entry.path), { exit = 4 })
+end
+
 --- At the start of a run: close journals whose engine and guard are both dead; refuse to go on while
 -- this config's guests are left suspended on purpose.
 -- @tparam table ctx with conn
@@ -77,7 +98,15 @@ function recover.stale(ctx)
   for _, entry in ipairs(list) do
     local j = entry.journal
     local mine = j.profile == ctx.profile and j.config == ctx.config_name
-    if j.guard_alive then
+    if j.guard_alive and not j.engine_alive and not j.detached then
+      local ok, problem = wait_for_guard(entry)
+      if not ok then first = first or problem end
+      entry.journal = guard.read(entry.path) or {}
+      j = entry.journal
+    end
+    if not j.held then -- its guard has closed and removed it
+      log.debug("%s: closed meanwhile", entry.path)
+    elseif j.guard_alive then
       if mine and j.detached and #j.held > 0 then
         first = first or err.coded("agt-00005", ("config %s: its guests were suspended by 'quiesce' and are still so")
           :format(ctx.config_name), nil, { code = "conflict" })

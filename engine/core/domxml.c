@@ -328,8 +328,7 @@ static size_t bus_rank(const json_t *disks, const char *bus)
 {
     size_t i = 0;
     const json_t *disk = NULL;
-    json_array_foreach(disks, i, disk)
-    {
+    json_array_foreach (disks, i, disk) {
         if (strcmp(text_field(disk, "bus"), bus) == 0)
             break;
     }
@@ -354,8 +353,7 @@ static void mark_boot(json_t *disks)
     size_t i = 0;
     json_t *disk = NULL;
     json_t *first = NULL;
-    json_array_foreach(disks, i, disk)
-    {
+    json_array_foreach (disks, i, disk) {
         const char *device = text_field(disk, "device");
         if (strcmp(device, "disk") != 0 && strcmp(device, "lun") != 0)
             continue;

@@ -218,8 +218,7 @@ static int edit_disks(xmlNodePtr domain, json_t *value, struct moon_err *err)
     json_t *disk = NULL;
     if (!json_is_object(value))
         return invalid(err, "disks", "not a table of targets");
-    json_object_foreach(value, target, disk)
-    {
+    json_object_foreach (value, target, disk) {
         if (edit_disk(domain, target, disk, err) < 0)
             return -1;
     }
@@ -300,8 +299,7 @@ static int check_keys(json_t *edits, struct moon_err *err)
     json_t *value = NULL;
     if (!json_is_object(edits))
         return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, OP, "edits: not a table");
-    json_object_foreach(edits, key, value)
-    {
+    json_object_foreach (edits, key, value) {
         bool known = false;
         for (size_t i = 0; i < EDIT_COUNT; i++)
             known = known || strcmp(known_edits[i].key, key) == 0;

@@ -5,6 +5,7 @@
 #include "loop.h"
 
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 #include <strings.h>
 
@@ -167,7 +168,8 @@ static int set_headers(struct moon_http *x, const struct moon_http_request *req)
 static long millis(double seconds, double otherwise)
 {
     double s = seconds > 0 ? seconds : otherwise;
-    return s > 86400 ? 86400000L : (long)(s * 1000);
+    /* Never 0, which means no limit to curl. */
+    return s > 86400 ? 86400000L : (long)ceil(s * 1000);
 }
 
 static void set_options(struct moon_http *x, const struct moon_http_request *req)
@@ -202,6 +204,10 @@ static void set_options(struct moon_http *x, const struct moon_http_request *req
         curl_easy_setopt(e, CURLOPT_USERNAME, req->user);
         curl_easy_setopt(e, CURLOPT_PASSWORD, req->password ? req->password : "");
     }
+    /* When a reused connection dies before it answers, curl sends again by itself. What changes
+     * something may have been carried out by then: it gets a connection of its own. */
+    if (req->changes)
+        curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
     if (req->ca_file)
         curl_easy_setopt(e, CURLOPT_CAINFO, req->ca_file);
     if (req->pin) {
@@ -264,10 +270,14 @@ static void op_done(void *arg, struct moon_http_reply *reply, const struct moon_
         h->op.err = *err;
         h->op.failed = true;
     } else {
+        json_t *type = json_stringn_nocheck(reply->content_type, strlen(reply->content_type));
         h->op.result = json_pack(
-            "{s:i, s:o, s:s}", "status", (int)reply->status, "body",
+            "{s:i, s:o, s:o}", "status", (int)reply->status, "body",
             json_stringn_nocheck(reply->body.data ? reply->body.data : "", reply->body.len),
-            "content_type", reply->content_type);
+            "content_type", type);
+        h->op.failed = !h->op.result;
+        if (h->op.failed)
+            moon_err_set(&h->op.err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "http", "out of memory");
     }
     moon_op_complete(&h->op);
 }
@@ -293,9 +303,12 @@ static int op_start(struct moon_op *op, struct moon_loop *loop)
     size_t n = 0;
     const char *name;
     json_t *value;
-    json_object_foreach(headers, name, value)
-    {
-        if (lines && asprintf(&lines[n], "%s: %s", name, json_string_value(value)) >= 0)
+    json_object_foreach (headers, name, value) {
+        const char *text_value = json_string_value(value);
+        if (!text_value || strpbrk(name, "\r\n:") || strpbrk(text_value, "\r\n"))
+            return moon_err_set(&op->err, MOON_INVALID, MOON_SRC_ENGINE, 0, "http",
+                                "header '%s': must be one line of text", name);
+        if (lines && asprintf(&lines[n], "%s: %s", name, text_value) >= 0)
             n++;
     }
     json_t *body = json_object_get(h->request, "body");
@@ -310,6 +323,7 @@ static int op_start(struct moon_op *op, struct moon_loop *loop)
         .password = text(h->request, "password"),
         .ca_file = text(h->request, "ca_file"),
         .pin = text(h->request, "pin"),
+        .changes = method ? strcasecmp(method, "GET") && strcasecmp(method, "HEAD") : body != NULL,
         .timeout = json_number_value(json_object_get(h->request, "timeout")),
     };
     h->x = moon_http_start(loop, &req, op_done, h, &op->err);

@@ -91,8 +91,14 @@ void moon_log_secret(const char *secret)
         known = known || strcmp(secrets[i], secret) == 0;
     if (!known && secret_count < MAX_SECRETS) {
         char *copy = strdup(secret);
-        if (copy)
-            secrets[secret_count++] = copy;
+        size_t at = secret_count;
+        /* Longest first: a secret may be the beginning of another one. */
+        for (; copy && at > 0 && strlen(secrets[at - 1]) < strlen(copy); at--)
+            secrets[at] = secrets[at - 1];
+        if (copy) {
+            secrets[at] = copy;
+            secret_count++;
+        }
     }
     pthread_mutex_unlock(&lock);
 }

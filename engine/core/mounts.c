@@ -304,8 +304,7 @@ static bool contains(const json_t *list, const char *text)
 {
     size_t i = 0;
     const json_t *item = NULL;
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         if (strcmp(json_string_value(item), text) == 0)
             return true;
     }

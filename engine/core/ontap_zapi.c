@@ -218,9 +218,16 @@ static int build_ems_log(struct moon_buf *b, const struct moon_ontap_call *c, st
 
 static int build_call(struct moon_buf *b, const struct moon_ontap_call *c, struct moon_err *err)
 {
-    (void)err;
     const char *args = moon_ontap_arg(c, "args");
-    return args ? moon_buf_adds(b, args) : 0;
+    if (!args)
+        return 0;
+    /* Parsed and not just pasted: "</x><other-call>" would make another call of it. */
+    AUTO_BUF struct moon_buf whole = {0};
+    AUTO_XML xmlDocPtr doc = NULL;
+    if (moon_buf_addf(&whole, "<x>%s</x>", args) < 0 ||
+        moon_xml_parse(whole.data, whole.len, "arguments of the call", &doc, err) < 0)
+        return -1;
+    return moon_buf_adds(b, args);
 }
 
 /* --- replies ----------------------------------------------------------------------------- */

@@ -300,8 +300,12 @@ int moon_virt_lookup(struct moon_virt *v, const char *name_or_uuid, json_t **out
     if (!conn)
         return -1;
     AUTO_DOMAIN virDomainPtr dom = virDomainLookupByName(conn, name_or_uuid);
-    if (!dom)
+    if (!dom) {
+        virErrorPtr first = virGetLastError();
+        if (!first || first->code != VIR_ERR_NO_DOMAIN)
+            return fail(err, "lookup", "domain", name_or_uuid);
         dom = virDomainLookupByUUIDString(conn, name_or_uuid);
+    }
     if (!dom) {
         virErrorPtr e = virGetLastError();
         if (e && (e->code == VIR_ERR_INVALID_ARG || e->code == VIR_ERR_NO_DOMAIN))
@@ -334,16 +338,21 @@ int moon_virt_volume(struct moon_virt *v, const char *pool, const char *volume, 
     virStoragePoolPtr p = virStoragePoolLookupByName(conn, pool);
     if (!p)
         return fail(err, "lookup", "storage pool", pool);
+    /* Freeing anything resets the thread's last error: it is copied before. */
     virStorageVolPtr vol = virStorageVolLookupByName(p, volume);
+    if (!vol)
+        fail(err, "lookup", "storage volume", volume);
     virStoragePoolFree(p);
     if (!vol)
-        return fail(err, "lookup", "storage volume", volume);
+        return -1;
     virStorageVolInfo info = {0};
     AUTO_FREE char *path = virStorageVolGetPath(vol);
     int rc = path ? virStorageVolGetInfo(vol, &info) : -1;
+    if (rc < 0)
+        fail(err, "info", "storage volume", volume);
     virStorageVolFree(vol);
     if (rc < 0)
-        return fail(err, "info", "storage volume", volume);
+        return -1;
     *out = json_pack("{s:s, s:I, s:I}", "path", path, "capacity", (json_int_t)info.capacity,
                      "allocation", (json_int_t)info.allocation);
     return *out ? 0 : no_memory(err, "volume");

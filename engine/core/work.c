@@ -13,7 +13,7 @@
 struct lane {
     struct moon_work *work;
     struct moon_op *head, *tail;
-    int limit, threads, idle, lost;
+    int limit, threads, idle, lost, queued;
 };
 
 /* Every field is guarded by `lock`. Not freed while a thread lives: see moon_work_stop. */
@@ -56,6 +56,7 @@ static struct moon_op *pop(struct lane *lane)
         if (!lane->head)
             lane->tail = NULL;
         op->next = NULL;
+        lane->queued--;
     }
     return op;
 }
@@ -115,10 +116,13 @@ int moon_work_submit(struct moon_work *w, struct moon_op *op)
     else
         lane->head = op;
     lane->tail = op;
+    lane->queued++;
     int lost = lane->lost < MAX_LOST ? lane->lost : MAX_LOST;
-    if (lane->idle == 0 && lane->threads < lane->limit + lost)
+    /* An idle thread that was promised to an earlier operation may not have woken yet. */
+    if (lane->queued > lane->idle && lane->threads < lane->limit + lost)
         rc = add_thread(lane);
     if (rc != 0 && lane->threads == 0) {
+        lane->queued = 0;
         lane->head = lane->tail = NULL; /* nothing else can wait in a lane without threads */
         rc = moon_err_errno(&op->err, rc, op->kind->name, "thread");
     } else {
@@ -146,9 +150,10 @@ void moon_work_abandon(struct moon_work *w, struct moon_op *op)
         if (lane->tail == op)
             lane->tail = prev;
         op->next = NULL;
+        lane->queued--;
     } else {
         lane->lost++; /* given back by moon_work_returned when the call ends after all */
-        if (lane->head && lane->idle == 0 && lane->lost <= MAX_LOST)
+        if (lane->queued > lane->idle && lane->lost <= MAX_LOST)
             add_thread(lane);
     }
     pthread_mutex_unlock(&w->lock);

@@ -17,13 +17,15 @@
 
 #define START_TIMEOUT 30000 /* ms: the guard opens a libvirt connection of its own */
 #define REPLY_TIMEOUT 30000 /* ms: an fsync on a busy disk */
-#define MAX_MESSAGE   (1 << 20)
+#define MAX_MESSAGE   (1 << 17)
+#define PART          100 /* domains in one message: 100 names of 255 bytes fit any socket buffer */
 
 struct moon_guard {
     atomic_int refs;
     pthread_mutex_t lock; /* one exchange at a time */
     int fd;
     pid_t pid;
+    json_int_t serial; /* guarded by lock */
     char *journal;
 };
 
@@ -87,30 +89,64 @@ static int receive(struct moon_guard *g, int timeout_ms, json_t **out, struct mo
     if (!reply)
         return moon_err_set(err, MOON_PROTOCOL, MOON_SRC_ENGINE, 0, "guard",
                             "guard process: unreadable answer");
-    const char *error = json_string_value(json_object_get(reply, "error"));
-    if (error)
-        return moon_err_set(err, MOON_IO, MOON_SRC_ENGINE, 0, "guard", "guard process: %s", error);
     *out = MOON_STEAL(reply);
     return 0;
 }
 
+static int check_reply(const json_t *reply, struct moon_err *err)
+{
+    const char *error = json_string_value(json_object_get(reply, "error"));
+    if (!error)
+        return 0;
+    return moon_err_set(err, MOON_IO, MOON_SRC_ENGINE, 0, "guard", "guard process: %s", error);
+}
+
+/* Requests are numbered: the late answer to one that timed out must never pass for the answer to
+ * the next, or a domain might be suspended before the journal has it. */
 static int exchange(struct moon_guard *g, json_t *request, json_t **out, struct moon_err *err)
 {
     AUTO_JSON json_t *owned = request;
-    AUTO_FREE char *text = owned ? json_dumps(owned, JSON_COMPACT) : NULL;
-    if (!text)
-        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "guard", "out of memory");
     AUTO_JSON json_t *reply = NULL;
     pthread_mutex_lock(&g->lock);
+    json_int_t id = ++g->serial;
+    if (owned)
+        json_object_set_new(owned, "id", json_integer(id));
+    AUTO_FREE char *text = owned ? json_dumps(owned, JSON_COMPACT) : NULL;
     int rc = -1;
-    if (send(g->fd, text, strlen(text), MSG_NOSIGNAL) < 0)
+    if (!text) {
+        moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "guard", "out of memory");
+    } else if (send(g->fd, text, strlen(text), MSG_NOSIGNAL) < 0) {
         moon_err_errno(err, errno, "guard", "guard process");
-    else
-        rc = receive(g, REPLY_TIMEOUT, &reply, err);
+    } else {
+        do {
+            json_decref(MOON_STEAL(reply));
+            rc = receive(g, REPLY_TIMEOUT, &reply, err);
+        } while (rc == 0 && json_integer_value(json_object_get(reply, "id")) != id);
+    }
     pthread_mutex_unlock(&g->lock);
+    if (rc == 0)
+        rc = check_reply(reply, err);
     if (rc == 0 && out)
         *out = MOON_STEAL(reply);
     return rc;
+}
+
+/* A message has a largest size, so that long lists go in parts. */
+static int exchange_list(struct moon_guard *g, const char *op, const char *key, const json_t *list,
+                         json_t **out, struct moon_err *err)
+{
+    size_t at = 0;
+    do {
+        json_t *part = json_array();
+        for (size_t n = 0; n < PART && at < json_array_size(list); n++, at++)
+            json_array_append(part, json_array_get(list, at));
+        AUTO_JSON json_t *reply = NULL;
+        if (exchange(g, json_pack("{s:s, s:o}", "op", op, key, part), &reply, err) < 0)
+            return -1;
+        if (out && at >= json_array_size(list))
+            *out = MOON_STEAL(reply); /* "fired" stays true once it is */
+    } while (at < json_array_size(list));
+    return 0;
 }
 
 int moon_guard_start(const json_t *options, struct moon_guard **out, struct moon_err *err)
@@ -132,11 +168,18 @@ int moon_guard_start(const json_t *options, struct moon_guard **out, struct moon
         return -1;
     }
     g->fd = pair[0];
-    int rc = spawn(pair[1], text, &g->pid, err);
+    /* With a standard stream closed the pair may be 0 to 2, which the spawn replaces. */
+    int theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, MOON_GUARD_FD + 1);
     close(pair[1]);
+    int rc = theirs < 0 ? moon_err_errno(err, errno, "guard", "guard process: socket")
+                        : spawn(theirs, text, &g->pid, err);
+    if (theirs >= 0)
+        close(theirs);
     AUTO_JSON json_t *ready = NULL;
     if (rc == 0)
         rc = receive(g, START_TIMEOUT, &ready, err);
+    if (rc == 0)
+        rc = check_reply(ready, err);
     if (rc < 0) {
         moon_guard_unref(g);
         return -1;
@@ -172,12 +215,17 @@ const char *moon_guard_journal(const struct moon_guard *g)
 
 int moon_guard_hold(struct moon_guard *g, const json_t *domains, struct moon_err *err)
 {
-    return exchange(g, json_pack("{s:s, s:O}", "op", "hold", "domains", domains), NULL, err);
+    return exchange_list(g, "hold", "domains", domains, NULL, err);
 }
 
 int moon_guard_free(struct moon_guard *g, const json_t *uuids, json_t **out, struct moon_err *err)
 {
-    return exchange(g, json_pack("{s:s, s:O}", "op", "free", "uuids", uuids), out, err);
+    return exchange_list(g, "free", "uuids", uuids, out, err);
+}
+
+int moon_guard_settled(struct moon_guard *g, struct moon_err *err)
+{
+    return exchange(g, json_pack("{s:s}", "op", "settled"), NULL, err);
 }
 
 int moon_guard_detach(struct moon_guard *g, struct moon_err *err)
@@ -189,8 +237,12 @@ int moon_guard_finish(struct moon_guard *g, json_t **out, struct moon_err *err)
 {
     if (exchange(g, json_pack("{s:s}", "op", "finish"), out, err) < 0)
         return -1;
-    if (g->pid > 0)
-        waitpid(g->pid, NULL, 0);
-    g->pid = 0;
+    /* It has nothing left to do; should it not end all the same, it is not ours to wait for. */
+    for (int i = 0; g->pid > 0 && i < 100; i++) {
+        if (waitpid(g->pid, NULL, WNOHANG) != 0)
+            g->pid = 0;
+        else
+            poll(NULL, 0, 5);
+    }
     return 0;
 }

@@ -27,10 +27,13 @@ const char *moon_guard_journal(const struct moon_guard *g);
 int moon_guard_hold(struct moon_guard *g, const json_t *domains, struct moon_err *err);
 /* uuids: they run again. *out {fired = the deadline had passed and the guard resumed them}. */
 int moon_guard_free(struct moon_guard *g, const json_t *uuids, json_t **out, struct moon_err *err);
+/* All suspends have returned: none can come late any more, so that after a sudden end of the engine
+ * the guard needs to look again for a moment only. */
+int moon_guard_settled(struct moon_guard *g, struct moon_err *err);
 /* The engine is going to end and the domains stay suspended until somebody adds `free` records to
  * the journal, at most until the deadline. */
 int moon_guard_detach(struct moon_guard *g, struct moon_err *err);
-/* Ends the guard; what is still held is resumed first. *out {fired, held = [...] before}. */
+/* Ends the guard; what is still held is resumed first. *out {fired, held = how many before}. */
 int moon_guard_finish(struct moon_guard *g, json_t **out, struct moon_err *err);
 
 /* The guard process itself: main.c calls this for `moonsnap --guard-process OPTIONS`, with the

@@ -1,15 +1,53 @@
 #include "journal.h"
 
 #include "auto.h"
+#include "buf.h"
 #include "proc.h"
 #include "store.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/file.h>
 
 #define MAX_JOURNAL ((size_t)16 << 20)
+
+/* unquiesce writes to the journal of a living guard, hence the lock. */
+static int append(const char *path, const struct moon_buf *lines, struct moon_err *err)
+{
+    AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0 || flock(fd, LOCK_EX) < 0)
+        return moon_err_errno(err, errno, "journal", "journal %s", path);
+    off_t before = lseek(fd, 0, SEEK_END);
+    ssize_t n = write(fd, lines->data, lines->len);
+    if (n == (ssize_t)lines->len && fdatasync(fd) == 0)
+        return 0;
+    int why = n < 0 || n == (ssize_t)lines->len ? errno : ENOSPC;
+    if (before >= 0 && ftruncate(fd, before) < 0)
+        why = errno;
+    return moon_err_errno(err, why, "journal", "journal %s", path);
+}
+
+/* One record; a domain's name must not look like another. */
+static int add_line(struct moon_buf *b, const char *text)
+{
+    size_t at = b->len;
+    if (moon_buf_adds(b, text) < 0 || moon_buf_adds(b, "\n") < 0)
+        return -1;
+    for (size_t i = at; i + 1 < b->len; i++) {
+        if (b->data[i] == '\n' || b->data[i] == '\r')
+            b->data[i] = '?';
+    }
+    return 0;
+}
+
+static int no_memory(struct moon_err *err)
+{
+    return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "journal", "out of memory");
+}
 
 int moon_journal_add(const char *path, struct moon_err *err, const char *fmt, ...)
 {
@@ -18,21 +56,44 @@ int moon_journal_add(const char *path, struct moon_err *err, const char *fmt, ..
     va_start(ap, fmt);
     int n = vasprintf(&text, fmt, ap);
     va_end(ap);
+    AUTO_BUF struct moon_buf lines = {0};
     if (n < 0) {
         text = NULL;
-        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "journal", "out of memory");
+        return no_memory(err);
     }
-    for (char *p = text; *p; p++) {
-        if (*p == '\n' || *p == '\r')
-            *p = '?'; /* a domain's name must not look like a record */
+    return add_line(&lines, text) < 0 ? no_memory(err) : append(path, &lines, err);
+}
+
+static int add_each(const char *path, const char *verb, const json_t *list, struct moon_err *err)
+{
+    AUTO_BUF struct moon_buf lines = {0};
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        const char *uuid = json_is_string(item) ? json_string_value(item)
+                                                : json_string_value(json_object_get(item, "uuid"));
+        const char *name = json_string_value(json_object_get(item, "name"));
+        if (!uuid || !*uuid || strpbrk(uuid, " \r\n"))
+            return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, "journal",
+                                "entry %zu is no uuid", i + 1);
+        AUTO_FREE char *text = NULL;
+        if (asprintf(&text, "%s %s%s%s", verb, uuid, name ? " " : "", name ? name : "") < 0) {
+            text = NULL;
+            return no_memory(err);
+        }
+        if (add_line(&lines, text) < 0)
+            return no_memory(err);
     }
-    AUTO_FREE char *line = NULL;
-    n = asprintf(&line, "%s\n", text);
-    if (n < 0) {
-        line = NULL;
-        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "journal", "out of memory");
-    }
-    return moon_store_append(path, line, (size_t)n, 0600, err);
+    return lines.len ? append(path, &lines, err) : 0;
+}
+
+int moon_journal_hold(const char *path, const json_t *domains, struct moon_err *err)
+{
+    return add_each(path, "hold", domains, err);
+}
+
+int moon_journal_free(const char *path, const json_t *uuids, struct moon_err *err)
+{
+    return add_each(path, "free", uuids, err);
 }
 
 static void drop_held(json_t *held, const char *uuid)

@@ -22,9 +22,15 @@
 
 #include <jansson.h>
 
-/* Add one record (without line end) and sync it. Blocks on the disk. */
+/* Add one record (without line end) and sync it. Blocks on the disk. A record that did not fit on
+ * it is taken back, so that the next one begins a line. */
 int moon_journal_add(const char *path, struct moon_err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Add a `hold` record for each of [{uuid, name}], or a `free` record for each of [uuid], and sync
+ * once. MOON_INVALID for an entry without a uuid. */
+int moon_journal_hold(const char *path, const json_t *domains, struct moon_err *err);
+int moon_journal_free(const char *path, const json_t *uuids, struct moon_err *err);
 
 /* {profile, config, action, uri, engine={pid,start}, guard={pid,start}, engine_alive, guard_alive,
  * deadline, held=[{uuid,name}], detached, fired, closed}. MOON_PROTOCOL naming file and line when

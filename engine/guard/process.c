@@ -19,8 +19,11 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#define MAX_MESSAGE   (1 << 20)
-#define SETTLE        3.0     /* s: a dead engine's last suspend may still be on its way */
+#define MAX_MESSAGE (1 << 20)
+#define SETTLE      3.0 /* s to look again after everything was brought back */
+#define LATE                                                                                       \
+    35.0 /* s, while a dead engine's suspend may still be on its way: libvirt lets a               \
+            call wait 30 s for its turn at a domain */
 #define RETRY         0.25    /* s between tries */
 #define GIVE_UP       86400.0 /* s: after a day without libvirtd the guests are somebody else's */
 #define JOURNAL_CHECK 0.25    /* s between looks at a detached run's journal */
@@ -32,6 +35,8 @@ struct process {
     json_t *held;    /* [{uuid, name}] */
     double deadline; /* monotonic */
     bool detached, fired;
+    bool settled;  /* no suspend is on its way */
+    json_int_t id; /* of the request that is being answered */
 };
 
 static void nap(double seconds)
@@ -49,6 +54,17 @@ static const char *field(const json_t *o, const char *key)
 
 enum outcome { AGAIN, BACK };
 
+/* Paused for a reason that a suspend does not give: an I/O error, a migration, a save. */
+static bool paused_by_others(const json_t *state)
+{
+    static const char *const reasons[] = {"ioerror", "migration", "saving"};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (strcmp(field(state, "reason"), reasons[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Resume one domain if it is paused. BACK: it is in a state that needs nothing from us. */
 static enum outcome bring_back(struct process *p, const json_t *held, struct moon_err *err)
 {
@@ -60,7 +76,7 @@ static enum outcome bring_back(struct process *p, const json_t *held, struct moo
     if (moon_domain_state(d, &state, err) < 0) {
         if (err->code == MOON_NOT_FOUND)
             result = BACK;
-    } else if (strcmp(field(state, "state"), "paused") != 0) {
+    } else if (strcmp(field(state, "state"), "paused") != 0 || paused_by_others(state)) {
         result = BACK;
     } else if (moon_domain_resume(d, err) == 0) {
         moon_log(MOON_LOG_WARN, "domain '%s' (%s) resumed by the guard", field(held, "name"),
@@ -77,8 +93,7 @@ static size_t bring_all_back(struct process *p, bool report)
 {
     size_t i, left = 0;
     json_t *h;
-    json_array_foreach(p->held, i, h)
-    {
+    json_array_foreach (p->held, i, h) {
         struct moon_err err = {0};
         if (bring_back(p, h, &err) == AGAIN) {
             left++;
@@ -90,34 +105,50 @@ static size_t bring_all_back(struct process *p, bool report)
     return left;
 }
 
-static void rescue(struct process *p, const char *why)
+/* What is held is noted as free: the run is over for it. When not even that can be written, the
+ * journal goes, or a later start would resume what an administrator has paused since. */
+static void close_records(struct process *p)
+{
+    json_t *uuids = json_array();
+    size_t i;
+    json_t *h;
+    json_array_foreach (p->held, i, h)
+        json_array_append(uuids, json_object_get(h, "uuid"));
+    if (moon_journal_free(p->journal, uuids, NULL) < 0)
+        moon_store_remove(p->journal, NULL);
+    json_decref(uuids);
+    json_array_clear(p->held);
+}
+
+/* Bring back all that is held. last: the engine cannot suspend any more, so the records may be
+ * closed afterwards; else they stay for its end. */
+static void rescue(struct process *p, const char *why, double settle, bool last)
 {
     if (json_array_size(p->held) == 0)
         return;
-    moon_log(MOON_LOG_WARN, "%s: resuming %zu domain(s)", why, json_array_size(p->held));
-    moon_journal_add(p->journal, NULL, "fired %.0f", moon_clock_real());
+    if (!p->fired) {
+        moon_log(MOON_LOG_WARN, "%s: resuming %zu domain(s)", why, json_array_size(p->held));
+        moon_journal_add(p->journal, NULL, "fired %.0f", moon_clock_real());
+    }
     p->fired = true;
-    double begin = moon_clock_mono(), settled = begin + SETTLE;
+    double begin = moon_clock_mono(), settled = begin + settle;
+    size_t left = 0;
     for (int round = 0;; round++) {
-        size_t left = bring_all_back(p, round % 240 == 0);
+        left = bring_all_back(p, round % 240 == 0);
         double now = moon_clock_mono();
-        if (left > 0)
-            settled = fmax(settled, now + SETTLE);
-        if (now >= settled || now >= begin + GIVE_UP)
+        if (!last || now >= begin + GIVE_UP || (left == 0 && now >= settled))
             break;
         nap(RETRY);
     }
-    size_t i;
-    json_t *h;
-    json_array_foreach(p->held, i, h)
-        moon_journal_add(p->journal, NULL, "free %s", field(h, "uuid"));
-    json_array_clear(p->held);
+    if (last && left == 0)
+        close_records(p);
 }
 
 /* --- messages ---------------------------------------------------------------------------- */
 
-static void reply(json_t *answer)
+static void reply(const struct process *p, json_t *answer)
 {
+    json_object_set_new(answer, "id", json_integer(p->id));
     char *text = json_dumps(answer, JSON_COMPACT);
     if (text)
         send(MOON_GUARD_FD, text, strlen(text), MSG_NOSIGNAL);
@@ -125,26 +156,22 @@ static void reply(json_t *answer)
     json_decref(answer);
 }
 
-static void reply_error(const struct moon_err *err)
+static void reply_error(const struct process *p, const struct moon_err *err)
 {
-    reply(json_pack("{s:s}", "error", err->message));
+    reply(p, json_pack("{s:s}", "error", err->message));
 }
 
 static void on_hold(struct process *p, const json_t *request)
 {
     struct moon_err err;
-    size_t i;
-    json_t *d, *domains = json_object_get(request, "domains");
-    json_array_foreach(domains, i, d)
-    {
-        if (moon_journal_add(p->journal, &err, "hold %s %s", field(d, "uuid"), field(d, "name")) <
-            0) {
-            reply_error(&err);
-            return;
-        }
-        json_array_append(p->held, d);
+    json_t *domains = json_object_get(request, "domains");
+    if (moon_journal_hold(p->journal, domains, &err) < 0) {
+        reply_error(p, &err);
+        return;
     }
-    reply(json_pack("{s:b}", "ok", 1));
+    json_array_extend(p->held, domains);
+    p->settled = false;
+    reply(p, json_pack("{s:b}", "ok", 1));
 }
 
 static void forget(struct process *p, const char *uuid)
@@ -160,15 +187,15 @@ static void on_free(struct process *p, const json_t *request)
     struct moon_err err;
     size_t i;
     json_t *uuid, *uuids = json_object_get(request, "uuids");
-    json_array_foreach(uuids, i, uuid)
-    {
-        forget(p, json_string_value(uuid));
-        if (moon_journal_add(p->journal, &err, "free %s", json_string_value(uuid)) < 0) {
-            reply_error(&err);
-            return;
-        }
+    /* Memory first: they run, whatever the disk has to say. */
+    json_array_foreach (uuids, i, uuid) {
+        if (json_is_string(uuid))
+            forget(p, json_string_value(uuid));
     }
-    reply(json_pack("{s:b, s:b}", "ok", 1, "fired", p->fired));
+    if (moon_journal_free(p->journal, uuids, &err) < 0)
+        reply_error(p, &err);
+    else
+        reply(p, json_pack("{s:b, s:b}", "ok", 1, "fired", p->fired));
 }
 
 static void close_journal(struct process *p, bool keep)
@@ -184,27 +211,32 @@ static void close_journal(struct process *p, bool keep)
 static bool on_message(struct process *p, const char *text, size_t len)
 {
     json_t *request = json_loadb(text, len, 0, NULL);
+    p->id = json_integer_value(json_object_get(request, "id"));
     const char *op = field(request, "op");
     bool end = false;
     if (strcmp(op, "hold") == 0) {
         on_hold(p, request);
     } else if (strcmp(op, "free") == 0) {
         on_free(p, request);
+    } else if (strcmp(op, "settled") == 0) {
+        p->settled = true;
+        reply(p, json_pack("{s:b}", "ok", 1));
     } else if (strcmp(op, "detach") == 0) {
         struct moon_err err;
         p->detached = moon_journal_add(p->journal, &err, "detached") == 0;
         if (p->detached)
-            reply(json_pack("{s:b}", "ok", 1));
+            reply(p, json_pack("{s:b}", "ok", 1));
         else
-            reply_error(&err);
+            reply_error(p, &err);
     } else if (strcmp(op, "finish") == 0) {
-        json_t *before = json_deep_copy(p->held);
-        rescue(p, "the run ended with domains still suspended");
+        size_t before = json_array_size(p->held);
+        rescue(p, "the run ended with domains still suspended", 0, true);
         close_journal(p, false);
-        reply(json_pack("{s:b, s:b, s:o}", "ok", 1, "fired", p->fired, "held", before));
+        reply(p,
+              json_pack("{s:b, s:b, s:I}", "ok", 1, "fired", p->fired, "held", (json_int_t)before));
         end = true;
     } else {
-        reply(json_pack("{s:s}", "error", "unknown request"));
+        reply(p, json_pack("{s:s}", "error", "unknown request"));
     }
     json_decref(request);
     return end;
@@ -244,7 +276,7 @@ static void serve(struct process *p)
                 return;
             if (n <= 0 && !p->detached) {
                 bool held = json_array_size(p->held) > 0;
-                rescue(p, "moonsnap has ended without resuming");
+                rescue(p, "moonsnap has ended without resuming", p->settled ? SETTLE : LATE, true);
                 close_journal(p, held);
                 return;
             }
@@ -255,7 +287,8 @@ static void serve(struct process *p)
             return;
         }
         if (json_array_size(p->held) > 0 && moon_clock_mono() >= p->deadline) {
-            rescue(p, "the time limit has passed");
+            rescue(p, "the time limit has passed", SETTLE, p->detached);
+            p->deadline = moon_clock_mono() + SETTLE; /* while the engine lives: look again */
             if (p->detached) {
                 close_journal(p, true);
                 return;
@@ -270,15 +303,39 @@ static int open_journal(struct process *p, struct moon_err *err)
     moon_proc_start_time(getppid(), &engine, NULL);
     moon_proc_start_time(getpid(), &guard, NULL);
     moon_store_remove(p->journal, NULL);
+    char words[3][64];
+    static const char *const keys[] = {"profile", "config", "action"};
+    for (size_t i = 0; i < 3; i++) {
+        const char *s = field(p->options, keys[i]);
+        snprintf(words[i], sizeof words[i], "%s", *s ? s : "-");
+        for (char *c = words[i]; *c; c++) {
+            if (strchr(" \t\r\n\v\f", *c))
+                *c = '?'; /* a record is split at blanks */
+        }
+    }
     if (moon_journal_add(p->journal, err, "moonsnap-journal 1") < 0 ||
-        moon_journal_add(p->journal, err, "run %s %s %s", field(p->options, "profile"),
-                         field(p->options, "config"), field(p->options, "action")) < 0 ||
+        moon_journal_add(p->journal, err, "run %s %s %s", words[0], words[1], words[2]) < 0 ||
         moon_journal_add(p->journal, err, "uri %s", field(p->options, "uri")) < 0 ||
         moon_journal_add(p->journal, err, "engine %d %" PRIu64, (int)getppid(), engine) < 0 ||
         moon_journal_add(p->journal, err, "guard %d %" PRIu64, (int)getpid(), guard) < 0)
         return -1;
     double seconds = json_number_value(json_object_get(p->options, "deadline"));
     return moon_journal_add(p->journal, err, "deadline %.0f", moon_clock_real() + seconds);
+}
+
+/* It must work when memory is what ran out: the kernel shall choose somebody else, and what it has
+ * touched by now stays in memory. Not everything that is mapped, which would be 70 MiB of
+ * libraries. An ordinary user may do neither. */
+static void stay_alive(void)
+{
+    if (chdir("/") < 0)
+        moon_log(MOON_LOG_WARN, "guard: chdir: %s", strerror(errno));
+    if (geteuid() != 0)
+        return;
+    AUTO_FCLOSE FILE *f = fopen("/proc/self/oom_score_adj", "we");
+    if (f)
+        fputs("-900", f);
+    mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 }
 
 int moon_guard_main(const char *options)
@@ -297,18 +354,13 @@ int moon_guard_main(const char *options)
     moon_log_open(&lo, NULL);
     struct moon_err err;
     if (moon_virt_open(field(p.options, "uri"), &p.virt, &err) < 0 || open_journal(&p, &err) < 0) {
-        reply_error(&err);
+        reply_error(&p, &err);
         return 1;
     }
-    /* It must work when memory is what ran out: what it has touched by now stays in memory. Not
-     * everything that is mapped, which would be 70 MiB of libraries. */
-    if (geteuid() == 0)
-        mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
-    reply(json_pack("{s:b}", "ok", 1));
+    stay_alive();
+    reply(&p, json_pack("{s:b}", "ok", 1));
     serve(&p);
-    json_decref(p.options);
-    json_decref(p.held);
-    moon_virt_unref(p.virt);
     moon_log_close();
-    return 0;
+    /* Not a tidy end: closing the connection talks to libvirtd, which may hang. */
+    _exit(0);
 }

@@ -115,7 +115,7 @@ static const struct moonlua_prim functions[] = {
     {"remove", "path:s", MOONLUA_CHANGES, file_remove},
     {NULL, NULL, 0, NULL}};
 
-/*** Take a lock that ends with this process at the latest; never waits.
+/*** Take a lock that ends with this process at the latest; never waits. A dry run takes none.
  * @function lock
  * @tparam string path
  * @treturn[1] Lock a to-be-closed value
@@ -129,6 +129,8 @@ static int file_lock(lua_State *L)
     *box = NULL;
     luaL_setmetatable(L, LOCK_TYPE);
     struct moon_err err;
+    if (moonlua_get(L)->dry_run)
+        return 1; /* a handle that holds nothing */
     if (moon_store_lock(path, box, &err) < 0)
         return moonlua_pusherr(L, &err);
     return 1;

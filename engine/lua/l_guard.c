@@ -43,6 +43,12 @@ static int guard_free(void *g, const json_t *args, json_t **out, struct moon_err
     return moon_guard_free(g, json_object_get(args, "uuids"), out, err);
 }
 
+static int guard_settled(void *g, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)args, (void)out;
+    return moon_guard_settled(g, err);
+}
+
 static int guard_detach(void *g, const json_t *args, json_t **out, struct moon_err *err)
 {
     (void)args, (void)out;
@@ -64,21 +70,25 @@ static const struct moonlua_prim guard_prims[] = {
      * @function Guard:hold
      * @awaits
      * @tparam {{uuid=string,name=string},...} domains */
-    {"hold", "domains:t", MOONLUA_RESCUE, guard_hold},
+    {"hold", "domains:t", MOONLUA_CHANGES | MOONLUA_RESCUE, guard_hold},
     /*** Say that these run again: `{fired}`, whether the guard had resumed them because the
      * deadline passed.
      * @function Guard:free
      * @awaits
      * @tparam {string,...} uuids */
-    {"free", "uuids:t", MOONLUA_RESCUE, guard_free},
+    {"free", "uuids:t", MOONLUA_CHANGES | MOONLUA_RESCUE, guard_free},
+    /*** Say that every suspend has returned, so that none can come late.
+     * @function Guard:settled
+     * @awaits */
+    {"settled", "", MOONLUA_CHANGES | MOONLUA_RESCUE, guard_settled},
     /*** This process will end and leave the domains suspended, at most until the deadline.
      * @function Guard:detach
      * @awaits */
-    {"detach", "", MOONLUA_RESCUE, guard_detach},
+    {"detach", "", MOONLUA_CHANGES | MOONLUA_RESCUE, guard_detach},
     /*** End the guard: `{fired, held}`.
      * @function Guard:finish
      * @awaits */
-    {"finish", "", MOONLUA_RESCUE, guard_finish},
+    {"finish", "", MOONLUA_CHANGES | MOONLUA_RESCUE, guard_finish},
     {NULL, NULL, 0, NULL}};
 
 struct start_op {
@@ -129,6 +139,9 @@ static int guard_start(lua_State *L)
         .name = "guard.start", .run = start_run, .destroy = start_destroy};
     json_t *args =
         moonlua_args(L, 1, "{journal:s uri:s profile:s config:s action:s deadline:n log:s?}");
+    if (moonlua_refused(L, "guard.start", json_string_value(json_object_get(args, "journal")),
+                        NULL))
+        return 1;
     struct start_op *s = calloc(1, sizeof *s);
     if (!s || !(s->options = json_deep_copy(args))) {
         free(s);

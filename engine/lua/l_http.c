@@ -5,6 +5,7 @@
 
 #include "http.h"
 
+#include <string.h>
 #include <strings.h>
 
 /*** Make a request. Redirects are not followed; certificates are checked.
@@ -28,9 +29,15 @@ static int http_request(lua_State *L)
     bool reads = method ? strcasecmp(method, "GET") == 0 || strcasecmp(method, "HEAD") == 0
                         : !json_object_get(args, "body");
     const char *url = json_string_value(json_object_get(args, "url"));
-    /* Neither headers nor body are recorded: they may hold what nobody should read. */
-    if (!reads && moonlua_refused(L, "http.request", url, NULL))
-        return 1;
+    /* Neither headers, body, query nor a user in the address are recorded: they may hold what
+     * nobody should read. */
+    if (!reads) {
+        const char *host = strstr(url, "//"), *at = host ? strchr(host, '@') : NULL;
+        host = at ? at + 1 : host ? host + 2 : url;
+        lua_pushlstring(L, host, strcspn(host, "?#"));
+        if (moonlua_refused(L, "http.request", lua_tostring(L, -1), NULL))
+            return 1;
+    }
     struct moon_err err;
     struct moon_op *op = moon_http_op(args, &err);
     return op ? moonlua_await(L, op, NULL) : moonlua_pusherr(L, &err);

@@ -6,7 +6,7 @@
 
 #include "log.h"
 
-/*** Open the log files and say what goes to the console.
+/*** Open the log files and say what goes to the console. A dry run writes no file.
  * @function open
  * @tparam
  * {out=string,debug=string,error=string,verbose=boolean,console_debug=boolean,console_stdout=boolean,quiet=boolean}
@@ -27,6 +27,8 @@ static int log_open(lua_State *L)
         .console_stdout = json_is_true(json_object_get(a, "console_stdout")),
         .quiet = json_is_true(json_object_get(a, "quiet")),
     };
+    if (moonlua_get(L)->dry_run)
+        o.out = o.debug = o.error = NULL;
     struct moon_err err;
     if (moon_log_open(&o, &err) < 0)
         return moonlua_pusherr(L, &err);

@@ -65,8 +65,13 @@ static int process_call(lua_State *L)
     json_t *args = moonlua_args(L, 1, "argv:t {env:t? cwd:s? input:s? timeout:n? reads:b?}");
     bool reads = json_is_true(json_object_get(args, "reads"));
     const char *program = json_string_value(json_array_get(json_object_get(args, "argv"), 0));
-    if (!reads && moonlua_refused(L, "process.run", program, args))
+    if (!reads && moonlua_get(L)->dry_run) {
+        /* Environment and input may hold secrets. */
+        json_object_del(args, "env");
+        json_object_del(args, "input");
+        moonlua_refused(L, "process.run", program, args);
         return 1;
+    }
     return moonlua_await(L, moonlua_prim_op(L, &prim, &plain, NULL, args), NULL);
 }
 

@@ -94,7 +94,7 @@ static const struct moonlua_prim conn_prims[] = {
      * @function Connection:define
      * @awaits
      * @tparam string xml */
-    {"define", "xml:s", MOONLUA_CHANGES, conn_define},
+    {"define", "xml:s", MOONLUA_CHANGES | MOONLUA_SECRET, conn_define},
     /*** A storage pool's volume: `{path, capacity, allocation}`.
      * @function Connection:volume
      * @awaits
@@ -160,7 +160,9 @@ static int virt_open(lua_State *L)
 /* The last reference closes the connection, which talks to libvirtd: not in a finaliser. */
 static void close_run(struct moon_op *op)
 {
-    (void)op;
+    struct open_op *o = (struct open_op *)op;
+    moon_virt_unref(o->virt);
+    o->virt = NULL;
 }
 
 static int conn_gc(lua_State *L)
@@ -359,7 +361,7 @@ static const struct moonlua_prim dom_prims[] = {
      * @awaits
      * @tparam string command
      * @tparam[opt] {timeout=integer} options seconds (10) */
-    {"agent", "command:s {timeout:i?}", MOONLUA_CHANGES, dom_agent},
+    {"agent", "command:s {timeout:i?}", MOONLUA_CHANGES | MOONLUA_SECRET, dom_agent},
     /*** `{capacity, allocation, physical}` in bytes of a disk, by target or path.
      * @function Domain:block_info
      * @awaits

@@ -41,6 +41,10 @@ static void prim_run(struct moon_op *op)
 {
     struct prim_op *p = (struct prim_op *)op;
     op->failed = p->prim->run(p->self, p->args, &op->result, &op->err) < 0;
+    /* Here and not on the loop: the last reference to a connection closes it, which may block. */
+    if (p->self && p->how->unref)
+        p->how->unref(p->self);
+    p->self = NULL;
 }
 
 static void prim_destroy(struct moon_op *op)
@@ -96,7 +100,7 @@ static int prim_call(lua_State *L)
     if (prim->flags & MOONLUA_CHANGES && moonlua_get(L)->dry_run) {
         lua_pushfstring(L, "%s.%s", how->prefix, prim->name);
         const char *object = self && how->name ? how->name(self) : object_of(args);
-        moonlua_refused(L, lua_tostring(L, -1), object, args);
+        moonlua_refused(L, lua_tostring(L, -1), object, prim->flags & MOONLUA_SECRET ? NULL : args);
         return 1;
     }
     return moonlua_await(L, moonlua_prim_op(L, prim, how, self, args), NULL);

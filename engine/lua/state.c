@@ -75,7 +75,8 @@ static void open_libraries(lua_State *L)
     drop(
         L, "os",
         (const char *const[]){"execute", "exit", "remove", "rename", "setlocale", "tmpname", NULL});
-    drop(L, "io", (const char *const[]){"popen", "tmpfile", NULL});
+    drop(L, "io", (const char *const[]){"popen", "tmpfile", "output", NULL});
+    drop(L, "package", (const char *const[]){"loadlib", NULL});
     drop(L, "_G", (const char *const[]){"dofile", "loadfile", NULL});
     lua_getglobal(L, "io");
     lua_getfield(L, -1, "open");

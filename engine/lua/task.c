@@ -15,10 +15,12 @@
 
 #define TASK_TYPE "engine.Task"
 #define WAIT_TYPE "engine.Wait"
-#define GRACE     120.0 /* seconds for closing handlers after a signal */
+#define GRACE     120.0   /* seconds for closing handlers after a signal */
+#define BUDGET    1000000 /* instructions between two looks for a signal */
 
 static const char sentinel; /* its address marks an engine wait */
 static const char active;   /* registry key: task userdata that have not ended */
+static const char threads;  /* registry key: weak set of the coroutines of tasks */
 
 struct moonlua_task {
     struct moonlua *m;
@@ -99,6 +101,8 @@ static int after_wait(lua_State *L, int status, lua_KContext box)
     (void)status;
     struct wait *w = lua_touserdata(L, (int)box);
     struct moonlua_task *t = w->m->running;
+    if (!t || t->co != L)
+        return luaL_error(L, "a task is resumed by the engine only");
     t->op = NULL;
     if (t->cancel && !t->delivered)
         return raise_cancelled(L, t);
@@ -223,6 +227,16 @@ static void resume(struct moonlua_task *t, int nargs)
     finish_task(t);
 }
 
+/* Signals are read by the loop, which a script that never waits keeps from running. */
+static void on_budget(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    sigset_t pending;
+    if (sigpending(&pending) == 0 &&
+        (sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM)))
+        luaL_error(L, "interrupted: the script held the loop when the signal came");
+}
+
 /* Function and nargs arguments on top of L; leaves the task's userdata there. */
 static struct moonlua_task *spawn(lua_State *L, int nargs)
 {
@@ -232,6 +246,12 @@ static struct moonlua_task *spawn(lua_State *L, int nargs)
     *t = (struct moonlua_task){.m = m, .done = true};
     luaL_setmetatable(L, TASK_TYPE);
     t->co = lua_newthread(L);
+    lua_sethook(t->co, on_budget, LUA_MASKCOUNT, BUDGET);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &threads);
+    lua_pushvalue(L, -2);
+    lua_pushboolean(L, true);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
     lua_setiuservalue(L, -2, 1);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &active);
     lua_pushvalue(L, -2);
@@ -246,13 +266,15 @@ static struct moonlua_task *spawn(lua_State *L, int nargs)
     return t;
 }
 
+/* Only those that are ready now: a task that is made ready by every turn must not keep the loop
+ * from its other work. */
 static void run_ready(struct moonlua *m)
 {
-    while (m->ready_head) {
-        struct moonlua_task *t = m->ready_head;
-        m->ready_head = t->ready_next;
-        if (!m->ready_head)
-            m->ready_tail = NULL;
+    struct moonlua_task *next = m->ready_head;
+    m->ready_head = m->ready_tail = NULL;
+    while (next) {
+        struct moonlua_task *t = next;
+        next = t->ready_next;
         t->queued = false;
         int nargs = lua_status(t->co) == LUA_OK ? lua_gettop(t->co) - 1 : 0;
         resume(t, nargs);
@@ -310,7 +332,7 @@ int moonlua_run(struct moonlua *m, int nargs)
         }
         if (give_up != 0 && (now >= give_up || m->signal < 0))
             break;
-        moon_loop_once(m->loop, give_up != 0 ? 0.2 : 3600);
+        moon_loop_once(m->loop, m->ready_head ? 0 : give_up != 0 ? 0.2 : 3600);
     }
     if (!main->done) {
         lua_pushboolean(L, false);
@@ -470,6 +492,28 @@ int luaopen_engine_task(lua_State *L)
     return 1;
 }
 
+/* coroutine.resume and coroutine.close, but never on a task: only the engine knows what it waits
+ * for. Upvalue: the original. */
+static int call_done(lua_State *L, int status, lua_KContext ctx)
+{
+    (void)status, (void)ctx;
+    return lua_gettop(L);
+}
+
+static int not_on_tasks(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTHREAD);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &threads);
+    lua_pushvalue(L, 1);
+    if (lua_rawget(L, -2) != LUA_TNIL)
+        return luaL_error(L, "a task is resumed and closed by the engine only");
+    lua_pop(L, 2);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, call_done);
+    return call_done(L, LUA_OK, 0);
+}
+
 void moonlua_task_init(lua_State *L)
 {
     static const luaL_Reg wait_meta[] = {{"__gc", wait_gc}, {NULL, NULL}};
@@ -478,4 +522,18 @@ void moonlua_task_init(lua_State *L)
     moonlua_class(L, TASK_TYPE, task_meta);
     lua_newtable(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &active);
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &threads);
+    lua_getglobal(L, "coroutine");
+    static const char *const guarded[] = {"resume", "close"};
+    for (size_t i = 0; i < 2; i++) {
+        lua_getfield(L, -1, guarded[i]);
+        lua_pushcclosure(L, not_on_tasks, 1);
+        lua_setfield(L, -2, guarded[i]);
+    }
+    lua_pop(L, 1);
 }

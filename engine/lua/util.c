@@ -24,8 +24,7 @@ void moonlua_pushjson(lua_State *L, const json_t *v)
         json_t *item;
         lua_createtable(L, 0, (int)json_object_size(v));
         json_t *o = (json_t *)(uintptr_t)v; /* the iteration macro wants it so; nothing changes */
-        json_object_foreach(o, key, item)
-        {
+        json_object_foreach (o, key, item) {
             moonlua_pushjson(L, item);
             lua_setfield(L, -2, key);
         }
@@ -274,13 +273,24 @@ static void add(lua_State *L, int idx, json_t *args, const char *name)
     lua_pop(L, 1);
 }
 
+static bool is_option(const char *p, const char *name)
+{
+    for (p += 1 + strspn(p + 1, " "); *p && *p != '}';) {
+        struct field f;
+        p = next_field(p, &f);
+        if (strcmp(f.name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* The options table at idx against "{a:s b:i?}"; every key must be known. */
 static void options(lua_State *L, int idx, json_t *args, const char *p)
 {
+    const char *spec = p;
     bool given = !lua_isnoneornil(L, idx);
     if (given)
         luaL_checktype(L, idx, LUA_TTABLE);
-    int known = 0;
     for (p += 1 + strspn(p + 1, " "); *p && *p != '}';) {
         struct field f;
         p = next_field(p, &f);
@@ -297,7 +307,6 @@ static void options(lua_State *L, int idx, json_t *args, const char *p)
                               lua_pushfstring(L, "field '%s': %s expected, got %s", f.name,
                                               type_text(f.type), luaL_typename(L, -1)));
             add(L, lua_gettop(L), args, f.name);
-            known++;
         }
         lua_pop(L, 1);
     }
@@ -306,7 +315,7 @@ static void options(lua_State *L, int idx, json_t *args, const char *p)
     lua_pushnil(L);
     while (lua_next(L, idx)) {
         lua_pop(L, 1);
-        if (lua_type(L, -1) != LUA_TSTRING || !json_object_get(args, lua_tostring(L, -1)))
+        if (lua_type(L, -1) != LUA_TSTRING || !is_option(spec, lua_tostring(L, -1)))
             luaL_argerror(L, idx,
                           lua_pushfstring(L, "unknown option '%s'", luaL_tolstring(L, -1, NULL)));
     }

@@ -13,6 +13,12 @@
 #   success ACTION                  the success line, as a regular expression
 #   next_second                     waits for it, so that the next snapshot gets another name
 #   soon CMD ...                    for check: CMD succeeds within 5 s
+#   other_conf NAME [KEY=VALUE ...] a second config of the profile, as moon_conf writes one; kvm.conf stays
+#   moon_with CONFIG ARG ...        moonsnap with another config: a name of the profile, or a path
+#   held [ARG ...]                  a backup that hangs for 3 s in the middle, its first guest suspended
+#   held_ends                       waits for it; its exit code in CODE, its words in held.out and held.err
+#   records [CONFIG]                the names of the backup records in the catalog
+#   overlay_make FILE BACKING       an empty qcow2 image of 16 MiB over a raw one
 
 MOON_BUILD=${1:-build}
 # shellcheck source=check.sh
@@ -114,4 +120,49 @@ no_process() {
       return 1
     fi
   done
+}
+
+other_conf() {
+  local dir=$WORLD_DIR/etc/demo
+  mv "$dir/kvm.conf" "$dir/kvm.kept"
+  moon_conf "${@:2}"
+  mv "$dir/kvm.conf" "$dir/$1.conf"
+  mv "$dir/kvm.kept" "$dir/kvm.conf"
+}
+
+moon_with() {
+  local MOON_ARGS=(--config "$1")
+  if [[ $1 != */* ]]; then MOON_ARGS+=(--profile demo); fi
+  moon "${@:2}"
+}
+
+HELD=''
+held() {
+  next_second
+  sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 3000, "count": 1}'
+  moon backup --policy $POLICY "$@" >"$WORLD_DIR/held.out" 2>"$WORLD_DIR/held.err" </dev/null &
+  HELD=$!
+  wait_state alpha paused 15 || { not_ok 'the backup suspends alpha' "$WORLD_DIR/held.err"; finish; }
+}
+held_ends() { CODE=0; wait "$HELD" || CODE=$?; sim_faults_clear; next_second; }
+
+records() { find "$WORLD_DIR/state/catalog/demo/${1:-kvm}" -name '*-backup.json' -printf '%f\n' 2>/dev/null | sort; }
+
+# Clusters of 64 KiB: header, table of reference counts, their block, first mapping table; all else is the backing's.
+overlay_make() {
+  local file=$1 backing=$2
+  truncate -s 256K "$file"
+  {
+    printf 'QFI\xfb\0\0\0\2\0\0\0\0\0\0\0\x70\0\0\0'
+    # shellcheck disable=SC2059
+    printf "\\x$(printf %02x ${#backing})"
+    printf '\0\0\0\x10\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\3\0\0\0\0\0\0\0\1\0\0\0\0\0\1'
+    printf '\0%.0s' {1..12}
+    printf '\xe2\x79\x2a\xca\0\0\0\3raw\0\0\0\0\0'
+    printf '\0%.0s' {1..24}
+    printf %s "$backing"
+  } | dd of="$file" bs=64K seek=0 conv=notrunc status=none iflag=fullblock
+  printf '\0\0\0\0\0\2\0\0' | dd of="$file" bs=64K seek=1 conv=notrunc status=none
+  printf '\0\1\0\1\0\1\0\1' | dd of="$file" bs=64K seek=2 conv=notrunc status=none
+  own "$file"
 }
