@@ -86,6 +86,7 @@ local function open_logs(ctx)
   local options_ = {
     verbose = opts.verbose or false, console_debug = opts.debug or false, quiet = opts.quiet or false,
     -- Snap Creator's own form printed its log on stdout, where scripts look for it.
+    trace = ctx.cfg:get("LOG_TRACE_ENABLE"),
     console_stdout = (opts.snapcreator and not opts.json) or false,
   }
   if not plan.active() then

@@ -60,6 +60,7 @@ function ontap.connect(ctx)
       name = name, host = host, port = cfg:get("PORT"), https = cfg:get("TRANSPORT") ~= "HTTP",
       user = user.user, password = user.password, svm = svm, timeout = cfg:get("NTAP_TIMEOUT"),
       ca_file = cfg:get("ONTAP_CA_FILE"), pin = cfg:get("ONTAP_PIN"), api = cfg:get("ONTAP_API"):lower(),
+      max_requests = cfg:get("ONTAP_MAX_REQUESTS"),
     }
     if not client then return nil, failed end
     list[#list + 1] = { name = name, client = client, host = host }

@@ -179,6 +179,10 @@ end
 -- @return[2] nil
 -- @treturn[2] Err kvm-00001, kvm-00002, kvm-00008, STORAGE-02025
 function restore.find(ctx)
+  if not ctx.cfg:get("APP_DEFINED_RESTORE") then
+    return nil, err.new("unsupported", ("%s: APP_DEFINED_RESTORE: with N a whole volume would be restored, which is "
+      .. "not done to guests; write Y"):format(ctx.cfg:where("APP_DEFINED_RESTORE")), { exit = 2 })
+  end
   ctx.snapshot = ctx.opts.backupName
   local record, failed = catalog.find(ctx, ctx.snapshot)
   if failed then return nil, failed end

@@ -32,6 +32,16 @@ int moon_log_level(const char *name)
     return -1;
 }
 
+bool moon_log_wants(enum moon_level level)
+{
+    pthread_mutex_lock(&lock);
+    bool wanted = level <= MOON_LOG_INFO || debug_fd >= 0 || opt.console_debug;
+    if (level == MOON_LOG_TRACE)
+        wanted = wanted && opt.trace;
+    pthread_mutex_unlock(&lock);
+    return wanted;
+}
+
 static int open_file(const char *path, int *fd, struct moon_err *err)
 {
     if (!path)
@@ -149,6 +159,8 @@ static void emit(enum moon_level level, const char *text)
     struct tm tm;
     if (localtime_r(&now, &tm))
         strftime(stamp, sizeof stamp, "%a %b %e %H:%M:%S %Y", &tm);
+    if (level == MOON_LOG_TRACE && !opt.trace)
+        return;
     AUTO_BUF struct moon_buf line = {0};
     if (moon_buf_addf(&line, "[%s] %s: %s\n", stamp, names[level], text) < 0)
         return;

@@ -27,6 +27,7 @@ struct moon_log_options {
     bool verbose;        /* lines up to INFO also on the console */
     bool console_debug;  /* all lines also on the console */
     bool console_stdout; /* the console is stdout instead of stderr */
+    bool trace; /* TRACE lines are written at all */
     bool quiet;          /* no warnings on stderr; errors always */
 };
 
@@ -42,6 +43,8 @@ void moon_log_secret(const char *secret);
 char *moon_log_redact(const char *text);
 
 void moon_log(enum moon_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Whether a line of that level would go anywhere: for lines that are costly to make. */
+bool moon_log_wants(enum moon_level level);
 /* -1 for a name that is none. */
 int moon_log_level(const char *name);
 

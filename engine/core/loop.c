@@ -23,6 +23,7 @@ struct moon_loop {
     CURLM *multi;
     struct moon_work *work;
     struct timer *timers; /* sorted by deadline, each holds a reference */
+    long host_connections;
     int watch_fd;
     void (*watch_ready)(void *arg);
     void *watch_arg;
@@ -45,7 +46,7 @@ struct moon_loop *moon_loop_new(struct moon_err *err)
         moon_loop_free(loop, 0);
         return NULL;
     }
-    curl_multi_setopt(loop->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HOST_CONNECTIONS);
+    moon_loop_allow_connections(loop, HOST_CONNECTIONS);
     return loop;
 }
 
@@ -57,6 +58,14 @@ struct moon_work *moon_loop_work(struct moon_loop *loop)
 CURLM *moon_loop_curl(struct moon_loop *loop)
 {
     return loop->multi;
+}
+
+void moon_loop_allow_connections(struct moon_loop *loop, long count)
+{
+    if (count <= loop->host_connections)
+        return;
+    loop->host_connections = count;
+    curl_multi_setopt(loop->multi, CURLMOPT_MAX_HOST_CONNECTIONS, count);
 }
 
 void moon_loop_post(struct moon_loop *loop, struct moon_op *op)

@@ -20,6 +20,9 @@ void moon_loop_free(struct moon_loop *loop, double seconds);
 struct moon_work *moon_loop_work(struct moon_loop *loop);
 CURLM *moon_loop_curl(struct moon_loop *loop);
 
+/* How many requests may be under way to one address at once; the largest wish counts. */
+void moon_loop_allow_connections(struct moon_loop *loop, long count);
+
 /* Any thread: `op` has run; it will be completed by the next moon_loop_once. */
 void moon_loop_post(struct moon_loop *loop, struct moon_op *op);
 

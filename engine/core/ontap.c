@@ -1,6 +1,7 @@
 #include "ontap_priv.h"
 
 #include "auto.h"
+#include "log.h"
 #include "loop.h"
 
 #include <string.h>
@@ -138,6 +139,22 @@ const char *moon_ontap_name(const struct moon_ontap *o)
 
 static int next_request(struct moon_ontap_call *call, struct moon_loop *loop);
 
+/* OUTPUT: that a call was made, and how it ended. TRACE: what it gave (LOG_TRACE_ENABLE). */
+static void log_call(const struct moon_ontap_call *call)
+{
+    const struct moon_op *op = &call->op;
+    if (moon_log_wants(MOON_LOG_OUTPUT)) {
+        AUTO_FREE char *args = json_dumps(call->args, JSON_COMPACT | JSON_SORT_KEYS);
+        moon_log(MOON_LOG_OUTPUT, "%s %s %s: %s", call->ontap->name, verbs[call->verb].name,
+                 args ? args : "", op->failed ? op->err.message : "passed");
+    }
+    if (!op->failed && op->result && moon_log_wants(MOON_LOG_TRACE)) {
+        AUTO_FREE char *result = json_dumps(op->result, JSON_COMPACT | JSON_ENCODE_ANY);
+        moon_log(MOON_LOG_TRACE, "%s %s: %s", call->ontap->name, verbs[call->verb].name,
+                 result ? result : "");
+    }
+}
+
 /* A snapshot's creation may travel on a warm connection, since a guest waits for it: should it be
  * sent twice, the second answer says that the name exists and the caller finds its own snapshot. */
 static bool sent_once(const struct moon_ontap_call *call)
@@ -155,6 +172,7 @@ struct step {
 static void call_failed(struct moon_ontap_call *call)
 {
     call->op.failed = true;
+    log_call(call);
     moon_op_complete(&call->op);
 }
 
@@ -177,10 +195,12 @@ static void on_reply(void *arg, struct moon_http_reply *reply, const struct moon
                           "controller %s: the list does not end", call->ontap->name);
     if (rc > 0)
         rc = next_request(call, s.loop) < 0 ? -1 : 1;
-    if (rc < 0)
+    if (rc < 0) {
         call_failed(call);
-    else if (rc == 0)
+    } else if (rc == 0) {
+        log_call(call);
         moon_op_complete(&call->op);
+    }
 }
 
 static int next_request(struct moon_ontap_call *call, struct moon_loop *loop)

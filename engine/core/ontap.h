@@ -2,21 +2,33 @@
  * replies are made by a transport (`struct moon_ontap_ops`), paging and job polling included,
  * and its result has the same shape, units and error codes whichever transport carried it.
  *
- * Verb              arguments                                     result
- * identity          -                                             {version="9.14.1", release,
- * clustered, transport} svms              -                                             [{name,
- * uuid, type, state}] lifs              -                                             [{name,
- * address, svm, protocols=[...]}] volumes           name?, junction? [{name, uuid, svm, junction?,
- * type, style, state, size, available, used (bytes), svm_root}] snapshot_create   volume, name,
- * comment?, label?                true snapshots         volume, name? (exact or with *) [{name,
- * uuid, volume, svm, created (epoch s), busy, dependency?, owners=[...], label?, comment?, state}]
- * snapshot_delete   volume, name, uuid?, force?                   true
- * snapshot_rename   volume, name, to                              true
- * file_restore      volume, snapshot, path (below the volume)     true: the restore has started
- * restores_running  -                                             {running=n, limit=n}: file
- * restores of this SVM file_info         path (/vol/VOLUME/...)                        {size, type,
- * modified} ems_log           source, message, level?                       true call name, args?
- * (XML text of the call's children) raw ZAPI: the results element as a tree
+ *   identity          -
+ *       {version="9.14.1", release, clustered, transport}
+ *   svms              -
+ *       [{name, uuid, type, state}]
+ *   lifs              -
+ *       [{name, address, svm, protocols=[...]}]
+ *   volumes           name?, junction?
+ *       [{name, uuid, svm, junction?, type, style, state, size, available, used (bytes), svm_root}]
+ *   snapshot_create   volume, name, comment?, label?
+ *       true
+ *   snapshots         volume, name? (exact or with *)
+ *       [{name, uuid, volume, svm, created (epoch s), busy, dependency?, owners=[...], label?,
+ *         comment?, state}]
+ *   snapshot_delete   volume, name, uuid?, force?
+ *       true
+ *   snapshot_rename   volume, name, to
+ *       true
+ *   file_restore      volume, snapshot, path (below the volume)
+ *       true: the restore has started
+ *   restores_running  -
+ *       {running=n, limit=n}: file restores of this SVM
+ *   file_info         path (/vol/VOLUME/...)
+ *       {size, type, modified}
+ *   ems_log           source, message, level?
+ *       true
+ *   call              name, args? (XML text of the call's children)
+ *       raw ZAPI: the results element as a tree
  *
  * Facts about the wire come from NetApp's published clients and API reference; each builder and
  * parser names its call. */

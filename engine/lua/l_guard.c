@@ -126,9 +126,7 @@ static int start_finish(lua_State *L, struct moon_op *op)
 /*** Start a guard process; returns when it is ready.
  * @function start
  * @awaits
- * @tparam
- * {journal=string,uri=string,profile=string,config=string,action=string,deadline=number,log=string}
- * options deadline in seconds from now
+ * @tparam {journal=string,uri=string,profile=string,config=string,action=string,deadline=number,log=string} options deadline in seconds from now
  * @treturn[1] Guard
  * @return[2] nil
  * @treturn[2] Err `unreachable` (its libvirt connection), `io`, `timeout`

@@ -13,9 +13,7 @@
  * @function request
  * @awaits
  * @tparam string url
- * @tparam[opt]
- * {method=string,headers=table,body=string,user=string,password=string,ca_file=string,pin=string,timeout=number}
- * options timeout in seconds (60)
+ * @tparam[opt] {method=string,headers=table,body=string,user=string,password=string,ca_file=string,pin=string,timeout=number} options timeout in seconds (60)
  * @treturn[1] {status=integer,body=string,content_type=string} any status counts as a reply
  * @return[2] nil
  * @treturn[2] Err `unreachable`, `timeout`, `denied` (certificate), `protocol`, `invalid`

@@ -8,9 +8,7 @@
 
 /*** Open the log files and say what goes to the console. A dry run writes no file.
  * @function open
- * @tparam
- * {out=string,debug=string,error=string,verbose=boolean,console_debug=boolean,console_stdout=boolean,quiet=boolean}
- * options
+ * @tparam {out=string,debug=string,error=string,verbose=boolean,console_debug=boolean,console_stdout=boolean,trace=boolean,quiet=boolean} options
  * @treturn[1] boolean true
  * @return[2] nil
  * @treturn[2] Err `denied`, `not_found`, `no_space`, `io`
@@ -25,6 +23,7 @@ static int log_open(lua_State *L)
         .verbose = json_is_true(json_object_get(a, "verbose")),
         .console_debug = json_is_true(json_object_get(a, "console_debug")),
         .console_stdout = json_is_true(json_object_get(a, "console_stdout")),
+        .trace = json_is_true(json_object_get(a, "trace")),
         .quiet = json_is_true(json_object_get(a, "quiet")),
     };
     if (moonlua_get(L)->dry_run)

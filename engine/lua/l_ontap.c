@@ -16,9 +16,7 @@ static struct moon_ontap *check_ontap(lua_State *L)
 
 /*** Describe a controller; no request is made yet.
  * @function new
- * @tparam
- * {name=string,host=string,port=integer,https=boolean,user=string,password=string,svm=string,ca_file=string,pin=string,timeout=number,api=string}
- * options
+ * @tparam {name=string,host=string,port=integer,https=boolean,user=string,password=string,svm=string,ca_file=string,pin=string,timeout=number,api=string,max_requests=integer} options
  * @treturn[1] Ontap
  * @return[2] nil
  * @treturn[2] Err `invalid`, `unsupported`
@@ -27,7 +25,10 @@ static int ontap_new(lua_State *L)
 {
     json_t *args = moonlua_args(L, 1,
                                 "{host:s name:s? port:i? https:b? user:s? password:s? svm:s? "
-                                "ca_file:s? pin:s? timeout:n? api:s?}");
+                                "ca_file:s? pin:s? timeout:n? api:s? max_requests:i?}");
+    json_t *most = json_object_get(args, "max_requests");
+    if (most)
+        moon_loop_allow_connections(moonlua_get(L)->loop, (long)json_integer_value(most));
     struct moon_ontap **box = lua_newuserdatauv(L, sizeof *box, 0);
     *box = NULL;
     luaL_setmetatable(L, ONTAP_TYPE);
