@@ -20,6 +20,12 @@ local function group()
   })
 end
 
+-- Whatever was raised, as an error object.
+local function object_of(raised)
+  if err.is(raised) then return raised end
+  return err.new { code = "internal", message = raised == nil and "nil was raised" or tostring(raised) }
+end
+
 --- Call fn(item, index) for every item, at most `limit` at a time.
 -- @tparam table list
 -- @tparam function fn
@@ -31,6 +37,7 @@ end
 -- @raise when cancelled
 function task.map(list, fn, opts)
   local limit = opts and opts.limit or 4
+  if math.type(limit) ~= "integer" or limit < 1 then error("task.map: limit must be a positive integer", 2) end
   local collect = opts and opts.collect
   local results, failed, next_index = {}, nil, 1
   local g <close> = group()
@@ -45,7 +52,7 @@ function task.map(list, fn, opts)
       local i = next_index
       next_index = i + 1
       local called, value, problem = pcall(fn, list[i], i)
-      if not called then value, problem = nil, value end
+      if not called then value, problem = nil, object_of(value) end
       if collect then
         if not called and err.is(problem) and problem.code == "cancelled" then error(problem, 0) end
         results[i] = { ok = problem == nil and called, value = value, err = problem }
@@ -74,6 +81,7 @@ end
 -- @return[2] nil
 -- @treturn[2] Err
 function task.all(fns)
+  if #fns == 0 then return {} end
   return task.map(fns, function(fn) return fn() end, { limit = #fns })
 end
 

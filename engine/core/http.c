@@ -23,12 +23,18 @@ struct moon_http {
     char what[256]; /* "POST https://host:port", for messages: never holds a password */
     void (*done)(void *arg, struct moon_http_reply *reply, const struct moon_err *err);
     void *arg;
+    struct moon_http *next, **link; /* in the loop's list of those under way */
 };
 
 static void exchange_free(struct moon_http *x)
 {
     if (!x)
         return;
+    if (x->link) {
+        *x->link = x->next;
+        if (x->next)
+            x->next->link = x->link;
+    }
     if (x->easy)
         curl_easy_cleanup(x->easy);
     curl_slist_free_all(x->headers);
@@ -99,7 +105,13 @@ static void fill_error(const struct moon_http *x, CURLcode rc, struct moon_err *
     const char *hint = "";
     if (rc == CURLE_PEER_FAILED_VERIFICATION)
         hint = "; trust the certificate with ONTAP_CA_FILE or ONTAP_PIN";
-    moon_err_set(err, code_of_curl(rc), MOON_SRC_HTTP, (int)rc, "http", "%s: %s%s", x->what,
+    enum moon_code code = code_of_curl(rc);
+    /* curl says "unsupported protocol" of an answer that is no HTTP as well as of an address. */
+    char *peer = NULL;
+    curl_easy_getinfo(x->easy, CURLINFO_PRIMARY_IP, &peer);
+    if (rc == CURLE_UNSUPPORTED_PROTOCOL && peer && *peer)
+        code = MOON_PROTOCOL;
+    moon_err_set(err, code, MOON_SRC_HTTP, (int)rc, "http", "%s: %s%s", x->what,
                  x->error[0] ? x->error : curl_easy_strerror(rc), hint);
 }
 
@@ -126,6 +138,18 @@ void moon_http_drain(struct moon_loop *loop)
             snprintf(x->reply.content_type, sizeof x->reply.content_type, "%s", type ? type : "");
         }
         x->done(x->arg, &x->reply, rc == CURLE_OK ? NULL : &err);
+        exchange_free(x);
+    }
+}
+
+void moon_http_drop_all(struct moon_loop *loop)
+{
+    struct moon_err err;
+    moon_err_set(&err, MOON_CANCELLED, MOON_SRC_ENGINE, 0, "http", "the loop has ended");
+    struct moon_http *x;
+    while ((x = *moon_loop_transfers(loop))) {
+        curl_multi_remove_handle(moon_loop_curl(loop), x->easy);
+        x->done(x->arg, &x->reply, &err);
         exchange_free(x);
     }
 }
@@ -243,6 +267,11 @@ struct moon_http *moon_http_start(struct moon_loop *loop, const struct moon_http
         exchange_free(x);
         return NULL;
     }
+    x->link = moon_loop_transfers(loop);
+    x->next = *x->link;
+    if (x->next)
+        x->next->link = &x->next;
+    *x->link = x;
     return x;
 }
 
@@ -269,6 +298,7 @@ static void op_done(void *arg, struct moon_http_reply *reply, const struct moon_
     if (err) {
         h->op.err = *err;
         h->op.failed = true;
+        h->op.abandoned = h->op.abandoned || err->code == MOON_CANCELLED;
     } else {
         json_t *type = json_stringn_nocheck(reply->content_type, strlen(reply->content_type));
         h->op.result = json_pack(

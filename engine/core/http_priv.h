@@ -4,7 +4,15 @@
 
 struct moon_loop;
 
+struct moon_http;
+
 /* Ends the transfers that curl reports as done. */
 void moon_http_drain(struct moon_loop *loop);
+
+/* The end of the loop: what is under way is cancelled; nobody is told but its operation. */
+void moon_http_drop_all(struct moon_loop *loop);
+
+/* Head of the list of transfers under way, kept by http.c. */
+struct moon_http **moon_loop_transfers(struct moon_loop *loop);
 
 #endif

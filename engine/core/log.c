@@ -11,8 +11,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define MAX_SECRETS 256
-
 static const char *const names[MOON_LOG_LEVELS] = {"ERROR",  "WARN",  "INFO", "CMD",
                                                    "OUTPUT", "DEBUG", "TRACE"};
 
@@ -20,7 +18,7 @@ static const char *const names[MOON_LOG_LEVELS] = {"ERROR",  "WARN",  "INFO", "C
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct moon_log_options opt;
 static int out_fd = -1, debug_fd = -1, error_fd = -1;
-static char *secrets[MAX_SECRETS];
+static char **secrets; /* longest first */
 static size_t secret_count;
 
 int moon_log_level(const char *name)
@@ -87,6 +85,8 @@ void moon_log_close(void)
     close_all();
     for (size_t i = 0; i < secret_count; i++)
         free(secrets[i]);
+    free(secrets);
+    secrets = NULL;
     secret_count = 0;
     pthread_mutex_unlock(&lock);
 }
@@ -99,16 +99,17 @@ void moon_log_secret(const char *secret)
     bool known = false;
     for (size_t i = 0; i < secret_count; i++)
         known = known || strcmp(secrets[i], secret) == 0;
-    if (!known && secret_count < MAX_SECRETS) {
-        char *copy = strdup(secret);
-        size_t at = secret_count;
+    char *copy = known ? NULL : strdup(secret);
+    char **more = copy ? realloc(secrets, (secret_count + 1) * sizeof *more) : NULL;
+    if (more) {
+        secrets = more;
+        size_t at = secret_count++;
         /* Longest first: a secret may be the beginning of another one. */
-        for (; copy && at > 0 && strlen(secrets[at - 1]) < strlen(copy); at--)
+        for (; at > 0 && strlen(secrets[at - 1]) < strlen(copy); at--)
             secrets[at] = secrets[at - 1];
-        if (copy) {
-            secrets[at] = copy;
-            secret_count++;
-        }
+        secrets[at] = copy;
+    } else {
+        free(copy);
     }
     pthread_mutex_unlock(&lock);
 }

@@ -27,7 +27,7 @@ struct moon_log_options {
     bool verbose;        /* lines up to INFO also on the console */
     bool console_debug;  /* all lines also on the console */
     bool console_stdout; /* the console is stdout instead of stderr */
-    bool trace; /* TRACE lines are written at all */
+    bool trace;          /* TRACE lines are written at all */
     bool quiet;          /* no warnings on stderr; errors always */
 };
 

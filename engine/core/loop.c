@@ -23,6 +23,7 @@ struct moon_loop {
     CURLM *multi;
     struct moon_work *work;
     struct timer *timers; /* sorted by deadline, each holds a reference */
+    struct moon_http *transfers;
     long host_connections;
     int watch_fd;
     void (*watch_ready)(void *arg);
@@ -58,6 +59,11 @@ struct moon_work *moon_loop_work(struct moon_loop *loop)
 CURLM *moon_loop_curl(struct moon_loop *loop)
 {
     return loop->multi;
+}
+
+struct moon_http **moon_loop_transfers(struct moon_loop *loop)
+{
+    return &loop->transfers;
 }
 
 void moon_loop_allow_connections(struct moon_loop *loop, long count)
@@ -211,6 +217,7 @@ void moon_loop_free(struct moon_loop *loop, double seconds)
         loop->timers = t->next;
         moon_op_unref(&t->op);
     }
+    moon_http_drop_all(loop);
     if (loop->multi)
         curl_multi_cleanup(loop->multi);
     pthread_mutex_destroy(&loop->lock);

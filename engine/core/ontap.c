@@ -184,6 +184,7 @@ static void on_reply(void *arg, struct moon_http_reply *reply, const struct moon
     call->http = NULL;
     if (err) {
         call->op.err = *err;
+        call->op.abandoned = call->op.abandoned || err->code == MOON_CANCELLED;
         moon_err_set(&call->op.err, err->code, err->source, err->native, verbs[call->verb].name,
                      "controller %s: %s", call->ontap->name, err->message);
         call_failed(call);

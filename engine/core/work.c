@@ -3,6 +3,7 @@
 #include "loop.h"
 #include "op.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -172,7 +173,10 @@ bool moon_work_stop(struct moon_work *w, double seconds)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)seconds;
+    double whole;
+    until.tv_nsec += (long)(modf(seconds, &whole) * 1e9);
+    until.tv_sec += (time_t)whole + until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&w->lock);
     w->stopping = true;
     pthread_cond_broadcast(&w->more);

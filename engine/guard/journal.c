@@ -15,13 +15,25 @@
 
 #define MAX_JOURNAL ((size_t)16 << 20)
 
+/* Where the last whole record ends; what a power loss left of one behind it is cut off. */
+static off_t end_of_records(int fd)
+{
+    off_t end = lseek(fd, 0, SEEK_END), at = end;
+    char c;
+    while (at > 0 && pread(fd, &c, 1, at - 1) == 1 && c != '\n')
+        at--;
+    if (at != end && ftruncate(fd, at) < 0)
+        return end;
+    return at;
+}
+
 /* unquiesce writes to the journal of a living guard, hence the lock. */
 static int append(const char *path, const struct moon_buf *lines, struct moon_err *err)
 {
-    AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0 || flock(fd, LOCK_EX) < 0)
         return moon_err_errno(err, errno, "journal", "journal %s", path);
-    off_t before = lseek(fd, 0, SEEK_END);
+    off_t before = end_of_records(fd);
     ssize_t n = write(fd, lines->data, lines->len);
     if (n == (ssize_t)lines->len && fdatasync(fd) == 0)
         return 0;

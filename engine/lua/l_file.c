@@ -86,13 +86,13 @@ static const struct moonlua_prim functions[] = {
      * @tparam string path
      * @tparam string data
      * @tparam[opt] {mode=integer} options */
-    {"replace", "path:s data:s {mode:i?}", MOONLUA_CHANGES, file_replace},
+    {"replace", "path:s data:d {mode:i?}", MOONLUA_CHANGES, file_replace},
     /*** @function append
      * @awaits
      * @tparam string path
      * @tparam string data
      * @tparam[opt] {mode=integer} options */
-    {"append", "path:s data:s {mode:i?}", MOONLUA_CHANGES, file_append},
+    {"append", "path:s data:d {mode:i?}", MOONLUA_CHANGES, file_append},
     /*** Make a directory and those above it.
      * @function mkdirs
      * @awaits

@@ -21,7 +21,7 @@
 static int http_request(lua_State *L)
 {
     json_t *args = moonlua_args(L, 1,
-                                "url:s {method:s? headers:t? body:s? user:s? password:s? "
+                                "url:s {method:s? headers:t? body:d? user:s? password:s? "
                                 "ca_file:s? pin:s? timeout:n?}");
     const char *method = json_string_value(json_object_get(args, "method"));
     bool reads = method ? strcasecmp(method, "GET") == 0 || strcasecmp(method, "HEAD") == 0

@@ -40,7 +40,7 @@ static int json_decode(lua_State *L)
     const char *text = luaL_checklstring(L, 1, &len);
     json_t **box = moonlua_newjson(L);
     json_error_t e;
-    *box = json_loadb(text, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &e);
+    *box = json_loadb(text, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
     if (!*box) {
         struct moon_err err;
         moon_err_set(&err, MOON_PROTOCOL, MOON_SRC_ENGINE, 0, "json",

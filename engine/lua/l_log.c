@@ -15,7 +15,9 @@
  */
 static int log_open(lua_State *L)
 {
-    json_t *a = json_object_get(moonlua_args(L, 1, "options:t"), "options");
+    json_t *a = moonlua_args(L, 1,
+                             "{out:s? debug:s? error:s? verbose:b? console_debug:b? "
+                             "console_stdout:b? trace:b? quiet:b?}");
     struct moon_log_options o = {
         .out = json_string_value(json_object_get(a, "out")),
         .debug = json_string_value(json_object_get(a, "debug")),

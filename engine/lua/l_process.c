@@ -62,7 +62,7 @@ static int process_run(void *self, const json_t *args, json_t **out, struct moon
 static int process_call(lua_State *L)
 {
     static const struct moonlua_prim prim = {"run", "", 0, process_run};
-    json_t *args = moonlua_args(L, 1, "argv:t {env:t? cwd:s? input:s? timeout:n? reads:b?}");
+    json_t *args = moonlua_args(L, 1, "argv:t {env:t? cwd:s? input:d? timeout:n? reads:b?}");
     bool reads = json_is_true(json_object_get(args, "reads"));
     const char *program = json_string_value(json_array_get(json_object_get(args, "argv"), 0));
     if (!reads && moonlua_get(L)->dry_run) {

@@ -51,7 +51,7 @@ void moonlua_markerr(lua_State *L);
 bool moonlua_iserr(lua_State *L, int idx); /* [-0, +0, -] */
 /* Arguments from index `first` by a signature into JSON; raises what is wrong.
  * "volume:s name:s {comment:s? label:s?}": positional arguments, then one options table. Types: s
- * string, i integer, n number, b boolean, t table of plain data, v any plain value; ? optional.
+ * text (no zero byte), d bytes, i integer, n number, b boolean, t table of plain data, v any plain value; ? optional.
  * Pushes the box that owns the result. [-0, +1, e] */
 json_t *moonlua_args(lua_State *L, int first, const char *signature);
 /* Register a metatable for a handle type: methods in a separate __index table. [-0, +0, m] */

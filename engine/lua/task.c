@@ -258,6 +258,9 @@ static struct moonlua_task *spawn(lua_State *L, int nargs)
     lua_rawsetp(L, -2, t); /* alive while it runs, whether or not anybody holds the handle */
     lua_pop(L, 1);
     lua_insert(L, base);
+    luaL_checkstack(L, 4, NULL);
+    if (!lua_checkstack(t->co, nargs + 8))
+        luaL_error(L, "too many arguments for a task");
     lua_pushcfunction(t->co, task_main);
     lua_xmove(L, t->co, nargs + 1);
     t->done = false;

@@ -77,13 +77,14 @@ json_t **moonlua_newjson(lua_State *L)
 
 /* Each value is attached to its parent before anything below it is looked at, so that an error
  * on the way leaks nothing: the root is in the box. */
-static void attach(json_t **root, json_t *parent, const char *key, json_t *value)
+static void attach(lua_State *L, json_t **root, json_t *parent, const char *key, json_t *value)
 {
     if (!parent)
         *root = value;
-    else if (key)
-        json_object_set_new_nocheck(parent, key, value);
-    else
+    else if (key) {
+        if (json_object_set_new(parent, key, value) < 0)
+            luaL_error(L, "a key that is not UTF-8 is not plain data");
+    } else
         json_array_append_new(parent, value);
 }
 
@@ -105,8 +106,14 @@ static void convert_table(lua_State *L, int idx, json_t **root, json_t *parent, 
             lua_pop(L, 2);
     }
     json_t *value = list ? json_array() : json_object();
-    attach(root, parent, key, value);
+    attach(L, root, parent, key, value);
     if (list) {
+        lua_Integer keys = 0;
+        for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1))
+            keys++;
+        if (keys != n)
+            luaL_error(L,
+                       "table is a list with a key of type string, or with holes: not plain data");
         for (lua_Integer i = 1; i <= n; i++) {
             lua_rawgeti(L, idx, i);
             convert(L, lua_gettop(L), root, value, NULL, depth + 1);
@@ -119,7 +126,11 @@ static void convert_table(lua_State *L, int idx, json_t **root, json_t *parent, 
         if (lua_type(L, -2) != LUA_TSTRING)
             luaL_error(L, "table has a key of type %s: plain data has string keys or is a list",
                        luaL_typename(L, -2));
-        convert(L, lua_gettop(L), root, value, lua_tostring(L, -2), depth + 1);
+        size_t len;
+        const char *name = lua_tolstring(L, -2, &len);
+        if (strlen(name) != len)
+            luaL_error(L, "a key that holds a zero byte is not plain data");
+        convert(L, lua_gettop(L), root, value, name, depth + 1);
         lua_pop(L, 1);
     }
 }
@@ -129,23 +140,23 @@ static void convert(lua_State *L, int idx, json_t **root, json_t *parent, const 
 {
     switch (lua_type(L, idx)) {
     case LUA_TNIL:
-        attach(root, parent, key, json_null());
+        attach(L, root, parent, key, json_null());
         break;
     case LUA_TBOOLEAN:
-        attach(root, parent, key, json_boolean(lua_toboolean(L, idx)));
+        attach(L, root, parent, key, json_boolean(lua_toboolean(L, idx)));
         break;
     case LUA_TNUMBER:
         if (lua_isinteger(L, idx))
-            attach(root, parent, key, json_integer(lua_tointeger(L, idx)));
+            attach(L, root, parent, key, json_integer(lua_tointeger(L, idx)));
         else if (isfinite(lua_tonumber(L, idx)))
-            attach(root, parent, key, json_real(lua_tonumber(L, idx)));
+            attach(L, root, parent, key, json_real(lua_tonumber(L, idx)));
         else
             luaL_error(L, "a number that is not finite is not plain data");
         break;
     case LUA_TSTRING: {
         size_t len;
         const char *s = lua_tolstring(L, idx, &len);
-        attach(root, parent, key, json_stringn_nocheck(s, len));
+        attach(L, root, parent, key, json_stringn_nocheck(s, len));
         break;
     }
     case LUA_TTABLE:
@@ -217,6 +228,7 @@ static bool type_fits(lua_State *L, int idx, char type)
 {
     switch (type) {
     case 's':
+    case 'd':
         return lua_type(L, idx) == LUA_TSTRING;
     case 'i':
         return lua_isinteger(L, idx);
@@ -235,6 +247,7 @@ static const char *type_text(char type)
 {
     switch (type) {
     case 's':
+    case 'd':
         return "string";
     case 'i':
         return "integer";
@@ -273,6 +286,14 @@ static void add(lua_State *L, int idx, json_t *args, const char *name)
     lua_pop(L, 1);
 }
 
+/* Text ends at a zero byte in C, so that it may hold none; bytes (d) may. */
+static void check_text(lua_State *L, int idx, int arg, char type, const char *name)
+{
+    size_t len;
+    if (type == 's' && strlen(lua_tolstring(L, idx, &len)) != len)
+        luaL_argerror(L, arg, lua_pushfstring(L, "'%s' holds a zero byte", name));
+}
+
 static bool is_option(const char *p, const char *name)
 {
     for (p += 1 + strspn(p + 1, " "); *p && *p != '}';) {
@@ -290,7 +311,8 @@ static void options(lua_State *L, int idx, json_t *args, const char *p)
     const char *spec = p;
     bool given = !lua_isnoneornil(L, idx);
     if (given)
-        luaL_checktype(L, idx, LUA_TTABLE);
+        luaL_argcheck(L, lua_istable(L, idx), idx - 1,
+                      lua_pushfstring(L, "table expected, got %s", luaL_typename(L, idx)));
     for (p += 1 + strspn(p + 1, " "); *p && *p != '}';) {
         struct field f;
         p = next_field(p, &f);
@@ -300,12 +322,13 @@ static void options(lua_State *L, int idx, json_t *args, const char *p)
             lua_pushnil(L);
         if (lua_isnil(L, -1)) {
             if (!f.optional)
-                luaL_argerror(L, idx, lua_pushfstring(L, "field '%s' is missing", f.name));
+                luaL_argerror(L, idx - 1, lua_pushfstring(L, "field '%s' is missing", f.name));
         } else {
             if (!type_fits(L, -1, f.type))
-                luaL_argerror(L, idx,
+                luaL_argerror(L, idx - 1,
                               lua_pushfstring(L, "field '%s': %s expected, got %s", f.name,
                                               type_text(f.type), luaL_typename(L, -1)));
+            check_text(L, lua_gettop(L), idx - 1, f.type, f.name);
             add(L, lua_gettop(L), args, f.name);
         }
         lua_pop(L, 1);
@@ -316,7 +339,7 @@ static void options(lua_State *L, int idx, json_t *args, const char *p)
     while (lua_next(L, idx)) {
         lua_pop(L, 1);
         if (lua_type(L, -1) != LUA_TSTRING || !is_option(spec, lua_tostring(L, -1)))
-            luaL_argerror(L, idx,
+            luaL_argerror(L, idx - 1,
                           lua_pushfstring(L, "unknown option '%s'", luaL_tolstring(L, -1, NULL)));
     }
 }
@@ -336,8 +359,12 @@ json_t *moonlua_args(lua_State *L, int first, const char *signature)
         if (absent && !f.optional)
             luaL_argerror(L, idx - 1, lua_pushfstring(L, "'%s' is missing", f.name));
         if (!absent) {
+            /* The box stands below the arguments, so that their numbers are one too high. */
             if (!type_fits(L, idx, f.type))
-                luaL_typeerror(L, idx, type_text(f.type));
+                luaL_argerror(L, idx - 1,
+                              lua_pushfstring(L, "%s expected, got %s", type_text(f.type),
+                                              luaL_typename(L, idx)));
+            check_text(L, idx, idx - 1, f.type, f.name);
             add(L, idx, args, f.name);
         }
         idx++;
