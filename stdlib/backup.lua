@@ -6,6 +6,7 @@ local file = require "engine.file"
 local process = require "engine.process"
 local config = require "std.config"
 local catalog = require "std.catalog"
+local copies = require "std.copies"
 local err = require "std.err"
 local log = require "std.log"
 local naming = require "std.naming"
@@ -22,11 +23,6 @@ local MAX_LABEL = 31 -- characters that a SnapMirror label may have
 local function name_in_use(snapshot, v)
   local what = ("snapshot %s on %s:%s: the name is in use"):format(snapshot, v.controller, v.volume)
   return err.coded("STORAGE-02009", what, nil, { code = "exists" })
-end
-
--- Which config made a snapshot, in front of its comment.
-local function owner(ctx)
-  return ("moonsnap config=%s/%s"):format(ctx.profile, ctx.config_name)
 end
 
 -- Retention goes by SNAME: two configs with one would delete each other's copies.
@@ -46,12 +42,6 @@ local function check_sname(ctx)
   return true
 end
 
--- A copy that says it is another config's, whatever its name.
-local function is_foreign(ctx, row)
-  local made_by = (row.comment or ""):match("^(moonsnap config=%S+) run=")
-  return made_by ~= nil and made_by ~= owner(ctx)
-end
-
 --- Choose the snapshot's name and check every volume for it: exists, online, writable, name free.
 -- @tparam table ctx
 -- @treturn[1] boolean true
@@ -62,7 +52,7 @@ function backup.prepare(ctx)
   ctx.recent = not cfg:get("SNAP_TIMESTAMP_ONLY")
   ctx.snapshot = naming.make { sname = cfg:get("SNAME"), policy = ctx.policy, stamp = ctx.stamp, recent = ctx.recent }
   -- Nobody else writes this comment: by it a snapshot is known to be this very run's.
-  ctx.comment = ("%s run=%s"):format(owner(ctx), ctx.id)
+  ctx.comment = ("%s run=%s"):format(copies.owner(ctx), ctx.id)
   local ok, failed = check_sname(ctx)
   if ok then ok, failed = ontap.check_volumes(ctx, ctx.volumes) end
   if not ok then return nil, failed end
@@ -108,17 +98,10 @@ local function recent_record(ctx)
   return nil
 end
 
-local function rename(ctx, v, from, to)
-  local ok, failed = ctx.controllers[v.controller].client:snapshot_rename(v.volume, from, { to = to })
-  if ok then return true end
-  return nil, err.coded("STORAGE-02102", ("snapshot %s on %s:%s to %s"):format(from, v.controller, v.volume, to),
-    failed)
-end
-
 local function undo_rename(ctx)
   for _, v in ipairs(ctx.volumes) do
     if v.renamed then
-      local ok, failed = rename(ctx, v, v.renamed, ctx.snapshot)
+      local ok, failed = ontap.rename(ctx, v, { name = v.renamed, uuid = v.recent.uuid }, ctx.snapshot)
       if not ok then log.error(failed) end
       v.renamed = nil
     end
@@ -138,7 +121,7 @@ local function rename_recent(ctx)
   local ok
   for _, v in ipairs(ctx.volumes) do
     if v.recent then
-      ok, failed = rename(ctx, v, v.recent.name, new)
+      ok, failed = ontap.rename(ctx, v, v.recent, new)
       if ok then v.renamed = new else break end
     end
   end
@@ -246,21 +229,31 @@ local function outcomes(records)
   return by_name
 end
 
--- A record goes when the last of its snapshots was deleted here.
-local function forget(ctx, records, gone)
+local function key_of(v, name)
+  return ("%s:%s:%s"):format(v.controller, v.volume, name)
+end
+
+-- A record goes when the last of its snapshots was deleted here. there: the snapshots that were found,
+-- and with an empty name the volumes that were looked at.
+local function forget(ctx, records, there, gone)
   for _, record in ipairs(records) do
-    local left = record.action ~= "backup" or #(record.volumes or {}) == 0
+    local deleted, left = false, record.action ~= "backup"
     for _, v in ipairs(record.volumes or {}) do
-      if not gone[("%s:%s:%s"):format(v.controller, v.volume, record.snapshot)] then left = true end
+      local key = key_of(v, record.snapshot)
+      if gone[key] then
+        deleted = true
+      elseif there[key] or not there[key_of(v, "")] then
+        left = true
+      end
     end
-    if not left then
+    if deleted and not left then
       local ok, failed = catalog.remove(ctx, record)
       if not ok then log.warn("catalog: %s", failed) end
     end
   end
 end
 
-local function plan_of(ctx, v, by_name, dying)
+local function plan_of(ctx, v, by_name, there)
   local cfg = ctx.cfg
   local rows, failed = ontap.snapshots(ctx, v)
   if not rows then return nil, failed end
@@ -268,11 +261,13 @@ local function plan_of(ctx, v, by_name, dying)
   local age = cfg:get("NTAP_SNAPSHOT_RETENTION_AGE")
   local only = cfg:get("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY")
   -- In a dry run the copy that would have been made counts as well.
-  if dying then rows[#rows + 1] = { name = ctx.snapshot, created = math.floor(clock.now()), busy = false } end
+  if ctx.dry_run then rows[#rows + 1] = { name = ctx.snapshot, created = math.floor(clock.now()), busy = false } end
   local ours, now = {}, math.floor(clock.now())
+  there[key_of(v, "")] = true
   for _, row in ipairs(rows) do
+    there[key_of(v, row.name)] = true
     row.controller, row.volume = v.controller, v.volume
-    if not is_foreign(ctx, row) then ours[#ours + 1] = row end
+    if not copies.is_foreign(ctx, row) then ours[#ours + 1] = row end
     -- Ages are those of the controller's clock: the host's may have jumped.
     if row.name == ctx.snapshot then now = math.min(now, row.created) end
   end
@@ -293,10 +288,10 @@ end
 function backup.retain(ctx)
   local records, failed = catalog.list(ctx)
   if not records then return nil, failed end
-  local by_name, gone = outcomes(records), {}
+  local by_name, there, gone = outcomes(records), {}, {}
   for _, v in ipairs(ctx.volumes) do
     local decided
-    decided, failed = plan_of(ctx, v, by_name, ctx.dry_run)
+    decided, failed = plan_of(ctx, v, by_name, there)
     if not decided then return nil, failed end
     for _, s in ipairs(decided.blocked) do
       log.warn("Snapshot copy [%s] on [%s:%s] would go, but: %s", s.name, v.controller, v.volume, s.reason)
@@ -305,7 +300,7 @@ function backup.retain(ctx)
       local ok
       ok, failed = ontap.delete(ctx, v, s, ctx.cfg:get("CMODE_SNAPSHOT_FORCE_DELETE"))
       if ok then
-        gone[("%s:%s:%s"):format(v.controller, v.volume, s.name)] = true
+        gone[key_of(v, s.name)] = true
       elseif failed.code == "busy" then
         log.warn("%s", failed)
       else
@@ -314,7 +309,7 @@ function backup.retain(ctx)
       end
     end
   end
-  if not ctx.dry_run then forget(ctx, records, gone) end
+  if not ctx.dry_run then forget(ctx, records, there, gone) end
   return true
 end
 

@@ -28,6 +28,22 @@ local function volumes_of(ctx, records)
   return list
 end
 
+--- Which config makes a snapshot: the beginning of the comment that its snapshots carry.
+-- @tparam table ctx
+-- @treturn string
+function copies.owner(ctx)
+  return ("moonsnap config=%s/%s"):format(ctx.profile, ctx.config_name)
+end
+
+--- Whether a snapshot says that another config made it, whatever its name.
+-- @tparam table ctx
+-- @tparam table row of the `snapshots` call
+-- @treturn boolean
+function copies.is_foreign(ctx, row)
+  local made_by = (row.comment or ""):match("^(moonsnap config=%S+) run=")
+  return made_by ~= nil and made_by ~= copies.owner(ctx)
+end
+
 --- All copies of this config, oldest first.
 -- @tparam table ctx
 -- @treturn[1] {{name=,policy=(nil for a safety copy),kind="backup"|"safety",created=,volumes={{controller=,volume=,
@@ -53,10 +69,11 @@ function copies.list(ctx)
     for _, row in ipairs(rows) do
       local parsed = naming.parse(row.name, sname, retentions)
       local safety = not parsed and naming.parse_safety(row.name, sname)
-      if parsed or safety then
+      if (parsed or safety) and not copies.is_foreign(ctx, row) then
         local copy = by_name[row.name] or { name = row.name, policy = parsed and parsed.policy,
           kind = parsed and "backup" or "safety", created = row.created, volumes = {} }
         by_name[row.name] = copy
+        copy.created = math.min(copy.created, row.created) -- volumes answer in any order
         copy.volumes[#copy.volumes + 1] = { controller = v.controller, volume = v.volume, snapshot = row }
       end
     end

@@ -7,6 +7,7 @@ local file = require "engine.file"
 local virt = require "engine.virt"
 local config = require "std.config"
 local err = require "std.err"
+local image = require "std.image"
 local log = require "std.log"
 local ontap = require "std.ontap"
 local params = require "std.params"
@@ -106,12 +107,18 @@ end
 
 -- An overlay is worthless without the images below it.
 local function check_backing(ctx, guest, disk, object)
-  for _, image in ipairs(disk.backing or {}) do
-    local below = image.path and storage.locate(ctx, { type = image.type, path = image.path, target = disk.target })
-    if not below or below.controller ~= object.controller or below.volume ~= object.volume then
+  local chain, seen = {}, {}
+  for _, one in ipairs(disk.backing or {}) do chain[#chain + 1] = one end
+  for _, path in ipairs(image.backing_files(object.file)) do chain[#chain + 1] = { type = "file", path = path } end
+  for _, one in ipairs(chain) do
+    local name = one.path or "?"
+    local below = one.path and not seen[name] and storage.locate(ctx, { type = one.type, path = one.path,
+      target = disk.target })
+    if not seen[name] and (not below or below.controller ~= object.controller or below.volume ~= object.volume) then
       log.warn("Guest '%s', disk %s: its backing file %s is not in volume %s:%s and not part of this backup",
-        guest, disk.target, image.path or "?", object.controller, object.volume)
+        guest, disk.target, name, object.controller, object.volume)
     end
+    seen[name] = true
   end
 end
 

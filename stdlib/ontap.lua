@@ -238,6 +238,27 @@ function ontap.snapshot(ctx, volumes, name, opts)
   return true
 end
 
+--- Rename a snapshot.
+-- @tparam table ctx
+-- @tparam {controller=string,volume=string} v
+-- @tparam {name=string,uuid=string} snapshot its name becomes the new one
+-- @tparam string to
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err STORAGE-02102
+function ontap.rename(ctx, v, snapshot, to)
+  local ok, failed = ctx.controllers[v.controller].client:snapshot_rename(v.volume, snapshot.name, { to = to })
+  if not ok and (UNCERTAIN[failed.code] or failed.code == "not_found") then
+    local rows = ontap.snapshots(ctx, v, to)
+    ok = rows and rows[1] and rows[1].uuid == snapshot.uuid
+  end
+  if not ok then
+    return nil, err.coded("STORAGE-02102", ("snapshot %s on %s:%s to %s"):format(snapshot.name, v.controller, v.volume,
+      to), failed)
+  end
+  return true
+end
+
 --- Delete one snapshot.
 -- @tparam table ctx
 -- @tparam {controller=string,volume=string} v

@@ -6,6 +6,7 @@ local clock = require "engine.clock"
 local domxml = require "engine.domxml"
 local catalog = require "std.catalog"
 local err = require "std.err"
+local image = require "std.image"
 local log = require "std.log"
 local naming = require "std.naming"
 local ontap = require "std.ontap"
@@ -128,15 +129,18 @@ end
 -- The disk and the images below it, as storage objects.
 local function objects_of(ctx, disk)
   local list = {}
-  local function add(image)
-    if image.type == "volume" and image.source then
-      local volume = ctx.conn:volume(image.source.pool, image.source.volume)
-      if volume then image = { type = "file", path = volume.path, target = disk.target } end
+  local function add(one)
+    if one.type == "volume" and one.source then
+      local volume = ctx.conn:volume(one.source.pool, one.source.volume)
+      if volume then one = { type = "file", path = volume.path } end
     end
-    list[#list + 1] = image.path and storage.locate(ctx, { type = image.type, path = image.path, target = disk.target })
+    list[#list + 1] = one.path and storage.locate(ctx, { type = one.type, path = one.path, target = disk.target })
   end
   add(disk)
-  for _, image in ipairs(disk.backing or {}) do add(image) end
+  for _, below in ipairs(disk.backing or {}) do add(below) end
+  if disk.type == "file" and disk.path then
+    for _, path in ipairs(image.backing_files(disk.path)) do add { type = "file", path = path } end
+  end
   return list
 end
 

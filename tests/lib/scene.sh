@@ -15,7 +15,7 @@
 #   soon CMD ...                    for check: CMD succeeds within 5 s
 #   other_conf NAME [KEY=VALUE ...] a second config of the profile, as moon_conf writes one; kvm.conf stays
 #   moon_with CONFIG ARG ...        moonsnap with another config: a name of the profile, or a path
-#   held [ARG ...]                  a backup that hangs for 3 s in the middle, its first guest suspended
+#   held [ARG ...]                  a backup that hangs for 4 s in the middle, its first guest suspended
 #   held_ends                       waits for it; its exit code in CODE, its words in held.out and held.err
 #   records [CONFIG]                the names of the backup records in the catalog
 #   overlay_make FILE BACKING       an empty qcow2 image of 16 MiB over a raw one
@@ -139,7 +139,7 @@ moon_with() {
 HELD=''
 held() {
   next_second
-  sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 3000, "count": 1}'
+  sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 4000, "count": 1}'
   moon backup --policy $POLICY "$@" >"$WORLD_DIR/held.out" 2>"$WORLD_DIR/held.err" </dev/null &
   HELD=$!
   wait_state alpha paused 15 || { not_ok 'the backup suspends alpha' "$WORLD_DIR/held.err"; finish; }

@@ -1,0 +1,46 @@
+--- What an image file says of the images below it.
+-- libvirt knows a backing chain only while a guest runs, or when its XML spells it out; a qcow2 image
+-- names the image below it in its own header (QEMU's qcow2 specification: magic, version, offset and
+-- length of the name).
+-- @module std.image
+
+local image = {}
+
+local DEPTH = 64          -- images below one another
+local NAME = 1023         -- the specification's limit for a name
+local MAGIC = "QFI\xfb"
+
+-- The name in the header of one image, or nil.
+local function backing_name(path)
+  local f = io.open(path, "rb")
+  if not f then return nil end
+  local _f <close> = f
+  local head = f:read(20)
+  if not head or #head < 20 or head:sub(1, 4) ~= MAGIC then return nil end
+  local offset, length = string.unpack(">I8I4", head, 9)
+  if offset == 0 or length == 0 or length > NAME or offset > 1 << 32 then return nil end
+  if not f:seek("set", offset) then return nil end
+  local name = f:read(length)
+  return name and #name == length and name or nil
+end
+
+--- The files below an image, next one first. Other formats than qcow2 have none; a name that is no
+-- local file (a network address, a json: description) ends the list.
+-- @tparam string path
+-- @treturn {string,...}
+function image.backing_files(path)
+  local list, seen = {}, { [path] = true }
+  for _ = 1, DEPTH do
+    local name = backing_name(path)
+    if name then name = name:gsub("^file:", "") end
+    if not name or name:find("^%a[%w+.-]+:") then break end
+    if name:sub(1, 1) ~= "/" then name = (path:match("^(.*/)[^/]*$") or "") .. name end
+    if seen[name] then break end
+    seen[name] = true
+    list[#list + 1] = name
+    path = name
+  end
+  return list
+end
+
+return image
