@@ -33,11 +33,16 @@ local function action_rows()
   return rows
 end
 
+--- Print the version.
+-- @treturn integer exit code
 function info.version()
   print("moonsnap " .. process.version())
   return 0
 end
 
+--- Print what can be done.
+-- @tparam table opts
+-- @treturn integer exit code
 function info.actions(opts)
   local rows = action_rows()
   local list = {}
@@ -46,6 +51,11 @@ function info.actions(opts)
   return 0
 end
 
+--- Print the options, or what an action does.
+-- @tparam table opts
+-- @treturn[1] integer exit code
+-- @return[2] nil
+-- @treturn[2] Err `not_found`
 function info.help(opts)
   local action = opts.words[2]
   if action then
@@ -83,6 +93,11 @@ local function describe(row)
   return table.concat(lines, "\n")
 end
 
+--- Print all parameters, or one.
+-- @tparam table opts
+-- @treturn[1] integer exit code
+-- @return[2] nil
+-- @treturn[2] Err `not_found`
 function info.params(opts)
   local name = opts.words[2]
   if name then
@@ -101,6 +116,12 @@ function info.params(opts)
   return 0
 end
 
+--- Resume what dead runs left suspended.
+-- @tparam table opts
+-- @tparam table dirs
+-- @treturn[1] integer exit code
+-- @return[2] nil
+-- @treturn[2] Err
 function info.recover(opts, dirs)
   if opts["dry-run"] then plan.start() end
   local result, failed = recover.all(dirs)
@@ -111,6 +132,12 @@ function info.recover(opts, dirs)
   return #result.failed > 0 and 5 or 0
 end
 
+--- Read a config and say what is wrong with it.
+-- @tparam table opts
+-- @tparam table dirs
+-- @treturn[1] integer exit code
+-- @return[2] nil
+-- @treturn[2] Err
 function info.check(opts, dirs)
   local path = opts.config or opts.words[2]
   if not path then return nil, err.new("invalid", "check needs --config", { exit = 2 }) end

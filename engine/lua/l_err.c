@@ -34,7 +34,8 @@ static int err_new(lua_State *L)
     return 1;
 }
 
-/*** @function is
+/*** Whether a value is an error object.
+ * @function is
  * @param value anything
  * @treturn boolean whether it is an error object
  */

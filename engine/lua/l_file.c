@@ -87,7 +87,8 @@ static const struct moonlua_prim functions[] = {
      * @tparam string data
      * @tparam[opt] {mode=integer} options */
     {"replace", "path:s data:d {mode:i?}", MOONLUA_CHANGES, file_replace},
-    /*** @function append
+    /*** Add to the end of a file, made when it is missing, and sync it.
+     * @function append
      * @awaits
      * @tparam string path
      * @tparam string data
@@ -109,7 +110,8 @@ static const struct moonlua_prim functions[] = {
      * @awaits
      * @tparam string path */
     {"stat", "path:s", 0, file_stat},
-    /*** @function remove
+    /*** Remove a file, a link or an empty directory.
+     * @function remove
      * @awaits
      * @tparam string path */
     {"remove", "path:s", MOONLUA_CHANGES, file_remove},

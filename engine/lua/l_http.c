@@ -30,8 +30,11 @@ static int http_request(lua_State *L)
     /* Neither headers, body, query nor a user in the address are recorded: they may hold what
      * nobody should read. */
     if (!reads) {
-        const char *host = strstr(url, "//"), *at = host ? strchr(host, '@') : NULL;
-        host = at ? at + 1 : host ? host + 2 : url;
+        const char *host = strstr(url, "//");
+        host = host ? host + 2 : url;
+        size_t authority = strcspn(host, "/?#");
+        const char *at = memrchr(host, '@', authority);
+        host = at ? at + 1 : host;
         lua_pushlstring(L, host, strcspn(host, "?#"));
         if (moonlua_refused(L, "http.request", lua_tostring(L, -1), NULL))
             return 1;

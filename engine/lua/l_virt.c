@@ -322,7 +322,8 @@ static const struct moonlua_prim dom_prims[] = {
      * @function Domain:state
      * @awaits */
     {"state", "", 0, dom_state},
-    /*** @function Domain:suspend
+    /*** Suspend the guest: it stands still until resume.
+     * @function Domain:suspend
      * @awaits */
     {"suspend", "", MOONLUA_CHANGES, dom_suspend},
     /*** A domain that runs already counts as resumed. Never queues behind other calls.
@@ -333,7 +334,8 @@ static const struct moonlua_prim dom_prims[] = {
      * @function Domain:freeze
      * @awaits */
     {"freeze", "", MOONLUA_CHANGES, dom_freeze},
-    /*** @function Domain:thaw
+    /*** Undo freeze; number of file systems.
+     * @function Domain:thaw
      * @awaits */
     {"thaw", "", MOONLUA_CHANGES | MOONLUA_RESCUE, dom_thaw},
     /*** Ask the guest to shut down; returns at once.
@@ -344,11 +346,13 @@ static const struct moonlua_prim dom_prims[] = {
      * @function Domain:destroy
      * @awaits */
     {"destroy", "", MOONLUA_CHANGES, dom_destroy},
-    /*** @function Domain:start
+    /*** Start the guest.
+     * @function Domain:start
      * @awaits
      * @tparam[opt] {paused=boolean} options */
     {"start", "{paused:b?}", MOONLUA_CHANGES, dom_start},
-    /*** @function Domain:undefine
+    /*** Remove the definition.
+     * @function Domain:undefine
      * @awaits */
     {"undefine", "", MOONLUA_CHANGES, dom_undefine},
     /*** The domain's XML; inactive: what its next start will use.
@@ -387,7 +391,8 @@ static int dom_pending(lua_State *L)
     return 1;
 }
 
-/*** @function Domain:name
+/*** The domain's name when the handle was made.
+ * @function Domain:name
  * @treturn string */
 static int dom_get_name(lua_State *L)
 {
@@ -395,7 +400,8 @@ static int dom_get_name(lua_State *L)
     return 1;
 }
 
-/*** @function Domain:uuid
+/*** The domain's uuid.
+ * @function Domain:uuid
  * @treturn string */
 static int dom_get_uuid(lua_State *L)
 {

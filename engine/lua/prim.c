@@ -126,7 +126,8 @@ static int plan_start(lua_State *L)
     return 0;
 }
 
-/*** @function active
+/*** Whether this is a dry run.
+ * @function active
  * @treturn boolean whether this is a dry run
  */
 static int plan_active(lua_State *L)

@@ -463,7 +463,8 @@ static int task_cancel(lua_State *L)
     return 0;
 }
 
-/*** @function Task:done
+/*** Whether the task has ended.
+ * @function Task:done
  * @treturn boolean
  */
 static int task_done(lua_State *L)

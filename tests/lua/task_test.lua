@@ -1,0 +1,394 @@
+-- Tasks: what waits where, what cancels whom, and what a group leaves behind.
+local core = require "engine.task"
+local clock = require "engine.clock"
+local process = require "engine.process"
+local file = require "engine.file"
+local err = require "std.err"
+local task = require "std.task"
+local t = require "std.test"
+
+local TMP = os.getenv("MOON_TEST_TMP") or "/tmp"
+local BINARY = (os.getenv("MOON_BUILD") or "build") .. "/moonsnap"
+
+-- Let the others run, n times.
+local function turns(n) for _ = 1, n or 1 do core.sleep(0) end end
+
+-- Wait for a condition, at most five seconds.
+local function eventually(fn)
+  local give_up = clock.mono() + 5
+  while not fn() do
+    if clock.mono() > give_up then error("it did not come to that", 2) end
+    core.sleep(0.002)
+  end
+end
+
+local function quick(fn)
+  local begin = clock.mono()
+  local out = table.pack(fn())
+  t.ok(clock.mono() - begin < 2.5, "it took " .. clock.mono() - begin .. " s")
+  return table.unpack(out, 1, out.n)
+end
+
+t.case("a task runs when the caller waits, and gives its results", function()
+  local ran = false
+  local a = core.spawn(function(...)
+    ran = true
+    return select("#", ...), ...
+  end, 1, nil, "x", nil)
+  t.eq(ran, false)
+  t.eq(a:done(), false)
+  local out = table.pack(a:join())
+  t.eq(out, { true, 4, 1, nil, "x", nil, n = 6 })
+  t.eq(a:done(), true)
+  t.eq(table.pack(a:join()), out, "joined again")
+  t.eq(table.pack(core.spawn(function() end):join()), { true, n = 1 })
+end)
+
+t.case("a failed task gives an error object", function()
+  local ok, problem = core.spawn(function() error("boom") end):join()
+  t.eq(ok, nil)
+  t.ok(err.is(problem))
+  t.eq(problem.code, "internal")
+  t.ok(problem.message:find("task_test.lua:%d+: boom$"), problem.message)
+  t.ok(problem.traceback:find("task_test.lua", 1, true))
+  local mine = err.new("conflict", "mine")
+  local _, same = core.spawn(function() error(mine) end):join()
+  t.ok(rawequal(same, mine))
+  local _, none = core.spawn(function() error() end):join()
+  t.eq(none.message, "nil")
+  local _, odd = core.spawn(function() error({}) end):join()
+  t.ok(err.is(odd))
+end)
+
+t.case("joining: several at once, oneself, from a finished task", function()
+  local a = core.spawn(function() core.sleep(0.01) return 7 end)
+  local got = {}
+  for i = 1, 5 do core.spawn(function() got[i] = select(2, a:join()) end) end
+  a:join()
+  turns(2)
+  t.eq(got, { 7, 7, 7, 7, 7 })
+  local me
+  me = core.spawn(function() return me:join() end)
+  local ok, problem = me:join()
+  t.eq(ok, nil)
+  t.ok(problem.message:find("cannot wait for itself"), problem.message)
+end)
+
+t.case("sleep takes a number of seconds", function()
+  for _, bad in ipairs { -1, 1e10, 0 / 0, "x", {} } do t.raises(function() core.sleep(bad) end, "bad argument #1") end
+  t.raises(core.sleep, "bad argument #1")
+  t.raises(function() core.spawn(5) end, "function expected")
+  local begin = clock.mono()
+  t.eq(core.sleep(0.01), true)
+  t.ok(clock.mono() - begin >= 0.01)
+end)
+
+t.case("a thousand tasks", function()
+  local sum, tasks = 0, {}
+  for i = 1, 1000 do
+    tasks[i] = core.spawn(function()
+      core.sleep((i * 7 % 10) / 1000)
+      sum = sum + i
+      return i
+    end)
+  end
+  for i = 1, 1000 do t.eq({ tasks[i]:join() }, { true, i }) end
+  t.eq(sum, 500500)
+end)
+
+t.case("deep recursion is an error of that task alone", function()
+  local function deep(n) return 1 + deep(n + 1) end
+  local ok, problem = core.spawn(deep, 1):join()
+  t.eq(ok, nil)
+  t.ok(problem.message:find("stack overflow"), problem.message)
+  local function waits(n) if n == 0 then return core.sleep(0) end local r = waits(n - 1) return r end
+  t.eq({ core.spawn(waits, 5000):join() }, { true, true })
+end)
+
+-- --- where one may wait
+
+t.case("inside pcall, iterators, metamethods and closing values", function()
+  t.eq({ pcall(core.sleep, 0) }, { true, true })
+  local n = 0
+  for i in function(_, last) core.sleep(0) if (last or 0) < 3 then return (last or 0) + 1 end end do n = n + i end
+  t.eq(n, 6)
+  local object = setmetatable({}, {
+    __index = function(_, key)
+      core.sleep(0)
+      return key
+    end,
+    __add = function()
+      core.sleep(0)
+      return 5
+    end,
+  })
+  t.eq(object.field, "field")
+  t.eq(object + 1, 5)
+  local closed = false
+  do local _x <close> = setmetatable({}, { __close = function() core.sleep(0) closed = true end }) end
+  t.eq(closed, true)
+end)
+
+t.case("not where Lua cannot go on", function()
+  t.raises(function() coroutine.wrap(function() core.sleep(0) end)() end, "a coroutine of the script's own cannot do")
+  t.raises(function() table.sort({ 2, 1 }, function(a, b) core.sleep(0) return a < b end) end, "cannot be made here")
+  t.raises(function() return ("x"):gsub("x", function() core.sleep(0) end) end, "cannot be made here")
+  t.raises(function() core.spawn(function() end):join(coroutine.wrap(function() file.read("/") end)()) end,
+    "a coroutine of the script's own cannot do")
+  turns()
+end)
+
+t.case("nor at file level", function()
+  local dir = TMP .. "/modules"
+  assert(file.mkdirs(dir))
+  assert(file.replace(dir .. "/waits_at_load.lua", 'require("engine.task").sleep(0)\n'))
+  process.add_path(dir)
+  t.raises(function() require "waits_at_load" end, "file level")
+end)
+
+t.case("coroutines of the script's own work", function()
+  local gen = coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end end)
+  t.eq({ gen(), gen(), gen() }, { 1, 2, 3 })
+  core.sleep(0)
+  local ok, problem = core.spawn(function()
+    coroutine.yield(1)
+    core.sleep(60)
+  end):join()
+  t.eq(ok, nil)
+  t.eq(problem.code, "cancelled")
+end)
+
+-- --- cancelling
+
+t.case("cancel is delivered once, in the call that waits", function()
+  local log = {}
+  local a = core.spawn(function()
+    local ok, problem = pcall(core.sleep, 60)
+    log[1], log[2], log[3] = ok, problem.code, core.cancelled()
+    log[4] = core.sleep(0.001)
+    return "done"
+  end)
+  turns(2)
+  t.eq(core.cancelled(), false)
+  a:cancel()
+  a:cancel()
+  t.eq({ quick(function() return a:join() end) }, { true, "done" })
+  t.eq(log, { false, "cancelled", true, true })
+  a:cancel()
+  t.eq(core.cancelled(), false)
+end)
+
+t.case("cancelled before it began, or while it computes", function()
+  local reached = false
+  local a = core.spawn(function()
+    core.sleep(60)
+    reached = true
+  end)
+  a:cancel()
+  local ok, problem = quick(function() return a:join() end)
+  t.eq({ ok, problem.code, reached }, { nil, "cancelled", false })
+  local b
+  b = core.spawn(function()
+    b:cancel()
+    reached = "still running"
+    core.sleep(60)
+  end)
+  ok, problem = quick(function() return b:join() end)
+  t.eq({ ok, problem.code, reached }, { nil, "cancelled", "still running" })
+end)
+
+t.case("closing values may wait after a cancel", function()
+  local steps = {}
+  local a = core.spawn(function()
+    local _outer <close> = setmetatable({}, { __close = function(_, e)
+      steps[#steps + 1] = "outer " .. e.code
+      steps[#steps + 1] = file.stat("/").type
+    end })
+    local _inner <close> = setmetatable({}, { __close = function(_, e)
+      core.sleep(0.002)
+      steps[#steps + 1] = "inner " .. e.code
+    end })
+    core.sleep(60)
+  end)
+  turns(2)
+  a:cancel()
+  local ok, problem = a:join()
+  t.eq({ ok, problem.code }, { nil, "cancelled" })
+  t.eq(steps, { "inner cancelled", "outer cancelled", "dir" })
+end)
+
+t.case("a cancelled program does not hold its task up", function()
+  local a = core.spawn(process.run, { "sleep", "1" })
+  turns(3)
+  a:cancel()
+  local begin = clock.mono()
+  local _, problem = a:join()
+  t.eq(problem.code, "cancelled")
+  t.ok(clock.mono() - begin < 0.9)
+end)
+
+-- --- groups
+
+t.case("map keeps the order and the limit", function()
+  local running, most = 0, 0
+  local list = {}
+  for i = 1, 30 do list[i] = i end
+  local out = t.ok(task.map(list, function(x, i)
+    running = running + 1
+    most = math.max(most, running)
+    core.sleep((30 - i) % 4 / 1000)
+    running = running - 1
+    return x * 10 + (x - i)
+  end, { limit = 3 }))
+  for i = 1, 30 do t.eq(out[i], i * 10) end
+  t.eq({ most, running }, { 3, 0 })
+  most = 0
+  t.ok(task.map(list, function() running = running + 1 most = math.max(most, running) core.sleep(0.001)
+    running = running - 1 end))
+  t.eq(most, 4)
+  t.eq(task.map({}, error), {})
+  t.eq(task.map({ 1, 2 }, function(x) if x == 2 then return false end end), { true, false })
+end)
+
+t.case("a limit that lets nothing run is a mistake", function()
+  for _, limit in ipairs { 0, -1 } do
+    t.raises(function() task.map({ 1, 2 }, function() return 1 end, { limit = limit }) end)
+  end
+end)
+
+t.case("the first failure cancels the rest, wherever it stands in the list", function()
+  for place = 1, 3 do
+    local cancelled, closed, begun = 0, 0, 0
+    local out, problem = quick(function()
+      return task.map({ 1, 2, 3, 4, 5, 6 }, function(x)
+        begun = begun + 1
+        local _c <close> = setmetatable({}, { __close = function() core.sleep(0.001) closed = closed + 1 end })
+        if x == place then
+          core.sleep(0.005)
+          return nil, err.new("no_space", "number " .. x)
+        end
+        local ok, e = pcall(core.sleep, 3)
+        if not ok and e.code == "cancelled" then cancelled = cancelled + 1 end
+        if not ok then error(e, 0) end
+      end, { limit = 3 })
+    end)
+    t.eq(out, nil)
+    t.eq(problem.message, "number " .. place)
+    t.eq({ begun, cancelled, closed }, { 3, 2, 3 }, "place " .. place)
+  end
+end)
+
+t.case("what a call raises is a failure, and an error object", function()
+  local out, problem = task.map({ 1 }, function() error("boom") end)
+  t.err(out, problem, "internal", "boom")
+end)
+
+t.case("even if it raises nil", function()
+  local out, problem = task.map({ 1 }, function() error() end)
+  t.eq(out, nil)
+  t.ok(problem)
+end)
+
+t.case("collect gives every outcome", function()
+  local out = t.ok(task.map({ 1, 2, 3 }, function(x)
+    if x == 2 then return nil, err.new("busy", "two") end
+    if x == 3 then error(err.new("io", "three")) end
+    return x
+  end, { limit = 2, collect = true }))
+  t.eq({ out[1].ok, out[1].value }, { true, 1 })
+  t.eq({ out[2].ok, out[2].err.code }, { false, "busy" })
+  t.eq({ out[3].ok, out[3].err.code }, { false, "io" })
+end)
+
+t.case("cancelling the caller cancels the group and waits for it", function()
+  local closed, begun = 0, 0
+  local a = core.spawn(function()
+    return task.map({ 1, 2, 3 }, function()
+      begun = begun + 1
+      local _c <close> = setmetatable({}, { __close = function() core.sleep(0.002) closed = closed + 1 end })
+      core.sleep(60)
+    end)
+  end)
+  eventually(function() return begun == 3 end)
+  a:cancel()
+  local ok, problem = quick(function() return a:join() end)
+  t.eq({ ok, problem.code, closed }, { nil, "cancelled", 3 })
+end)
+
+t.case("all", function()
+  t.eq(task.all { function() core.sleep(0.002) return "a" end, function() return "b" end }, { "a", "b" })
+  t.eq(task.all {}, {})
+  local out, problem = quick(function()
+    return task.all { function() core.sleep(3) end, function() return nil, err.new("io", "second") end }
+  end)
+  t.err(out, problem, "io", "second")
+end)
+
+t.case("race", function()
+  local lost
+  local out = table.pack(quick(function()
+    return task.race {
+      function() local ok, e = pcall(core.sleep, 3) lost = not ok and e.code end,
+      function() core.sleep(0.002) return "won", nil, 3, nil end }
+  end))
+  t.eq(out, { "won", nil, 3, nil, n = 4 })
+  t.eq(lost, "cancelled")
+  t.eq({ task.race { function() return "at once" end, function() return "second" end } }, { "at once" })
+  local none, problem = quick(function()
+    return task.race { function() core.sleep(3) end, function() error(err.new("io", "first to end")) end }
+  end)
+  t.err(none, problem, "io", "first to end")
+end)
+
+t.case("timeout", function()
+  t.eq(table.pack(task.timeout(60, function() core.sleep(0) return 1, nil end)), { 1, nil, n = 2 })
+  local closed = false
+  local out, problem = quick(function()
+    return task.timeout(0.01, function()
+      local _c <close> = setmetatable({}, { __close = function() core.sleep(0.001) closed = true end })
+      core.sleep(3)
+    end)
+  end)
+  t.err(out, problem, "timeout", "not done within 0.01 s")
+  t.eq(closed, true)
+  out, problem = task.timeout(60, function() return nil, err.new("io", "its own") end)
+  t.err(out, problem, "io", "its own")
+  out, problem = quick(function()
+    return task.timeout(0.005, function() return task.timeout(3, function() core.sleep(3) end) end)
+  end)
+  t.err(out, problem, "timeout", "0.005")
+end)
+
+-- --- what a script leaves running
+
+-- The output and exit code of a script in a process of its own.
+local function script(text)
+  local path = TMP .. "/script.lua"
+  assert(file.replace(path, text))
+  return assert(process.run({ BINARY, "run", path }, { timeout = 20 }))
+end
+
+t.case("what is left over ends with the script", function()
+  local out = script [[
+    local task = require "engine.task"
+    task.spawn(function()
+      local _c <close> = setmetatable({}, { __close = function() task.sleep(0) print "closed" end })
+      task.sleep(60)
+    end)
+    task.sleep(0)
+    return 7]]
+  t.eq({ out.status, out.stdout }, { 7, "closed\n" }, out.stderr)
+  t.ok(out.seconds < 5)
+end)
+
+t.case("a task takes any number of arguments and results", function()
+  local out = script [[
+    local task = require "engine.task"
+    local many = {}
+    for i = 1, 5000 do many[i] = i end
+    local got = table.pack(task.spawn(function(...) return ... end, table.unpack(many)):join())
+    print(got.n, got[5001])]]
+  t.eq({ out.status, out.signal, out.stdout }, { 0, nil, "5001\t5000\n" })
+end)
+
+return t.done()
