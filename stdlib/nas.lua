@@ -125,12 +125,12 @@ function nas.in_snapshot(ctx, object, snapshot)
   return nil, err.coded("STORAGE-02025", ("file %s in snapshot %s"):format(object.mapping, snapshot), failed)
 end
 
--- The call returns before the data is there. Completion of one file cannot be asked for, so the
--- number of restores under way is waited out.
-local function wait_restored(client, object)
+-- The call returns before the data is there. Over ONTAPI completion of one file cannot be asked for,
+-- so that the number of restores under way is waited out.
+local function wait_restored(client, object, begun)
   local step = 0.2
   while true do
-    local state, failed = client:restores_running()
+    local state, failed = client:restore_status { volume = object.volume, path = object.path, job = begun.job }
     if not state then return nil, failed end
     if (state.running or 0) == 0 then return true end
     log.debug("restore of %s: %d under way", object.mapping, state.running)
@@ -150,15 +150,16 @@ end
 function nas.restore(ctx, object, snapshot, info)
   local client = ctx.controllers[object.controller].client
   local what = ("file %s from snapshot %s"):format(object.mapping, snapshot)
-  local ok, failed = client:file_restore(object.volume, snapshot, { path = object.path })
-  if not ok then
+  local begun, failed = client:file_restore(object.volume, snapshot, { path = object.path })
+  if not begun then
     -- A refusal leaves the file alone; a lost answer says nothing about it.
     local refused = failed.source == "ontap" and failed.native ~= 0 and not BEGUN[failed.native]
     return nil, err.coded("STORAGE-02025", what, failed, { started = not refused })
   end
-  if ok ~= true then return true end -- a dry run
-  ok, failed = task.timeout(ctx.cfg:get("KVM_RESTORE_TIMEOUT"), function() return wait_restored(client, object) end)
-  if not ok then
+  if begun.planned then return true end -- a dry run
+  local done
+  done, failed = task.timeout(ctx.cfg:get("KVM_RESTORE_TIMEOUT"), function() return wait_restored(client, object, begun) end)
+  if not done then
     return nil, err.coded("kvm-00011", what, failed, { started = true })
   end
   if type(info) == "table" and info.size then

@@ -355,6 +355,12 @@ static void parse_file_info(json_t *o, const xmlNode *results)
     take_int(o, "modified", results, "file-info/modified-timestamp");
 }
 
+/* {}: there is no job to ask for, see restore_status. */
+static void parse_nothing(json_t *o, const xmlNode *results)
+{
+    (void)o, (void)results;
+}
+
 /* One row per verb: the call, its arguments, and how its reply reads: an iterator's rows
  * (`row`, `record` names the element), one object (`object`), or nothing. */
 static const struct {
@@ -375,9 +381,10 @@ static const struct {
                               NULL},
     [MOON_ONTAP_SNAPSHOT_DELETE] = {.call = "snapshot-delete", .build = build_snapshot_delete},
     [MOON_ONTAP_SNAPSHOT_RENAME] = {.call = "snapshot-rename", .build = build_snapshot_rename},
-    [MOON_ONTAP_FILE_RESTORE] = {.call = "snapshot-restore-file", .build = build_file_restore},
-    [MOON_ONTAP_RESTORES_RUNNING] = {.call = "snapshot-restore-file-info",
-                                     .object = parse_restores},
+    [MOON_ONTAP_FILE_RESTORE] = {.call = "snapshot-restore-file",
+                                 .build = build_file_restore,
+                                 .object = parse_nothing},
+    [MOON_ONTAP_RESTORE_STATUS] = {.call = "snapshot-restore-file-info", .object = parse_restores},
     [MOON_ONTAP_FILE_INFO] = {.call = "file-get-file-info",
                               .build = build_file_info,
                               .object = parse_file_info},
@@ -385,12 +392,27 @@ static const struct {
     [MOON_ONTAP_CALL] = {.call = NULL, .build = build_call},
 };
 
-static int zapi_request(struct moon_ontap_call *call, char **url, struct moon_buf *body,
-                        const char *const **headers, struct moon_err *err)
+/* A snapshot's creation may travel on a warm connection, since a guest waits for it: should it be
+ * sent twice, the second answer says that the name exists and the caller finds its own snapshot. */
+static bool sent_once(const struct moon_ontap_call *call)
 {
+    return call->verb != MOON_ONTAP_SNAPSHOT_CREATE &&
+           moon_ontap_verb_changes(call->verb, call->args);
+}
+
+static int zapi_request(struct moon_ontap_call *call, struct moon_ontap_request *out,
+                        struct moon_err *err)
+{
+    struct moon_buf *body = &out->body;
     static const char *const lines[] = {"Content-Type: text/xml; charset=\"UTF-8\"",
                                         "X-Dot-Client-App: moonsnap/" MOON_VERSION, NULL};
-    const char *name = zapi[call->verb].call ? zapi[call->verb].call : moon_ontap_arg(call, "name");
+    const char *name = zapi[call->verb].call;
+    if (!name && call->verb != MOON_ONTAP_CALL)
+        return moon_err_set(err, MOON_UNSUPPORTED, MOON_SRC_ONTAP, 0,
+                            moon_ontap_verb_name(call->verb), "controller %s: %s: not over ONTAPI",
+                            call->ontap->name, moon_ontap_verb_name(call->verb));
+    if (!name)
+        name = moon_ontap_arg(call, "name");
     if (!*name || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")])
         return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, "call",
                             "'%s' is not the name of an ONTAPI call", name);
@@ -408,12 +430,13 @@ static int zapi_request(struct moon_ontap_call *call, char **url, struct moon_bu
     rc |= moon_buf_addf(body, "</%s></netapp>", name);
     if (rc)
         return err->code == MOON_OK ? no_memory(err) : -1;
-    if (asprintf(url, "%s/servlets/netapp.servlets.admin.XMLrequest_filer", call->ontap->base) <
-        0) {
-        *url = NULL;
+    if (asprintf(&out->url, "%s/servlets/netapp.servlets.admin.XMLrequest_filer",
+                 call->ontap->base) < 0) {
+        out->url = NULL;
         return no_memory(err);
     }
-    *headers = lines;
+    out->headers = lines;
+    out->changes = sent_once(call);
     return 0;
 }
 

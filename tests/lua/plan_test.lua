@@ -67,6 +67,35 @@ local changing = {
   ["ontap.ems_log"] = { function() return filer:ems_log("s", "m") end, "filer1", { source = "s", message = "m" } },
   ["ontap.call"] = { function() return filer:call("volume-offline", "<name>v</name>") end, "filer1",
     { name = "volume-offline", args = "<name>v</name>" } },
+  ["ontap.snapshot_modify"] = { function() return filer:snapshot_modify("v", "s", { label = "l" }) end, "filer1",
+    { volume = "v", name = "s", label = "l" } },
+  ["ontap.cg_start"] = { function() return filer:cg_start({ "v", "w" }, "s") end, "filer1",
+    { volumes = { "v", "w" }, name = "s" } },
+  ["ontap.cg_commit"] = { function() return filer:cg_commit("7") end, "filer1", { id = "7" } },
+  ["ontap.lun_restore"] = { function() return filer:lun_restore("/vol/v/l", "s") end, "filer1",
+    { path = "/vol/v/l", snapshot = "s" } },
+  ["ontap.lun_map"] = { function() return filer:lun_map("/vol/v/l", "g") end, "filer1", { path = "/vol/v/l", igroup = "g" } },
+  ["ontap.lun_unmap"] = { function() return filer:lun_unmap("/vol/v/l", "g") end, "filer1",
+    { path = "/vol/v/l", igroup = "g" } },
+  ["ontap.lun_online"] = { function() return filer:lun_online("/vol/v/l") end, "filer1", { path = "/vol/v/l" } },
+  ["ontap.lun_offline"] = { function() return filer:lun_offline("/vol/v/l") end, "filer1", { path = "/vol/v/l" } },
+  ["ontap.lun_delete"] = { function() return filer:lun_delete("/vol/v/l", { uuid = "u" }) end, "filer1",
+    { path = "/vol/v/l", uuid = "u" } },
+  ["ontap.file_clone"] = { function() return filer:file_clone("v", { from = "a", to = "b" }) end, "filer1",
+    { volume = "v", from = "a", to = "b" } },
+  ["ontap.lun_clone"] = { function() return filer:lun_clone("/vol/v/l", { to = "/vol/v/m" }) end, "filer1",
+    { path = "/vol/v/l", to = "/vol/v/m" } },
+  ["ontap.volume_clone"] = { function() return filer:volume_clone("v", { to = "w", snapshot = "s" }) end, "filer1",
+    { volume = "v", to = "w", snapshot = "s" } },
+  ["ontap.volume_clone_split"] = { function() return filer:volume_clone_split("w") end, "filer1", { volume = "w" } },
+  ["ontap.volume_delete"] = { function() return filer:volume_delete("w") end, "filer1", { volume = "w" } },
+  ["ontap.mirror_update"] = { function() return filer:mirror_update("s:d") end, "filer1", { destination = "s:d" } },
+  ["ontap.mirror_change"] = { function() return filer:mirror_change("s:d", "quiesce") end, "filer1",
+    { destination = "s:d", action = "quiesce" } },
+  ["ontap.mirror_restore"] = { function() return filer:mirror_restore("s:d", "t:v", "n") end, "filer1",
+    { source = "s:d", destination = "t:v", snapshot = "n" } },
+  ["ontap.request"] = { function() return filer:request("PATCH", "/storage/volumes/u", { state = "offline" }) end, "filer1",
+    { method = "PATCH", path = "/storage/volumes/u", body = { state = "offline" } } },
   ["process.run"] = { function() return process.run { "touch", NONE } end, "touch", { argv = { "touch", NONE } } },
   ["http.request"] = { function() return http.request("http://127.0.0.1:1/", { method = "DELETE", user = "u",
     password = "geheim", headers = { Cookie = "geheim" } }) end, "127.0.0.1:1/" },
@@ -112,11 +141,11 @@ t.case("no primitive of the sources is missing above", function()
   end
   t.ok(found >= 14, found)
   found = 0
-  for name in text("engine/core/ontap.c"):gmatch('= {"([%w_]+)",%s*"[^"]*",%s*true}') do
+  for name in text("engine/core/ontap_verbs.c"):gmatch('= {"([%w_]+)",%s*"[^"]*",%s*true}') do
     found = found + 1
     t.ok(changing["ontap." .. name], name)
   end
-  t.eq(found, 6)
+  t.eq(found, 24)
 end)
 
 t.case("nothing was done", function()
