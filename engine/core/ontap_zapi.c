@@ -3,6 +3,7 @@
 #include "ontap_priv.h"
 
 #include "auto.h"
+#include "ontap_codes.h"
 #include "xml.h"
 
 #include <inttypes.h>
@@ -13,84 +14,15 @@
 
 /* --- error numbers ----------------------------------------------------------------------- */
 
-/* Numbers and names: NMSDK's NaErrno and the published clients of Cinder, Manila and Trident. */
-static enum moon_code code_of_errno(int number)
+/* Fails with what the controller said: reason, number, and what to do about it. */
+static int fault(int number, const char *what, const char *reason, const char *name,
+                 struct moon_err *err)
 {
-    switch (number) {
-    case 2:     /* ENOENT */
-    case 13021: /* ESNAPSHOTDOESNOTEXIST */
-    case 13040: /* EVOLUMEDOESNOTEXIST */
-    case 13113: /* EFILENOTFOUND */
-    case 15661: /* EOBJECTNOTFOUND */
-    case 15698: /* EVSERVERNOTFOUND */
-    case 9043:  /* NO_SUCH_SNAPSHOT */
-    case 9070:  /* LUN_MISSING_FROM_SNAPSHOT */
-        return MOON_NOT_FOUND;
-    case 17:    /* EEXIST */
-    case 13020: /* ESNAPSHOTEXISTS */
-    case 13130: /* EDUPLICATEENTRY */
-        return MOON_EXISTS;
-    case 1:     /* EPERM */
-    case 13002: /* EAPIAUTHENTICATION */
-    case 13003: /* EAPIPRIVILEGE */
-        return MOON_DENIED;
-    case 16:    /* EBUSY */
-    case 35:    /* EAGAIN */
-    case 13024: /* ESNAPSHOTBUSY */
-    case 13158: /* EVOLUMEBUSY */
-    case 15801: /* ESNAPSHOTRESTOREINPROGRESS */
-        return MOON_BUSY;
-    case 28:    /* ENOSPC */
-    case 134:   /* ENOSPCSNAP */
-    case 135:   /* ENOMORESNAPS */
-    case 13022: /* ESNAPSHOTTOOMANY */
-    case 13025: /* ESNAPSHOTNOSPACE */
-        return MOON_NO_SPACE;
-    case 22:    /* EINVAL */
-    case 13006: /* EAPIMISSINGARGUMENT */
-    case 13044: /* EVOLUMENAMEINVALID */
-    case 13115: /* EINVALIDINPUTERROR */
-        return MOON_INVALID;
-    case 160:   /* EVOLOPNOTSUPP */
-    case 13005: /* EAPINOTFOUND */
-    case 13007: /* EAPINOTIMPLEMENTED */
-    case 13008: /* EAPILICENSE */
-    case 13010: /* EAPIUNSUPPORTEDVERSION */
-    case 61253: /* ONTAPI suspended */
-        return MOON_UNSUPPORTED;
-    case 30:    /* EROFS */
-    case 13023: /* ESNAPSHOTNOTALLOWED */
-    case 13042: /* EVOLUMEOFFLINE */
-    case 13043: /* EVOLUMEREADONLY */
-    case 13157: /* EVOLUMENOTONLINE */
-    case 9060:  /* RESTORE_WALKOVER_EACHOTHER */
-        return MOON_CONFLICT;
-    case 13700: /* ECGERROR */
-    case 13701: /* ECGSNAPERR */
-        return MOON_PARTIAL;
-    default:
-        return MOON_IO;
-    }
-}
-
-/* What to do about the failures whose remedy is always the same. */
-static const char *remedy(int number)
-{
-    switch (number) {
-    case 13003:
-        return "; the account's role does not allow this call";
-    case 61253:
-        return "; switch ONTAPI on again with 'system services web ontapi modify -suspended false'";
-    case 13025:
-    case 28:
-    case 134:
-        return "; free space in the volume or let it grow";
-    case 13022:
-    case 135:
-        return "; delete old snapshots: the volume holds as many as it may";
-    default:
-        return "";
-    }
+    const struct moon_ontap_fault *f = moon_ontap_zapi_fault(number);
+    return moon_err_set(err, f ? f->code : MOON_IO, MOON_SRC_ONTAP, number, name,
+                        "%s: %s (errno %d)%s%s", what,
+                        reason && *reason ? reason : "failed without a reason", number,
+                        f ? "; " : "", f ? f->remedy : "");
 }
 
 /* --- requests ---------------------------------------------------------------------------- */
@@ -487,9 +419,10 @@ static int check_volume_errors(const xmlNode *results, const char *what, const c
     int64_t number = 0;
     if (moon_xml_child_int(e, "errno", 0, INT32_MAX, &number, NULL) < 0)
         number = 0;
-    return moon_err_set(err, code_of_errno((int)number), MOON_SRC_ONTAP, (int)number, name,
-                        "%s: volume '%s': %s (errno %d)%s", what, volume ? volume : "?",
-                        reason ? reason : "no reason given", (int)number, remedy((int)number));
+    AUTO_BUF struct moon_buf where = {0};
+    if (moon_buf_addf(&where, "%s: volume '%s'", what, volume ? volume : "?") < 0)
+        return no_memory(err);
+    return fault((int)number, where.data, reason, name, err);
 }
 
 /* A call that runs on as a job says so with status="passed": its outcome counts, not that. */
@@ -503,9 +436,7 @@ static int check_result_status(const xmlNode *results, const char *what, const c
     int64_t number = 0;
     if (moon_xml_child_int(results, "result-error-code", 0, INT32_MAX, &number, NULL) < 0)
         number = 0;
-    return moon_err_set(err, code_of_errno((int)number), MOON_SRC_ONTAP, (int)number, name,
-                        "%s: %s (errno %d)%s", what, text ? text : "failed without a reason",
-                        (int)number, remedy((int)number));
+    return fault((int)number, what, text, name, err);
 }
 
 static int check_results(const xmlNode *results, const char *what, const char *name,
@@ -524,10 +455,7 @@ static int check_results(const xmlNode *results, const char *what, const char *n
     int64_t number = 0;
     if (moon_xml_attr_int(results, "errno", INT32_MIN, INT32_MAX, &number, NULL) < 0)
         number = 0;
-    return moon_err_set(err, code_of_errno((int)number), MOON_SRC_ONTAP, (int)number, name,
-                        "%s: %s (errno %d)%s", what,
-                        reason && *reason ? reason : "failed without a reason", (int)number,
-                        remedy((int)number));
+    return fault((int)number, what, reason, name, err);
 }
 
 /* Adds the page's rows; 1 when there is another page. */
