@@ -1,6 +1,7 @@
 /* Fault rules: which call, which occurrence, what goes wrong. */
 #include "faults.h"
 
+#include <fnmatch.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -11,8 +12,9 @@ enum { RULES = 256 };
 struct rule {
     uint64_t id; /* 0: free */
     json_t *source;
-    char match[64];
+    char match[160];
     char svm[256];
+    bool reused;    /* only on a connection that has served a request before */
     uint64_t nth;   /* 0: every one */
     uint64_t count; /* 0: for ever */
     uint64_t seen;
@@ -21,23 +23,46 @@ struct rule {
 };
 
 static const char *const actions[] = {
-    [SIM_FAULT_NONE] = "",     [SIM_FAULT_ERROR] = "error",     [SIM_FAULT_DELAY] = "delay",
-    [SIM_FAULT_DROP] = "drop", [SIM_FAULT_GARBAGE] = "garbage", [SIM_FAULT_TRUNCATE] = "truncate",
-    [SIM_FAULT_BUSY] = "busy", [SIM_FAULT_NOSPACE] = "nospace", [SIM_FAULT_AUTH] = "auth",
+    [SIM_FAULT_NONE] = "",
+    [SIM_FAULT_ERROR] = "error",
+    [SIM_FAULT_BUSY] = "busy",
+    [SIM_FAULT_NOSPACE] = "nospace",
+    [SIM_FAULT_SUSPENDED] = "suspended",
+    [SIM_FAULT_AUTH] = "auth",
+    [SIM_FAULT_HTTP] = "http",
+    [SIM_FAULT_REDIRECT] = "redirect",
+    [SIM_FAULT_DROP] = "drop",
+    [SIM_FAULT_RESET] = "reset",
+    [SIM_FAULT_GARBAGE] = "garbage",
+    [SIM_FAULT_JOB_FAIL] = "job_fail",
+    [SIM_FAULT_JOB_LOST] = "job_lost",
+    [SIM_FAULT_TRUNCATE] = "truncate",
+    [SIM_FAULT_CONTROL] = "control",
+    [SIM_FAULT_MUTATE] = "mutate",
+    [SIM_FAULT_DELAY] = "delay",
     [SIM_FAULT_LOSE] = "lose",
+    [SIM_FAULT_REPEAT] = "repeat",
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct rule rules[RULES]; /* oldest first */
 static size_t rule_count;
 static uint64_t next_id = 1;
+static _Thread_local unsigned ordinal; /* of the request on its connection */
+
+void sim_fault_connection(unsigned n)
+{
+    ordinal = n;
+}
 
 static bool applies(const struct rule *r, const char *call, const char *svm,
                     const char *const *volumes, size_t count)
 {
     bool hit = !r->fault.volume[0];
-    if (strcmp(r->match, "*") != 0 && strcmp(r->match, call) != 0)
+    if (fnmatch(r->match, call, FNM_NOESCAPE) != 0 || (r->reused && ordinal < 2))
         return false;
+    if (r->fault.action == SIM_FAULT_SUSPENDED && strchr(call, ' '))
+        return false; /* REST goes on */
     if (r->svm[0] && strcmp(r->svm, svm) != 0)
         return false;
     for (size_t i = 0; i < count; i++)
@@ -59,6 +84,7 @@ bool sim_fault_match(const char *call, const char *svm, const char *const *volum
             continue;
         r->hits++;
         *out = r->fault;
+        out->hit = r->hits;
         fired = true;
     }
     pthread_mutex_unlock(&mutex);
@@ -92,38 +118,89 @@ static bool take_action(json_t *v, struct sim_fault *f)
     return f->action != SIM_FAULT_NONE;
 }
 
-static bool take_key(struct rule *r, const char *key, json_t *v)
+static bool take_flag(json_t *v, bool *out)
+{
+    *out = json_is_true(v);
+    return json_is_boolean(v);
+}
+
+static bool take_int(json_t *v, uint64_t min, uint64_t max, int *out)
 {
     uint64_t n = 0;
-    bool ok = true;
+    bool ok = take_number(v, min, max, &n);
+    *out = (int)n;
+    return ok;
+}
+
+static bool take_unsigned(json_t *v, uint64_t min, uint64_t max, unsigned *out)
+{
+    uint64_t n = 0;
+    bool ok = take_number(v, min, max, &n);
+    *out = (unsigned)n;
+    return ok;
+}
+
+/* Whom the rule is for. */
+static bool take_condition(struct rule *r, const char *key, json_t *v, bool *known)
+{
+    *known = true;
     if (!strcmp(key, "match"))
         return take_text(v, r->match, sizeof(r->match)) && r->match[0];
     if (!strcmp(key, "svm"))
         return take_text(v, r->svm, sizeof(r->svm));
     if (!strcmp(key, "volume"))
         return take_text(v, r->fault.volume, sizeof(r->fault.volume));
-    if (!strcmp(key, "reason"))
-        return take_text(v, r->fault.reason, sizeof(r->fault.reason));
-    if (!strcmp(key, "action"))
-        return take_action(v, &r->fault);
     if (!strcmp(key, "nth"))
         return take_number(v, 1, INT64_MAX, &r->nth);
     if (!strcmp(key, "count"))
         return take_number(v, 1, INT64_MAX, &r->count);
-    if (!strcmp(key, "after")) {
-        r->fault.after = json_is_true(v);
-        return json_is_boolean(v);
-    }
-    if (!strcmp(key, "errno")) {
-        ok = take_number(v, 1, 999999, &n);
-        r->fault.num = (int)n;
-    } else if (!strcmp(key, "ms")) {
-        ok = take_number(v, 0, 600000, &n);
-        r->fault.ms = (unsigned)n;
-    } else {
-        return false;
-    }
-    return ok;
+    if (!strcmp(key, "reused"))
+        return take_flag(v, &r->reused);
+    *known = false;
+    return false;
+}
+
+/* What goes wrong. */
+static bool take_effect(struct sim_fault *f, const char *key, json_t *v)
+{
+    if (!strcmp(key, "action"))
+        return take_action(v, f);
+    if (!strcmp(key, "reason"))
+        return take_text(v, f->reason, sizeof(f->reason));
+    if (!strcmp(key, "location"))
+        return take_text(v, f->location, sizeof(f->location));
+    if (!strcmp(key, "after"))
+        return take_flag(v, &f->after);
+    if (!strcmp(key, "errno"))
+        return take_int(v, 1, 999999, &f->num);
+    if (!strcmp(key, "code"))
+        return take_int(v, 1, INT32_MAX, &f->code);
+    if (!strcmp(key, "status"))
+        return take_unsigned(v, 300, 599, &f->status);
+    if (!strcmp(key, "retry_after"))
+        return take_unsigned(v, 0, 3600, &f->retry_after);
+    if (!strcmp(key, "ms"))
+        return take_unsigned(v, 0, 600000, &f->ms);
+    return !strcmp(key, "seed") && take_number(v, 0, INT64_MAX, &f->seed);
+}
+
+static bool take_key(struct rule *r, const char *key, json_t *v)
+{
+    bool known;
+    bool ok = take_condition(r, key, v, &known);
+    return known ? ok : take_effect(&r->fault, key, v);
+}
+
+static int check(const struct rule *r, struct sim_err *err)
+{
+    const struct sim_fault *f = &r->fault;
+    if (!r->match[0] || f->action == SIM_FAULT_NONE)
+        return sim_fail(err, 1, "\"match\" and \"action\" are needed");
+    if (f->action == SIM_FAULT_HTTP && !f->status)
+        return sim_fail(err, 1, "action \"http\" needs \"status\"");
+    if (f->action == SIM_FAULT_REDIRECT && !f->location[0])
+        return sim_fail(err, 1, "action \"redirect\" needs \"location\"");
+    return 0;
 }
 
 uint64_t sim_fault_add(const char *json, size_t len, struct sim_err *err)
@@ -135,13 +212,12 @@ uint64_t sim_fault_add(const char *json, size_t len, struct sim_err *err)
     json_t *doc = json_loadb(json, len, JSON_REJECT_DUPLICATES, &jerr);
     if (!json_is_object(doc))
         sim_fail(err, 1, "a rule is a JSON object%s%s", doc ? "" : ": ", doc ? "" : jerr.text);
-    json_object_foreach(doc, key, v)
-    {
+    json_object_foreach (doc, key, v) {
         if (!err->num && !take_key(&r, key, v))
             sim_fail(err, 1, "key \"%.40s\" is unknown or has a bad value", key);
     }
-    if (!err->num && (!r.match[0] || r.fault.action == SIM_FAULT_NONE))
-        sim_fail(err, 1, "\"match\" and \"action\" are needed");
+    if (!err->num)
+        check(&r, err);
     pthread_mutex_lock(&mutex);
     if (!err->num && rule_count == RULES)
         sim_fail(err, 1, "no room for more than %d rules", RULES);

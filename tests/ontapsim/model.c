@@ -239,7 +239,14 @@ struct sim_job *sim_job_new(const char *name, const char *svm)
 struct sim_job *sim_job_find(uint64_t id)
 {
     struct sim_job *job = &sim.jobs[id % SIM_JOBS];
-    return id && job->id == id ? job : NULL;
+    if (!id || job->id != id)
+        return NULL;
+    if (job->doom == SIM_JOB_LIVES || sim_now_ms() < job->doom_at)
+        return job;
+    if (job->doom == SIM_JOB_VANISHES)
+        return NULL;
+    snprintf(job->state, sizeof(job->state), "failure");
+    return job;
 }
 
 void sim_job_end(uint64_t id, bool ok, const char *detail)
@@ -247,6 +254,7 @@ void sim_job_end(uint64_t id, bool ok, const char *detail)
     struct sim_job *job = sim_job_find(id);
     if (!job)
         return;
+    job->code = ok ? 0 : 1;
     snprintf(job->state, sizeof(job->state), "%s", ok ? "success" : "failure");
     snprintf(job->detail, sizeof(job->detail), "%s", detail);
 }

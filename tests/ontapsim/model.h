@@ -109,13 +109,19 @@ struct sim_user {
 
 enum sim_zapi_mode { SIM_ZAPI_OFF, SIM_ZAPI_ON, SIM_ZAPI_SUSPENDED };
 
+/* How a job ends that a fault rule has made. */
+enum sim_doom { SIM_JOB_LIVES, SIM_JOB_FAILS, SIM_JOB_VANISHES };
+
 struct sim_job {
     uint64_t id;
     char uuid[37];
     char name[40];
     char state[16];
-    char detail[160];
+    char detail[256];
     char svm[256];
+    int code; /* of a failure */
+    enum sim_doom doom;
+    int64_t doom_at; /* monotonic ms */
 };
 
 enum { SIM_JOBS = 256 };

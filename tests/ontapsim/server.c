@@ -7,6 +7,7 @@
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -55,9 +56,22 @@ static struct MHD_Response *make_response(struct sim_http *h)
     return MHD_create_response_from_callback(len, 4096, half_read, half, half_free);
 }
 
+/* A socket that is connected to nobody sends RST, below TLS and at once. */
+static void reset(struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    if (info && connect(info->connect_fd, &nobody, sizeof(nobody)))
+        sim_log("reset: %s", strerror(errno));
+}
+
 static enum MHD_Result send_reply(struct MHD_Connection *c, struct sim_http *h)
 {
-    if (h->cut == SIM_CUT_DROP)
+    char seconds[16];
+    if (h->cut == SIM_CUT_RESET)
+        reset(c);
+    if (h->cut == SIM_CUT_DROP || h->cut == SIM_CUT_RESET)
         return MHD_NO;
     struct MHD_Response *r = make_response(h);
     if (!r)
@@ -66,6 +80,11 @@ static enum MHD_Result send_reply(struct MHD_Connection *c, struct sim_http *h)
     MHD_add_response_header(r, "Cache-Control", "no-cache,no-store");
     if (h->status == 401)
         MHD_add_response_header(r, "WWW-Authenticate", "Basic realm=\"Administration\"");
+    if (h->location)
+        MHD_add_response_header(r, "Location", h->location);
+    snprintf(seconds, sizeof(seconds), "%u", h->retry_after);
+    if (h->retry_after)
+        MHD_add_response_header(r, "Retry-After", seconds);
     enum MHD_Result rc = MHD_queue_response(c, h->status, r);
     MHD_destroy_response(r);
     return rc;
@@ -98,6 +117,28 @@ static bool announced_too_big(struct MHD_Connection *c)
     return len && !sim_number(len, 0, BODY_LIMIT, &n);
 }
 
+/* A counter for each connection. */
+static void notify(void *cls, struct MHD_Connection *c, void **context,
+                   enum MHD_ConnectionNotificationCode what)
+{
+    (void)cls;
+    (void)c;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        *context = sim_alloc(1, sizeof(unsigned));
+    } else {
+        free(*context);
+        *context = NULL;
+    }
+}
+
+static unsigned next_request(struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    unsigned *count = info ? info->socket_context : NULL;
+    return count ? ++*count : 1;
+}
+
 static enum MHD_Result handle(void *cls, struct MHD_Connection *c, const char *url,
                               const char *method, const char *version, const char *data,
                               size_t *len, void **state)
@@ -126,7 +167,9 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *c, const char *u
     h.body_len = x->body.len;
     h.authorization = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization");
     h.last = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "last");
+    sim_fault_connection(next_request(c));
     route(&h, x->too_big);
+    sim_fault_apply(&h.fault, &h);
     MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, IDLE_SECONDS);
     enum MHD_Result rc = send_reply(c, &h);
     sim_buf_free(&h.out);
@@ -232,8 +275,9 @@ int sim_server_start(uint16_t *port)
     daemon_ = MHD_start_daemon(
         flags | (sim.http ? 0 : (unsigned)MHD_USE_TLS), 0, NULL, NULL, handle, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, done, NULL,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)IDLE_SECONDS, MHD_OPTION_ARRAY, sim.http ? plain : tls, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_CONNECTION, notify, NULL, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+        MHD_OPTION_ARRAY, sim.http ? plain : tls, MHD_OPTION_END);
     if (!daemon_) {
         sim_log("the HTTP server does not start; are certificate and key a pair?");
         close(fd);

@@ -2,9 +2,10 @@
 #ifndef SIM_SERVER_H
 #define SIM_SERVER_H
 
+#include "faults.h"
 #include "model.h"
 
-enum sim_cut { SIM_CUT_NONE, SIM_CUT_DROP, SIM_CUT_HALF };
+enum sim_cut { SIM_CUT_NONE, SIM_CUT_DROP, SIM_CUT_HALF, SIM_CUT_RESET };
 
 struct sim_http {
     /* request */
@@ -14,10 +15,14 @@ struct sim_http {
     const char *last;          /* ?last=, or NULL */
     const char *body;          /* "" when there is none */
     size_t body_len;
+    /* the rule that fires for this call; the front end matches it, the server applies it */
+    struct sim_fault fault;
     /* reply */
     unsigned status;
     const char *type;
     struct sim_buf out;
+    unsigned retry_after; /* seconds; 0: no such header */
+    const char *location; /* header, or NULL */
     enum sim_cut cut;
 };
 

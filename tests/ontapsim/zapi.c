@@ -168,50 +168,42 @@ static char *describe(struct zapi *z, const char *const *volumes, size_t count)
     return sim_arena_dup(&z->arena, b.data ? b.data : "");
 }
 
-static int fault_error(struct zapi *z, const struct sim_fault *f)
-{
-    int num = f->num ? f->num : SIM_EGENERIC;
-    const char *text = "Injected failure.";
-    if (f->action == SIM_FAULT_BUSY) {
-        bool restore = !strcmp(z->name, "snapshot-restore-file");
-        num = !strcmp(z->name, "snapshot-delete") ? SIM_ESNAPBUSY : SIM_EBUSY;
-        num = restore ? SIM_ERESTORING : num;
-        text = "The object is in use.";
-    } else if (f->action == SIM_FAULT_NOSPACE) {
-        num = SIM_ENOSPACE;
-        text = "No space left in the volume.";
-    }
-    if (f->num)
-        num = f->num;
-    return sim_fail(&z->err, num, "%s", f->reason[0] ? f->reason : text);
-}
-
-static bool is_failure(const struct sim_fault *f)
-{
-    return f->action == SIM_FAULT_ERROR || f->action == SIM_FAULT_BUSY ||
-           f->action == SIM_FAULT_NOSPACE;
-}
-
-/* A rule for one volume of a call that handles several is the handler's business. */
+/* A rule for one volume of a call that handles several is the handler's business, and so is what
+ * happens to pages. */
 static bool for_handler(const struct zapi *z, const struct sim_fault *f)
 {
-    return f->volume[0] && (is_failure(f) || f->action == SIM_FAULT_LOSE) &&
+    if (f->action == SIM_FAULT_REPEAT)
+        return true;
+    return f->volume[0] && (sim_fault_fails(f) || f->action == SIM_FAULT_LOSE) &&
            (!strcmp(z->name, "cg-commit") || !strcmp(z->name, "snapshot-get-iter"));
+}
+
+/* The call has started something that will not end well. */
+static void put_doomed_job(struct zapi *z, const struct sim_fault *f)
+{
+    z->out.len = 0;
+    sim_lock();
+    uint64_t job = sim_fault_job(f, z->name, z->svm ? z->svm->name : "");
+    sim_unlock();
+    zapi_put_number(z, "result-jobid", job);
+    zapi_put(z, "result-status", "in_progress");
 }
 
 /* Carry the call out, or what a fault makes of it. */
 static int run(struct zapi *z, const struct zapi_call *call, struct sim_fault *f)
 {
-    sim_sleep(f->ms);
+    sim_fault_wait(f);
     if (for_handler(z, f)) {
         z->fault = *f;
+        if (f->action == SIM_FAULT_REPEAT)
+            z->fault.volume[0] = '\0';
         f->action = SIM_FAULT_NONE;
     }
-    bool skip = !f->after && (is_failure(f) || f->action == SIM_FAULT_DROP ||
-                              f->action == SIM_FAULT_GARBAGE || f->action == SIM_FAULT_AUTH);
-    int rc = skip ? 0 : call->fn(z);
-    if (is_failure(f))
-        rc = fault_error(z, f);
+    int rc = sim_fault_skips(f) ? 0 : call->fn(z);
+    if (sim_fault_fails(f))
+        rc = sim_fault_error(f, z->name, &z->err);
+    else if (sim_fault_has_job(f) && !rc)
+        put_doomed_job(z, f);
     return rc;
 }
 
@@ -239,42 +231,21 @@ static void write_reply(struct zapi *z, struct sim_http *h, int64_t started)
     }
 }
 
-static void apply_cut(struct sim_http *h, const struct sim_fault *f)
-{
-    if (f->action == SIM_FAULT_DROP) {
-        h->cut = SIM_CUT_DROP;
-    } else if (f->action == SIM_FAULT_TRUNCATE) {
-        h->cut = SIM_CUT_HALF;
-    } else if (f->action == SIM_FAULT_GARBAGE) {
-        static const char noise[] = "\x01\xfe<results status=passed & \xff\x00 no XML";
-        h->out.len = 0;
-        sim_buf_add(&h->out, noise, sizeof(noise) - 1);
-    } else if (f->action == SIM_FAULT_AUTH) {
-        sim_http_text(h, 401, "Unauthorized.");
-    }
-}
-
 static void answer(struct zapi *z, struct sim_http *h, xmlDoc *doc, int64_t started)
 {
     const struct zapi_call *call = NULL;
     const char *volumes[VOLUMES];
     const char *object = "";
-    struct sim_fault f = {0};
+    struct sim_fault *f = &h->fault;
     if (doc && !open_request(z, doc, &call)) {
         size_t n = named_volumes(z, volumes);
         object = describe(z, volumes, n);
-        sim_fault_match(call->name, z->svm ? z->svm->name : "", volumes, n, &f);
-        if (run(z, call, &f) && !z->err.num)
+        sim_fault_match(call->name, z->svm ? z->svm->name : "", volumes, n, f);
+        if (run(z, call, f) && !z->err.num)
             sim_fail(&z->err, SIM_EINTERNAL, "Internal error.");
     }
     write_reply(z, h, started);
-    apply_cut(h, &f);
-    const char *status = z->err.num ? "failed" : "passed";
-    if (f.action == SIM_FAULT_AUTH)
-        status = "unauthorized";
-    else if (f.action == SIM_FAULT_DROP || f.action == SIM_FAULT_TRUNCATE ||
-             f.action == SIM_FAULT_GARBAGE)
-        status = "dropped";
+    const char *status = sim_fault_outcome(f, z->err.num != 0);
     sim_requests_add(&(struct sim_request){call ? call->name : NULL, z->svm ? z->svm->name : "",
                                            z->user->name, status, object, z->err.num,
                                            call && call->changing});

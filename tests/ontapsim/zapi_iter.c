@@ -276,8 +276,9 @@ void zapi_iter_end(struct zapi_iter *it)
         sim_buf_add(&z->out, it->rows.data, it->rows.len);
         sim_buf_adds(&z->out, "</attributes-list>");
     }
-    if (it->next_tag.len)
-        zapi_put(z, "next-tag", it->next_tag.data);
+    const char *again = z->fault.action == SIM_FAULT_REPEAT ? zapi_arg(z, "tag") : NULL;
+    if (again || it->next_tag.len) /* a fault: the tag of this page once more, for ever */
+        zapi_put(z, "next-tag", again ? again : it->next_tag.data);
     zapi_put_number(z, "num-records", it->count);
     sim_buf_free(&it->rows);
     sim_buf_free(&it->next_tag);
