@@ -40,7 +40,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 core_lib := $(B)/libmoon.a
 units    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 
-.PHONY: all help deps test unit lua e2e demo bench lint format clean install
+.PHONY: all help deps test unit lua e2e contract demo bench lint format clean install
 .DEFAULT_GOAL := all
 
 all: $(B)/moonsnap $(B)/ontapsim
@@ -103,6 +103,11 @@ test: build/.deps
 unit lua e2e: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all build-units
 	$(Q)tests/run $(B) $@
+
+## contract     the ONTAP client's contract: every case x transport x version profile
+contract: build/.deps
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
+	$(Q)tests/contract/run $(B)
 
 ## demo         three real guests backed up, damaged, restored and checked
 demo: build/.deps

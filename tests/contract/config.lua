@@ -1,0 +1,51 @@
+--- config.lua PROFILE ROOT: the simulator's configuration for one run of the contract suite, as JSON on
+-- stdout. Every case that changes something takes volumes of its own from a pool, so that no case sees
+-- another's snapshots.
+local json = require "engine.json"
+local profiles = require "profiles"
+
+local GIB = 1 << 30
+local POOL, SAN_POOL = 160, 60
+
+-- Every character that ONTAP puts into a serial number and some layer between would take for its own.
+local AWKWARD = { "80BeR$M7hQw?", "80BeR*M7hQwA", "800&b%d#fg+i", "[800]Rj0Gde!", "80^a~b@c/d-e", "!80]Rj0Gd[?*",
+  "80BeR$M7hQwA", "80BeR$M7hQwa" }
+
+local name, root = ...
+local profile = assert(profiles.find(name), "no such profile")
+local volumes, luns = {}, {}
+
+local function volume(v)
+  v.size, v.aggregate = v.size or GIB, "aggr1"
+  volumes[#volumes + 1] = v
+end
+
+volume { name = "svm1_root", junction = "/", root = true }
+volume { name = "plain", junction = "/plain" }
+volume { name = "deep", junction = "/plain/deep" }
+volume { name = "unmounted" }
+volume { name = "mirrored", type = "dp" }
+volume { name = "off", state = "offline" }
+volume { name = "few", snapshot_limit = 2 }
+volume { name = "small", size = 1 << 20 }
+volume { name = "odd" }
+for i = 1, POOL do volume { name = ("p%03d"):format(i), junction = ("/p%03d"):format(i) } end
+for i = 1, SAN_POOL do
+  volume { name = ("s%03d"):format(i) }
+  luns[#luns + 1] = { path = ("/vol/s%03d/lun0"):format(i), size = 262144, serial = ("80ConTract%02d"):format(i) }
+end
+for i, serial in ipairs(AWKWARD) do
+  luns[#luns + 1] = { path = ("/vol/odd/lun%d"):format(i), size = 65536, serial = serial }
+end
+
+print(json.encode({
+  listen = "127.0.0.1:0", root = root, restore_ms = 60, async_ms = 50,
+  cluster = { name = "cl1", ontap = profile.ontap, ontapi = profile.ontapi, zapi = profile.zapi, rest = profile.rest },
+  users = { { name = "admin", password = "secret" }, { name = "vsadmin", password = "secret", svm = "svm1" } },
+  svms = {
+    { name = "svm1", lifs = { { name = "lif1", address = "127.0.0.1" }, { name = "lif6", address = "fd00::1" } },
+      volumes = volumes, luns = luns },
+    { name = "svm2", lifs = { { name = "lif2", address = "127.0.0.2" } },
+      volumes = { { name = "only2", size = GIB, junction = "/only2" } } },
+  },
+}, true))
