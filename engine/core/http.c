@@ -53,17 +53,30 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     return moon_buf_add(&x->reply.body, data, len) < 0 ? 0 : len;
 }
 
+/* The value when the line is of that header: without blanks around it, cut to fit. */
+static bool header_value(const char *line, size_t len, const char *name, char *out, size_t size)
+{
+    size_t n = strlen(name);
+    if (len <= n || line[n] != ':' || strncasecmp(line, name, n) != 0)
+        return false;
+    for (line += n + 1, len -= n + 1; len > 0 && (*line == ' ' || *line == '\t'); line++, len--)
+        ;
+    while (len > 0 && strchr(" \t\r\n", line[len - 1]))
+        len--;
+    snprintf(out, size, "%.*s", (int)len, line);
+    return true;
+}
+
 static size_t on_header(char *data, size_t size, size_t n, void *arg)
 {
     struct moon_http *x = arg;
     size_t len = size * n;
-    static const char name[] = "retry-after:";
-    if (len > sizeof name && len < 64 && strncasecmp(data, name, sizeof name - 1) == 0) {
-        char text[64] = {0};
-        memcpy(text, data + sizeof name - 1, len - sizeof name + 1);
+    char text[64];
+    if (header_value(data, len, "retry-after", text, sizeof text)) {
         long v = strtol(text, NULL, 10);
         x->reply.retry_after = v > 0 && v < 86400 ? v : 0;
     }
+    header_value(data, len, "location", x->reply.location, sizeof x->reply.location);
     return len;
 }
 

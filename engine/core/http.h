@@ -31,7 +31,8 @@ struct moon_http_reply {
     long status; /* HTTP status */
     struct moon_buf body;
     char content_type[128];
-    long retry_after; /* seconds, 0 when the server did not say */
+    char location[512]; /* the Location header, whatever the status; "" when there was none */
+    long retry_after;   /* seconds, 0 when the server did not say */
 };
 
 struct moon_http;

@@ -80,6 +80,21 @@ const char *moon_ontap_name(const struct moon_ontap *o)
     return o->name;
 }
 
+bool moon_ontap_plain_path(const char *path)
+{
+    static const char *const refused[] = {"", ".", "..", ".snapshot"};
+    for (const char *p = path;; p++) {
+        size_t len = strcspn(p, "/");
+        for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+            if (strlen(refused[i]) == len && memcmp(p, refused[i], len) == 0)
+                return false;
+        }
+        p += len;
+        if (!*p)
+            return true;
+    }
+}
+
 static int next_request(struct moon_ontap_call *call);
 
 /* OUTPUT: that a call was made, and how it ended. TRACE: what it gave (LOG_TRACE_ENABLE). */
@@ -110,16 +125,19 @@ static void on_reply(void *arg, struct moon_http_reply *reply, const struct moon
 {
     struct moon_ontap_call *call = arg;
     call->http = NULL;
+    const struct moon_ontap_ops *ops = call->ontap->ops;
+    int rc = -1;
     if (err) {
-        call->op.err = *err;
+        struct moon_err why = *err;
+        moon_err_set(&why, err->code, err->source, err->native, moon_ontap_verb_name(call->verb),
+                     "controller %s: %s", call->ontap->name, err->message);
+        call->op.err = why;
         call->op.abandoned = call->op.abandoned || err->code == MOON_CANCELLED;
-        moon_err_set(&call->op.err, err->code, err->source, err->native,
-                     moon_ontap_verb_name(call->verb), "controller %s: %s", call->ontap->name,
-                     err->message);
-        call_failed(call);
-        return;
+        if (ops->lost && err->code != MOON_CANCELLED)
+            rc = ops->lost(call, &why, &call->op.err);
+    } else {
+        rc = ops->reply(call, reply, &call->op.err);
     }
-    int rc = call->ontap->ops->reply(call, reply, &call->op.err);
     if (rc > 0 && ++call->pages > MAX_PAGES)
         rc = moon_err_set(&call->op.err, MOON_PROTOCOL, MOON_SRC_ONTAP, 0,
                           moon_ontap_verb_name(call->verb), "controller %s: the list does not end",
@@ -137,6 +155,7 @@ static void on_reply(void *arg, struct moon_http_reply *reply, const struct moon
 static void request_free(struct moon_ontap_request *r)
 {
     free(r->url);
+    free(r->line);
     moon_buf_free(&r->body);
 }
 

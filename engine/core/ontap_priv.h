@@ -11,8 +11,10 @@ struct moon_ontap {
     char *base;                                               /* "https://host:port" */
     const char *name, *user, *password, *svm, *ca_file, *pin; /* borrowed from options */
     double timeout;
-    int version;   /* 91401 is 9.14.1; 0 while it is not known */
-    json_t *uuids; /* volume name -> uuid: what calls have seen so far; REST addresses by uuid */
+    int version;         /* 91401 is 9.14.1; 0 while it is not known */
+    bool version_hidden; /* asked, but the login may not read it */
+    /* Volume name -> {uuid, svm}: what calls have seen so far; REST addresses by uuid. */
+    json_t *uuids;
 };
 
 /* One call under way. */
@@ -32,12 +34,13 @@ struct moon_ontap_call {
     struct moon_op *timer;
 };
 
-/* One request; the core owns what is in it. */
+/* One request; the core frees what is in it. */
 struct moon_ontap_request {
     const char *method;
     char *url; /* malloc'ed */
     struct moon_buf body;
     const char *const *headers; /* "Name: value" lines, NULL-terminated, borrowed */
+    char *line;                 /* one of them that was made for this request; malloc'ed */
     bool changes;               /* must not be sent twice */
 };
 
@@ -51,6 +54,9 @@ struct moon_ontap_ops {
      * -1: failed. */
     int (*reply)(struct moon_ontap_call *call, const struct moon_http_reply *reply,
                  struct moon_err *err);
+    /* Instead of reply when none came (`why`): what was asked may have been carried out or not. The
+     * same results; -1 without touching *err fails with `why`. May be NULL. */
+    int (*lost)(struct moon_ontap_call *call, const struct moon_err *why, struct moon_err *err);
 };
 
 extern const struct moon_ontap_ops moon_ontap_zapi;
@@ -61,5 +67,9 @@ static inline const char *moon_ontap_arg(const struct moon_ontap_call *call, con
 {
     return json_string_value(json_object_get(call->args, key));
 }
+
+/* Whether it names a file below its volume: no component that is empty, leads elsewhere or into a
+ * snapshot. What restores writes nowhere else. */
+bool moon_ontap_plain_path(const char *path);
 
 #endif

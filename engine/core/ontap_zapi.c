@@ -117,29 +117,13 @@ static int build_snapshot_rename(struct moon_buf *b, const struct moon_ontap_cal
            put_arg(b, c, "new-name", "to", err);
 }
 
-/* Below the volume, with no component that leads elsewhere or into a snapshot. */
-static bool is_plain_path(const char *path)
-{
-    static const char *const refused[] = {"", ".", "..", ".snapshot"};
-    for (const char *p = path;; p++) {
-        size_t len = strcspn(p, "/");
-        for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-            if (strlen(refused[i]) == len && memcmp(p, refused[i], len) == 0)
-                return false;
-        }
-        p += len;
-        if (!*p)
-            return true;
-    }
-}
-
 static int build_file_restore(struct moon_buf *b, const struct moon_ontap_call *c,
                               struct moon_err *err)
 {
     /* The full path form says the volume twice over and can never mean another one. */
     const char *path = moon_ontap_arg(c, "path");
     AUTO_BUF struct moon_buf full = {0};
-    if (!is_plain_path(path))
+    if (!moon_ontap_plain_path(path))
         return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, "file_restore",
                             "path '%s': must be a file's path below its volume", path);
     if (moon_buf_addf(&full, "/vol/%s/%s", moon_ontap_arg(c, "volume"), path) < 0)
