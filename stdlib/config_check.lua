@@ -39,11 +39,26 @@ local function check_names(cfg, list)
   end
 end
 
--- Controllers that a parameter names must have a user.
+-- Without a password a controller needs a certificate. The entry is told by its number: what stands there
+-- may be a piece of a password with a ';' in it.
+local function check_passwords(cfg, list, name)
+  local certs, bare = cfg:get("ONTAP_CERT"), {}
+  for controller, user in pairs(cfg:get(name) or {}) do
+    if user.entry and not params.for_controller(certs, controller) then bare[#bare + 1] = user.entry end
+  end
+  table.sort(bare)
+  for _, entry in ipairs(bare) do
+    add(list, nil, "%s: %s: entry %d has no '/' between user and password; write %s, or ONTAP_CERT for its controller",
+      cfg:where(name), name, entry, params.format(params.find(name)))
+  end
+end
+
+-- Controllers that a parameter names must have a login.
 local function check_users(cfg, list)
   -- Through the cluster's address the cluster's user does everything.
   if cfg:get("VSERVER_TUNNEL_ENABLED") then return end
-  local users = cfg:get("NTAP_USERS") or {}
+  local users, certs = cfg:get("NTAP_USERS") or {}, cfg:get("ONTAP_CERT")
+  check_passwords(cfg, list, "NTAP_USERS")
   local wanted = {}
   for _, item in ipairs(cfg:get("VOLUMES") or {}) do
     wanted[#wanted + 1] = { name = "VOLUMES", controller = item.controller }
@@ -56,15 +71,28 @@ local function check_users(cfg, list)
   end
   local seen = {}
   for _, want in ipairs(wanted) do
-    if not users[want.controller] and not seen[want.controller] then
+    if not users[want.controller] and not params.for_controller(certs, want.controller)
+      and not seen[want.controller] then
       seen[want.controller] = true
       add(list, "scf-00039", "%s: %s: controller '%s' has no user; write %s:user/password in NTAP_USERS",
         cfg:where(want.name), want.name, want.controller, want.controller)
     end
   end
-  if #wanted == 0 and not next(users) then
+  if #wanted == 0 and not next(users) and not (certs and next(certs.map)) then
     add(list, "scf-00039", "%s: NTAP_USERS: it is not set; write %s", cfg.path,
       params.format(params.find("NTAP_USERS")))
+  end
+end
+
+-- How the controllers are reached: what only makes sense together.
+local function check_transport(cfg, list)
+  local certs, keys = cfg:get("ONTAP_CERT"), cfg:get("ONTAP_KEY")
+  if keys and not certs then
+    add(list, nil, "%s: ONTAP_KEY: there is no certificate for the key; write ONTAP_CERT", cfg:where("ONTAP_KEY"))
+  end
+  if certs and cfg:get("TRANSPORT") == "HTTP" then
+    add(list, nil, "%s: ONTAP_CERT: a certificate can log in over HTTPS only; write TRANSPORT=HTTPS",
+      cfg:where("ONTAP_CERT"))
   end
 end
 
@@ -75,10 +103,12 @@ local function check_cluster(cfg, list)
   if tunnel and not cluster then
     add(list, "scf-00041", "%s: VSERVER_TUNNEL_ENABLED: Y needs the cluster; write CMODE_CLUSTER_NAME",
       cfg:where("VSERVER_TUNNEL_ENABLED"))
-  elseif cluster and (tunnel or users) and not (users and users[cluster]) then
+  elseif cluster and (tunnel or users) and not (users and users[cluster])
+    and not params.for_controller(cfg:get("ONTAP_CERT"), cluster) then
     add(list, "scf-00042", "%s: CMODE_CLUSTER_NAME: cluster '%s' has no user; write %s:user/password in "
       .. "CMODE_CLUSTER_USERS", cfg:where("CMODE_CLUSTER_NAME"), cluster, cluster)
   end
+  check_passwords(cfg, list, "CMODE_CLUSTER_USERS")
 end
 
 local function check_volumes(cfg, list)
@@ -138,6 +168,7 @@ function config_check.check(cfg)
   local list = {}
   check_names(cfg, list)
   check_users(cfg, list)
+  check_transport(cfg, list)
   check_cluster(cfg, list)
   check_volumes(cfg, list)
   check_retention(cfg, list)
@@ -157,6 +188,9 @@ function config_check.warnings(cfg)
   local only = cfg:get("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY")
   if only == "SECONDARY" or only == "BOTH" then
     warn("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY", "copies on a secondary are not deleted by this version")
+  end
+  if cfg:get("TRANSPORT") == "HTTP" and cfg:get("ONTAP_API") == "rest" then
+    warn("ONTAP_API", "ONTAP offers REST over HTTPS only; write TRANSPORT=HTTPS")
   end
   return list
 end

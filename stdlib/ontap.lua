@@ -3,72 +3,19 @@
 -- `NTAP_USERS`, on clustered ONTAP an SVM.
 -- @module std.ontap
 
-local engine = require "engine.ontap"
 local mount = require "engine.mount"
+local connect = require "std.connect"
 local err = require "std.err"
 local log = require "std.log"
 local task = require "std.task"
 
 local ontap = {}
 
--- Names in a stable order: those of VOLUMES first, as written, then the rest of NTAP_USERS.
-local function controller_names(cfg)
-  local names, seen = {}, {}
-  local function add(name)
-    if not seen[name] then
-      seen[name] = true
-      names[#names + 1] = name
-    end
-  end
-  for _, item in ipairs(cfg:get("VOLUMES") or {}) do add(item.controller) end
-  for _, item in ipairs(cfg:get("KVM_VM_MAPPING") or {}) do add(item.controller) end
-  local rest = {}
-  for name in pairs(cfg:get("NTAP_USERS") or {}) do rest[#rest + 1] = name end
-  table.sort(rest)
-  for _, name in ipairs(rest) do add(name) end
-  return names
-end
+local TRANSPORTS = { zapi = "ONTAPI", rest = "REST" }
 
-local function login(cfg, name)
-  local interfaces = cfg:get("MANAGEMENT_INTERFACES") or {}
-  if cfg:get("VSERVER_TUNNEL_ENABLED") then
-    local cluster = cfg:get("CMODE_CLUSTER_NAME")
-    local user = (cfg:get("CMODE_CLUSTER_USERS") or {})[cluster]
-    return interfaces[cluster] or cluster, user, name
-  end
-  return interfaces[name] or name, (cfg:get("NTAP_USERS") or {})[name], nil
-end
-
---- Make the clients of all controllers of the config: `ctx.controllers`, a list that is also
--- indexed by name. Makes no request.
--- @tparam table ctx
--- @treturn[1] {{name=string,client=Ontap,host=string},...}
--- @return[2] nil
--- @treturn[2] Err scf-00039
-function ontap.connect(ctx)
-  if ctx.controllers then return ctx.controllers end
-  local cfg, list = ctx.cfg, {}
-  if cfg:get("TRANSPORT") == "HTTP" then
-    log.warn("%s: TRANSPORT: with HTTP passwords cross the network in clear; write HTTPS", cfg:where("TRANSPORT"))
-  end
-  for _, name in ipairs(controller_names(cfg)) do
-    local host, user, svm = login(cfg, name)
-    if not user then
-      return nil, err.coded("scf-00039", ("controller '%s'"):format(name), nil, { code = "invalid", exit = 2 })
-    end
-    local client, failed = engine.new {
-      name = name, host = host, port = cfg:get("PORT"), https = cfg:get("TRANSPORT") ~= "HTTP",
-      user = user.user, password = user.password, svm = svm, timeout = cfg:get("NTAP_TIMEOUT"),
-      ca_file = cfg:get("ONTAP_CA_FILE"), pin = cfg:get("ONTAP_PIN"), api = cfg:get("ONTAP_API"):lower(),
-      max_requests = cfg:get("ONTAP_MAX_REQUESTS"),
-    }
-    if not client then return nil, failed end
-    list[#list + 1] = { name = name, client = client, host = host }
-    list[name] = list[#list]
-  end
-  ctx.controllers = list
-  return list
-end
+--- The clients of all controllers; see `std.connect`.
+-- @function ontap.connect
+ontap.connect = connect.all
 
 --- Ask every controller for its version, as Snap Creator does before anything else.
 -- @tparam table ctx
@@ -85,13 +32,14 @@ function ontap.identify(ctx)
     if not identity then
       return nil, err.coded("STORAGE-03033", ("controller '%s'"):format(controller.name), problem)
     end
-    if not identity.clustered then
+    if identity.clustered == false then
       return nil, err.new("unsupported", ("controller '%s' runs Data ONTAP 7-Mode; only clustered ONTAP is supported")
         :format(controller.name))
     end
-    controller.version = identity.version
-    log.info("STORAGE-03032: Getting system version details of [%s] finished successfully: ONTAP %s over %s",
-      controller.name, identity.version, identity.transport)
+    controller.version, controller.transport = identity.version, identity.transport
+    log.info("STORAGE-03032: Getting system version details of [%s] finished successfully: %s over %s (%s)",
+      controller.name, identity.version and "ONTAP " .. identity.version or "ONTAP, its version is not told",
+      TRANSPORTS[identity.transport] or identity.transport, identity.reason or "ONTAP_API")
     return true
   end)
 end
@@ -152,8 +100,8 @@ function ontap.addresses(controller)
   if controller.addresses then return controller.addresses end
   local set = {}
   for _, host in ipairs { controller.name, controller.host } do
-    set[host] = true
-    for _, address in ipairs(mount.addresses(host) or {}) do set[address] = true end
+    set[connect.plain(host)] = true
+    for _, address in ipairs(mount.addresses(connect.plain(host)) or {}) do set[address] = true end
   end
   local lifs, failed = controller.client:lifs()
   if not lifs and failed.code ~= "denied" and failed.code ~= "unsupported" then return nil, failed end
@@ -162,7 +110,8 @@ function ontap.addresses(controller)
       controller.name, failed)
   end
   for _, lif in ipairs(lifs or {}) do
-    if lif.address then set[lif.address] = true end
+    local others = controller.svm and lif.svm and lif.svm ~= controller.svm
+    if lif.address and not others then set[connect.plain(lif.address)] = true end
   end
   controller.addresses = set
   return set
@@ -269,9 +218,18 @@ end
 -- @treturn[2] Err STORAGE-02015
 function ontap.delete(ctx, v, snapshot, force)
   local where = ("%s:%s"):format(v.controller, v.volume)
+  local controller = ctx.controllers[v.controller]
   log.warn("Deleting Snapshot copy [%s] on [%s]", snapshot.name, where)
-  local ok, failed = ctx.controllers[v.controller].client:snapshot_delete(v.volume, snapshot.name,
-    { uuid = snapshot.uuid, force = force or nil })
+  local function delete()
+    return controller.client:snapshot_delete(v.volume, snapshot.name,
+      { uuid = snapshot.uuid, force = force and not controller.no_force or nil })
+  end
+  local ok, failed = delete()
+  if not ok and failed.code == "unsupported" and force and not controller.no_force then
+    log.warn("%s; on controller '%s' copies that something owns are kept", failed, controller.name)
+    controller.no_force = true
+    ok, failed = delete()
+  end
   if ok or failed.code == "not_found" then return true end
   return nil, err.coded("STORAGE-02015", ("snapshot %s on %s"):format(snapshot.name, where), failed)
 end

@@ -125,7 +125,7 @@ end
 -- Blanks round the text are dropped. Types of the result: yn boolean; int, seconds, minutes, days
 -- integer; list {name,...}; volumes {{controller=,volumes={...}},...}; retentions
 -- {{policy=,count=},...} with the same as `map` {policy=count}; age {all=,map={policy=days}};
--- users {controller={user=,password=}}; interfaces {controller=interface}; mapping
+-- users {controller={user=,password=}}; paths and pins {all=,map={controller=text}}; interfaces {controller=interface}; mapping
 -- {{vm=,controller=,path=,volume=,file=},...}; agent {host=,port=}; all others string.
 -- @tparam row row from `params.find`
 -- @tparam string text
@@ -160,6 +160,15 @@ end
 function params.age_of(age, policy)
   if not age then return nil end
   return age.map[policy] or age.all
+end
+
+--- What a parameter of type paths or pins says about one controller.
+-- @tparam ?table value
+-- @tparam string controller
+-- @treturn ?string nil when it says nothing
+function params.for_controller(value, controller)
+  if not value then return nil end
+  return value.map[controller] or value.all
 end
 
 --- Write a mapping as text, the reverse of parsing it.

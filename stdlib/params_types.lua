@@ -64,6 +64,8 @@ types.format = {
   interfaces = "controller1:interface1;controller2:interface2",
   mapping = "VM1:controller1:/vol/vol1/lun1;VM2:controller2:/vol/vol2/image;",
   path = "an absolute path",
+  paths = "an absolute path, or controller1:/path1;controller2:/path2",
+  pins = "sha256//HASH, or controller1:sha256//HASH1;controller2:sha256//HASH2",
   command = "a command line",
   regex = "a regular expression",
   agent = "host:port",
@@ -114,6 +116,37 @@ end
 function types.path(text)
   if text:sub(1, 1) ~= "/" then return nil, quote(text) .. " is not an absolute path", "a path that begins with /" end
   return text
+end
+
+-- One value for every controller, or "controller1:value1;controller2:value2": {all=,map={controller=value}}.
+local function by_controller(text, format, is_value)
+  if is_value(text) then return { all = text, map = {} } end
+  local items, problem = split(text, ";")
+  if not items then return nil, problem, format end
+  local map = {}
+  for i, item in ipairs(items) do
+    local host, value = take_host(item)
+    if not host then return nil, ("entry %d %s does not have the right form"):format(i, quote(item)), format end
+    if not is_host(host) then return nil, ("entry %d: %s is not a controller name"):format(i, quote(host)), format end
+    if not is_value(value) then
+      return nil, ("entry %d: %s does not have the right form"):format(i, quote(value)), format
+    end
+    if map[host] then return nil, ("controller %s is given twice"):format(quote(host)), "each controller once" end
+    map[host] = value
+  end
+  return { map = map }
+end
+
+--- A file for every controller, or one per controller: {all=,map={controller=path}}.
+function types.paths(text)
+  return by_controller(text, types.format.paths, function(value)
+    return value:sub(1, 1) == "/" and not value:find(";", 1, true)
+  end)
+end
+
+--- A pinned public key for every controller, or one per controller: {all=,map={controller=pin}}.
+function types.pins(text)
+  return by_controller(text, types.format.pins, function(value) return value:find("^sha256//[%w+/]+=*$") ~= nil end)
 end
 
 --- Names between commas, each once: {name,...}.
@@ -217,7 +250,8 @@ function types.age(text)
   return { map = map }
 end
 
---- Credentials per controller: {controller={user=,password=}}. The password may hold ':' and '/'.
+--- Credentials per controller: {controller={user=,password=}}. The password may hold ':' and '/'. Where there
+-- is none, `entry` says in which entry, and `std.config_check` demands a client certificate.
 function types.users(text)
   local format = types.format.users
   local items, problem = split(text, ";")
@@ -228,14 +262,14 @@ function types.users(text)
     if not host then return nil, ("entry %d has no ':'"):format(i), format end
     if not is_host(host) then return nil, ("entry %d does not begin with a controller name"):format(i), format end
     local user, password = rest:match("^([^/]-)/(.*)$")
-    if not user then return nil, ("entry %d has no '/' between user and password"):format(i), format end
+    user = user or rest
     if user == "" then return nil, ("entry %d has no user"):format(i), format end
     if password == "" then return nil, ("entry %d has no password"):format(i), format end
     if first[host] then
       return nil, ("entry %d names the same controller as entry %d"):format(i, first[host]), "each controller once"
     end
     first[host] = i
-    users[host] = { user = user, password = password }
+    users[host] = { user = user, password = password, entry = not password and i or nil }
   end
   return users
 end

@@ -16,7 +16,7 @@ static struct moon_ontap *check_ontap(lua_State *L)
 
 /*** Describe a controller; no request is made yet.
  * @function new
- * @tparam {name=string,host=string,port=integer,https=boolean,user=string,password=string,svm=string,ca_file=string,pin=string,timeout=number,api=string,max_requests=integer} options
+ * @tparam {name=string,host=string,port=integer,https=boolean,user=string,password=string,svm=string,ca_file=string,pin=string,cert=string,key=string,timeout=number,api=string,max_requests=integer,retries=integer,retry_wait=number} options
  * @treturn[1] Ontap
  * @return[2] nil
  * @treturn[2] Err `invalid`, `unsupported`
@@ -25,7 +25,8 @@ static int ontap_new(lua_State *L)
 {
     json_t *args = moonlua_args(L, 1,
                                 "{host:s name:s? port:i? https:b? user:s? password:s? svm:s? "
-                                "ca_file:s? pin:s? timeout:n? api:s? max_requests:i?}");
+                                "ca_file:s? pin:s? cert:s? key:s? timeout:n? api:s? max_requests:i? "
+                                "retries:i? retry_wait:n?}");
     json_t *most = json_object_get(args, "max_requests");
     if (most)
         moon_loop_allow_connections(moonlua_get(L)->loop, (long)json_integer_value(most));

@@ -155,7 +155,7 @@ end)
 
 t.case("values that do not parse", function()
   eq_error("SNAME=a\nLOG_NUM=x", PATH .. ":2: LOG_NUM: 'x' is not a whole number; write a whole number from 1 to 10000")
-  eq_error("NTAP_USERS=c1:u", PATH .. ":1: NTAP_USERS: entry 1 has no '/' between user and password; "
+  eq_error("NTAP_USERS=c1:/p", PATH .. ":1: NTAP_USERS: entry 1 has no user; "
     .. "write controller1:user/password;controller2:user/password")
   eq_error("KVM_VM_MAPPING=VM1", PATH .. ":1: KVM_VM_MAPPING: entry 1 'VM1' does not have three fields; "
     .. "write VM1:controller1:/vol/vol1/lun1;VM2:controller2:/vol/vol2/image;")
@@ -429,6 +429,33 @@ t.case("rules about the cluster", function()
     .. ":4: CMODE_CLUSTER_NAME: cluster 'cl1' has no user; write cl1:user/password in CMODE_CLUSTER_USERS" })
   t.eq(checked(tunnel .. "CMODE_CLUSTER_NAME=cl1\nCMODE_CLUSTER_USERS=cl1:u/p"), {})
   t.eq(checked(MIN .. "CMODE_CLUSTER_NAME=cl1"), {})
+end)
+
+t.case("a certificate in place of a password", function()
+  local bare = "SNAME=a\nNTAP_USERS=c1:u;c2:v/geheim7\n"
+  t.eq(checked(bare), { PATH .. ":2: NTAP_USERS: entry 1 has no '/' between user and password; write "
+    .. "controller1:user/password;controller2:user/password, or ONTAP_CERT for its controller" })
+  t.eq(checked(bare .. "ONTAP_CERT=/c.pem"), {})
+  t.eq(checked(bare .. "ONTAP_CERT=c1:/c.pem\nONTAP_KEY=c1:/k.pem"), {})
+  t.eq(#checked(bare .. "ONTAP_CERT=c2:/c.pem"), 1)
+  t.eq(checked("SNAME=a\nVOLUMES=c1:v1\nONTAP_CERT=/c.pem"), {})
+  t.eq(checked("SNAME=a\nONTAP_CERT=c1:/c.pem"), {})
+  t.eq(checked(MIN .. "ONTAP_KEY=/k.pem"), { PATH .. ":4: ONTAP_KEY: there is no certificate for the key; write ONTAP_CERT" })
+  t.eq(checked(MIN .. "ONTAP_CERT=/c.pem\nTRANSPORT=HTTP"), { PATH
+    .. ":4: ONTAP_CERT: a certificate can log in over HTTPS only; write TRANSPORT=HTTPS" })
+  local tunnel = "SNAME=a\nVOLUMES=svm1:v1\nVSERVER_TUNNEL_ENABLED=Y\nCMODE_CLUSTER_NAME=cl1\n"
+  t.eq(checked(tunnel .. "ONTAP_CERT=cl1:/c.pem"), {})
+  t.eq(#checked(tunnel .. "CMODE_CLUSTER_USERS=cl1:u"), 1)
+  -- What stands behind a ';' in a password is not shown.
+  for _, text in ipairs(checked("SNAME=a\nNTAP_USERS=c1:root/x;geheim7:y")) do
+    t.ok(not text:find("geheim7", 1, true), text)
+  end
+end)
+
+t.case("REST over plain HTTP is warned of", function()
+  t.eq(warnings(good(MIN .. "TRANSPORT=HTTP\nONTAP_API=rest")),
+    { PATH .. ":5: ONTAP_API: ONTAP offers REST over HTTPS only; write TRANSPORT=HTTPS" })
+  t.eq(warnings(good(MIN .. "TRANSPORT=HTTP")), {})
 end)
 
 t.case("rules without discovery", function()

@@ -53,7 +53,8 @@ POST_NTAP_CMD## PRE_RESTORE_CMD## POST_RESTORE_CMD## FAILURE_MSG SUCCESS_MSG
 
 local OURS = [[
 KVM_BACKUP_DATA_DISKS NTAP_RESTORE_SAFETY_SNAPSHOT KVM_LIBVIRT_URI KVM_MOUNTINFO KVM_VMS KVM_EXCLUDE_VMS
-KVM_CMD_RETRY_WAIT KVM_RESTORE_TIMEOUT ONTAP_API ONTAP_CA_FILE ONTAP_PIN ONTAP_MAX_REQUESTS
+KVM_CMD_RETRY_WAIT KVM_RESTORE_TIMEOUT ONTAP_API ONTAP_CA_FILE ONTAP_PIN ONTAP_CERT ONTAP_KEY
+ONTAP_MAX_REQUESTS ONTAP_RETRIES
 ]]
 
 local function words(text)
@@ -209,9 +210,6 @@ t.case("enum, path, text with a form", function()
     "'Y' is not an allowed value; write one of PRIMARY, SECONDARY, BOTH, N")
   t.eq(parse("KVM_MOUNTINFO", "/tmp/m i"), "/tmp/m i")
   eq_text("KVM_MOUNTINFO", "tmp/m", "'tmp/m' is not an absolute path; write a path that begins with /")
-  t.eq(parse("ONTAP_PIN", "sha256//abc+/="), "sha256//abc+/=")
-  eq_text("ONTAP_PIN", "md5:aa",
-    "'md5:aa' does not have the right form; write sha256// and the public key's hash in base64")
   t.eq(parse("KVM_LIBVIRT_URI", "test:///default"), "test:///default")
   t.eq(parse("KVM_LIBVIRT_URI", "qemu+ssh://root@h/system"), "qemu+ssh://root@h/system")
   eq_text("KVM_LIBVIRT_URI", "localhost",
@@ -289,13 +287,36 @@ t.case("users", function()
   local form = "; write controller1:user/password;controller2:user/password"
   eq_text("NTAP_USERS", "hunter2", "entry 1 has no ':'" .. form)
   eq_text("NTAP_USERS", "c1:root/hun;ter2", "entry 2 has no ':'" .. form)
-  eq_text("NTAP_USERS", "c1:root/hun;ter2:x", "entry 2 has no '/' between user and password" .. form)
+  t.eq(parse("NTAP_USERS", "c1:root/hun;ter2:x"), { c1 = { user = "root", password = "hun" },
+    ter2 = { user = "x", entry = 2 } })
   eq_text("NTAP_USERS", "c1:root/x;t!r2:x/y", "entry 2 does not begin with a controller name" .. form)
-  eq_text("NTAP_USERS", "c1:root", "entry 1 has no '/' between user and password" .. form)
+  t.eq(parse("NTAP_USERS", "c1:root"), { c1 = { user = "root", entry = 1 } })
   eq_text("NTAP_USERS", "c1:/x", "entry 1 has no user" .. form)
   eq_text("NTAP_USERS", "c1:root/", "entry 1 has no password" .. form)
   eq_text("NTAP_USERS", "c1:a/hunter2;c1:a/hunter2",
     "entry 2 names the same controller as entry 1; write each controller once")
+end)
+
+t.case("one value for all controllers, or one for each", function()
+  t.eq(parse("ONTAP_PIN", "sha256//abc+/="), { all = "sha256//abc+/=", map = {} })
+  t.eq(parse("ONTAP_PIN", "c1:sha256//a=; [fe80::1]:sha256//b=;"), { map = { c1 = "sha256//a=", ["[fe80::1]"] = "sha256//b=" } })
+  local form = "; write sha256//HASH, or controller1:sha256//HASH1;controller2:sha256//HASH2"
+  eq_text("ONTAP_PIN", "md5", "entry 1 'md5' does not have the right form" .. form)
+  eq_text("ONTAP_PIN", "c1:md5", "entry 1: 'md5' does not have the right form" .. form)
+  eq_text("ONTAP_PIN", "c1:sha256//a=;c2:", "entry 2: '' does not have the right form" .. form)
+  eq_text("ONTAP_PIN", "c1:sha256//a=;c1:sha256//b=", "controller 'c1' is given twice; write each controller once")
+  for _, name in ipairs { "ONTAP_CA_FILE", "ONTAP_CERT", "ONTAP_KEY" } do
+    t.eq(parse(name, "/etc/c a.pem"), { all = "/etc/c a.pem", map = {} })
+    t.eq(parse(name, "c1:/a.pem;c2:/b:c.pem"), { map = { c1 = "/a.pem", c2 = "/b:c.pem" } })
+    form = "; write an absolute path, or controller1:/path1;controller2:/path2"
+    eq_text(name, "ca.pem", "entry 1 'ca.pem' does not have the right form" .. form)
+    eq_text(name, "c1:/a;/b", "entry 2 '/b' does not have the right form" .. form)
+    eq_text(name, "c/1:/a", "entry 1: 'c/1' is not a controller name" .. form)
+  end
+  local value = parse("ONTAP_CERT", "c1:/a.pem")
+  t.eq({ params.for_controller(value, "c1"), params.for_controller(value, "c2") }, { "/a.pem" })
+  t.eq(params.for_controller(parse("ONTAP_CERT", "/a.pem"), "c2"), "/a.pem")
+  t.eq(params.for_controller(nil, "c1"), nil)
 end)
 
 t.case("no error about users shows a piece of a password", function()
