@@ -93,6 +93,7 @@ static enum moon_code code_of_curl(CURLcode rc)
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
         return MOON_DENIED;
+    case CURLE_SSL_CERTPROBLEM:
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
         return MOON_INVALID;
@@ -118,6 +119,8 @@ static void fill_error(const struct moon_http *x, CURLcode rc, struct moon_err *
     const char *hint = "";
     if (rc == CURLE_PEER_FAILED_VERIFICATION)
         hint = "; trust the certificate with ONTAP_CA_FILE or ONTAP_PIN";
+    else if (rc == CURLE_SSL_CERTPROBLEM)
+        hint = "; check the files of the login's certificate and key: PEM, readable, no password";
     enum moon_code code = code_of_curl(rc);
     /* curl says "unsupported protocol" of an answer that is no HTTP as well as of an address. */
     char *peer = NULL;
@@ -229,6 +232,8 @@ static void set_options(struct moon_http *x, const struct moon_http_request *req
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, millis(req->connect_timeout, DEFAULT_CONNECT));
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    /* Many HTTP/2 streams in one connection would get round the limit of requests per address. */
+    curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, req->method);
     if (strcmp(req->method, "HEAD") == 0)
         curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
@@ -245,6 +250,11 @@ static void set_options(struct moon_http *x, const struct moon_http_request *req
      * something may have been carried out by then: it gets a connection of its own. */
     if (req->changes)
         curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
+    if (req->cert) {
+        curl_easy_setopt(e, CURLOPT_SSLCERT, req->cert);
+        curl_easy_setopt(e, CURLOPT_SSLKEY, req->key ? req->key : req->cert);
+        curl_easy_setopt(e, CURLOPT_KEYPASSWD, ""); /* a key with a password must not ask for it */
+    }
     if (req->ca_file)
         curl_easy_setopt(e, CURLOPT_CAINFO, req->ca_file);
     if (req->pin) {

@@ -20,9 +20,11 @@ struct moon_http_request {
     size_t body_len;
     const char *user, *password; /* Basic, sent at once; NULL for none */
     const char *ca_file;         /* PEM to trust instead of the system's; NULL for the system's */
-    const char *pin;        /* "sha256//BASE64" of the server's public key; then no CA is asked */
-    bool changes;           /* it must not be sent twice: see set_options */
-    double timeout;         /* seconds for the whole exchange; 0 = 60 */
+    const char *cert,
+        *key;        /* PEM files to log in with; key NULL: it stands in cert; NULL for none */
+    const char *pin; /* "sha256//BASE64" of the server's public key; then no CA is asked */
+    bool changes;    /* it must not be sent twice: see set_options */
+    double timeout;  /* seconds for the whole exchange; 0 = 60 */
     double connect_timeout; /* seconds; 0 = 10 */
     size_t max_reply;       /* bytes; 0 = 64 MiB */
 };

@@ -6,7 +6,9 @@
 
 #include <string.h>
 
-#define MAX_PAGES 20000 /* a controller that pages for ever is broken */
+#define MAX_PAGES          20000 /* a controller that pages for ever is broken */
+#define DEFAULT_RETRIES    3
+#define DEFAULT_RETRY_WAIT 1.0
 
 static const char *option(const struct moon_ontap *o, const char *key)
 {
@@ -33,6 +35,49 @@ static int make_base(struct moon_ontap *o, struct moon_err *err)
     return 0;
 }
 
+static int invalid(struct moon_err *err, const struct moon_ontap *o, const char *text)
+{
+    return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, "connect", "controller %s: %s",
+                        o->name ? o->name : "", text);
+}
+
+/* The numbers, and what the options say about the login. */
+static int take_options(struct moon_ontap *o, struct moon_err *err)
+{
+    json_t *retries = json_object_get(o->options, "retries");
+    json_t *wait = json_object_get(o->options, "retry_wait");
+    o->timeout = json_number_value(json_object_get(o->options, "timeout"));
+    o->retries = retries ? (int)json_integer_value(retries) : DEFAULT_RETRIES;
+    o->retry_wait = wait ? json_number_value(wait) : DEFAULT_RETRY_WAIT;
+    if (o->retries < 0 || o->retries > 100)
+        return invalid(err, o, "retries: must be from 0 to 100");
+    if (!(o->retry_wait >= 0 && o->retry_wait <= 3600))
+        return invalid(err, o, "retry_wait: must be from 0 to 3600 seconds");
+    if (o->key && !o->cert)
+        return invalid(err, o, "a key (key) without its certificate (cert)");
+    if (o->cert && json_is_false(json_object_get(o->options, "https")))
+        return invalid(err, o, "a login by certificate needs HTTPS");
+    return 0;
+}
+
+/* ops stays NULL for "auto". */
+static int take_api(struct moon_ontap *o, struct moon_err *err)
+{
+    static const struct moon_ontap_ops *const all[] = {&moon_ontap_zapi, &moon_ontap_rest};
+    const char *api = option(o, "api");
+    if (!api || strcmp(api, "auto") == 0)
+        return 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (strcmp(api, all[i]->name) == 0)
+            o->ops = all[i];
+    }
+    if (!o->ops)
+        return invalid(err, o, "api: must be auto, zapi or rest");
+    if (asprintf(&o->reason, "ONTAP_API=%s", api) < 0)
+        o->reason = NULL;
+    return 0;
+}
+
 struct moon_ontap *moon_ontap_new(const json_t *options, struct moon_err *err)
 {
     struct moon_ontap *o = calloc(1, sizeof *o);
@@ -48,11 +93,10 @@ struct moon_ontap *moon_ontap_new(const json_t *options, struct moon_err *err)
     o->svm = option(o, "svm");
     o->ca_file = option(o, "ca_file");
     o->pin = option(o, "pin");
-    o->timeout = json_number_value(json_object_get(o->options, "timeout"));
-    const char *api = option(o, "api");
-    o->ops = api && strcmp(api, "rest") == 0 ? &moon_ontap_rest : &moon_ontap_zapi;
+    o->cert = option(o, "cert");
+    o->key = option(o, "key");
     o->uuids = json_object();
-    if (!o->uuids || make_base(o, err) < 0) {
+    if (!o->uuids || make_base(o, err) < 0 || take_options(o, err) < 0 || take_api(o, err) < 0) {
         moon_ontap_unref(o);
         return NULL;
     }
@@ -71,6 +115,7 @@ void moon_ontap_unref(struct moon_ontap *o)
         return;
     json_decref(o->options);
     json_decref(o->uuids);
+    free(o->reason);
     free(o->base);
     free(o);
 }
@@ -95,8 +140,6 @@ bool moon_ontap_plain_path(const char *path)
     }
 }
 
-static int next_request(struct moon_ontap_call *call);
-
 /* OUTPUT: that a call was made, and how it ended. TRACE: what it gave (LOG_TRACE_ENABLE). */
 static void log_call(const struct moon_ontap_call *call)
 {
@@ -114,38 +157,60 @@ static void log_call(const struct moon_ontap_call *call)
     }
 }
 
-static void call_failed(struct moon_ontap_call *call)
+void moon_ontap_fail(struct moon_ontap_call *call)
 {
     call->op.failed = true;
     log_call(call);
     moon_op_complete(&call->op);
 }
 
+/* Accounts are locked after a few wrong passwords: the first refusal of a login is the last. */
+static void note_login(struct moon_ontap_call *call, const struct moon_http_reply *reply)
+{
+    struct moon_ontap *o = call->ontap;
+    if (reply->status != 401)
+        o->accepted = true;
+    else if (!o->accepted && call->op.err.code != MOON_OK)
+        o->refused = call->op.err;
+}
+
+/* No reply came: the transport may look whether the change was made after all. */
+static int take_loss(struct moon_ontap_call *call, const struct moon_err *err)
+{
+    char tried[32] = "";
+    if (call->tries > 0)
+        snprintf(tried, sizeof tried, " (tried %d times)", call->tries + 1);
+    struct moon_err why;
+    moon_err_set(&why, err->code, err->source, err->native, moon_ontap_verb_name(call->verb),
+                 "controller %s: %s%s", call->ontap->name, err->message, tried);
+    call->op.err = why;
+    call->op.abandoned = call->op.abandoned || err->code == MOON_CANCELLED;
+    if (!call->ops->lost || err->code == MOON_CANCELLED)
+        return -1;
+    return call->ops->lost(call, &why, &call->op.err);
+}
+
+static int take_reply(struct moon_ontap_call *call, const struct moon_http_reply *reply)
+{
+    int rc = call->ops->reply(call, reply, &call->op.err);
+    note_login(call, reply);
+    return rc;
+}
+
 static void on_reply(void *arg, struct moon_http_reply *reply, const struct moon_err *err)
 {
     struct moon_ontap_call *call = arg;
     call->http = NULL;
-    const struct moon_ontap_ops *ops = call->ontap->ops;
-    int rc = -1;
-    if (err) {
-        struct moon_err why = *err;
-        moon_err_set(&why, err->code, err->source, err->native, moon_ontap_verb_name(call->verb),
-                     "controller %s: %s", call->ontap->name, err->message);
-        call->op.err = why;
-        call->op.abandoned = call->op.abandoned || err->code == MOON_CANCELLED;
-        if (ops->lost && err->code != MOON_CANCELLED)
-            rc = ops->lost(call, &why, &call->op.err);
-    } else {
-        rc = ops->reply(call, reply, &call->op.err);
-    }
-    if (rc > 0 && ++call->pages > MAX_PAGES)
+    bool again = moon_ontap_again(call, err ? NULL : reply, err);
+    int rc = again ? 1 : err ? take_loss(call, err) : take_reply(call, reply);
+    if (rc > 0 && !again && ++call->pages > MAX_PAGES)
         rc = moon_err_set(&call->op.err, MOON_PROTOCOL, MOON_SRC_ONTAP, 0,
                           moon_ontap_verb_name(call->verb), "controller %s: the list does not end",
                           call->ontap->name);
     if (rc > 0)
-        rc = next_request(call) < 0 ? -1 : 1;
+        rc = moon_ontap_go(call) < 0 ? -1 : 1;
     if (rc < 0) {
-        call_failed(call);
+        moon_ontap_fail(call);
     } else if (rc == 0) {
         log_call(call);
         moon_op_complete(&call->op);
@@ -163,19 +228,22 @@ static int send_request(struct moon_ontap_call *call)
 {
     struct moon_ontap *o = call->ontap;
     __attribute__((cleanup(request_free))) struct moon_ontap_request r = {.method = "POST"};
-    if (o->ops->request(call, &r, &call->op.err) < 0)
+    if (call->ops->request(call, &r, &call->op.err) < 0)
         return -1;
+    call->changes = r.changes;
     struct moon_http_request req = {.method = r.method,
                                     .url = r.url,
                                     .headers = r.headers,
                                     .body = r.body.data,
                                     .body_len = r.body.len,
-                                    .user = o->user,
+                                    .user = o->cert ? NULL : o->user,
                                     .password = o->password,
                                     .ca_file = o->ca_file,
                                     .pin = o->pin,
-                                    .changes = r.changes,
-                                    .timeout = o->timeout};
+                                    .cert = o->cert,
+                                    .key = o->key,
+                                    .changes = r.changes && !r.warm,
+                                    .timeout = moon_ontap_time_left(call)};
     call->http = moon_http_start(call->loop, &req, on_reply, call, &call->op.err);
     return call->http ? 0 : -1;
 }
@@ -186,11 +254,11 @@ static void on_timer(struct moon_op *timer, void *arg)
     moon_op_unref(timer);
     call->timer = NULL;
     if (send_request(call) < 0)
-        call_failed(call);
+        moon_ontap_fail(call);
 }
 
 /* At once, or after the pause that the transport asked for. */
-static int next_request(struct moon_ontap_call *call)
+int moon_ontap_go(struct moon_ontap_call *call)
 {
     double delay = call->delay;
     call->delay = 0;
@@ -203,16 +271,32 @@ static int next_request(struct moon_ontap_call *call)
     return 0;
 }
 
+static const struct moon_ontap_ops *raw_ops(enum moon_ontap_verb verb)
+{
+    if (verb == MOON_ONTAP_CALL)
+        return &moon_ontap_zapi;
+    return verb == MOON_ONTAP_REQUEST ? &moon_ontap_rest : NULL;
+}
+
 static int call_start(struct moon_op *op, struct moon_loop *loop)
 {
     struct moon_ontap_call *call = (struct moon_ontap_call *)op;
+    struct moon_ontap *o = call->ontap;
     call->loop = loop;
-    return next_request(call);
+    if (o->refused.code != MOON_OK) {
+        op->err = o->refused;
+        return -1;
+    }
+    /* A raw call names its transport by itself, unless the other one was asked for. */
+    if (!call->ops)
+        call->ops = o->ops ? o->ops : raw_ops(call->verb);
+    return call->ops ? moon_ontap_go(call) : moon_ontap_auto_wait(call);
 }
 
 static void call_cancel(struct moon_op *op, struct moon_loop *loop)
 {
     struct moon_ontap_call *call = (struct moon_ontap_call *)op;
+    moon_ontap_auto_leave(call);
     moon_http_cancel(loop, MOON_STEAL(call->http));
     if (call->timer) {
         moon_op_abandon(call->timer, loop);
@@ -249,5 +333,47 @@ struct moon_op *moon_ontap_call_new(struct moon_ontap *o, enum moon_ontap_verb v
     call->ontap = moon_ontap_ref(o);
     call->verb = verb;
     call->args = copy;
+    const char *page = moon_ontap_arg(call, "page");
+    if (page && *page && !(call->tag = strdup(page))) {
+        moon_op_unref(&call->op);
+        moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "ontap", "out of memory");
+        return NULL;
+    }
     return &call->op;
+}
+
+json_int_t moon_ontap_page_size(const struct moon_ontap_call *call, json_int_t most)
+{
+    json_int_t max = json_integer_value(json_object_get(call->args, "max"));
+    return max > 0 && max < most ? max : most;
+}
+
+static bool one_page(const struct moon_ontap_call *call)
+{
+    return json_object_get(call->args, "max") || json_object_get(call->args, "page");
+}
+
+int moon_ontap_take_page(struct moon_ontap_call *call, json_t *rows, char *next,
+                         struct moon_err *err)
+{
+    AUTO_FREE char *before = MOON_STEAL(call->tag);
+    bool more = next && *next && !(before && strcmp(before, next) == 0);
+    call->tag = more ? next : NULL;
+    if (!more)
+        free(next);
+    if (one_page(call)) {
+        call->op.result = json_pack("{s:o, s:s*}", "rows", rows, "next", call->tag);
+    } else if (!call->rows) {
+        call->rows = rows;
+    } else {
+        json_array_extend(call->rows, rows);
+        json_decref(rows);
+    }
+    if (!one_page(call) && more && call->rows)
+        return 1;
+    if (!one_page(call))
+        call->op.result = MOON_STEAL(call->rows);
+    return call->op.result
+               ? 0
+               : moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "ontap", "out of memory");
 }

@@ -308,14 +308,6 @@ static const struct {
     [MOON_ONTAP_CALL] = {.call = NULL, .build = build_call},
 };
 
-/* A snapshot's creation may travel on a warm connection, since a guest waits for it: should it be
- * sent twice, the second answer says that the name exists and the caller finds its own snapshot. */
-static bool sent_once(const struct moon_ontap_call *call)
-{
-    return call->verb != MOON_ONTAP_SNAPSHOT_CREATE &&
-           moon_ontap_verb_changes(call->verb, call->args);
-}
-
 static int zapi_request(struct moon_ontap_call *call, struct moon_ontap_request *out,
                         struct moon_err *err)
 {
@@ -352,7 +344,8 @@ static int zapi_request(struct moon_ontap_call *call, struct moon_ontap_request 
         return no_memory(err);
     }
     out->headers = lines;
-    out->changes = sent_once(call);
+    out->changes = moon_ontap_verb_changes(call->verb, call->args);
+    out->warm = call->verb == MOON_ONTAP_SNAPSHOT_CREATE;
     return 0;
 }
 
@@ -442,30 +435,18 @@ static int check_results(const xmlNode *results, const char *what, const char *n
     return fault((int)number, what, reason, name, err);
 }
 
-/* Adds the page's rows; 1 when there is another page. */
 static int take_page(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err)
 {
     const char *record = zapi[call->verb].record;
-    if (!call->rows && !(call->rows = json_array()))
-        return no_memory(err);
-    for (xmlNodePtr n = moon_xml_child(moon_xml_child(results, "attributes-list"), record); n;
-         n = moon_xml_next(n, record)) {
+    json_t *rows = json_array();
+    for (xmlNodePtr n = moon_xml_child(moon_xml_child(results, "attributes-list"), record);
+         rows && n; n = moon_xml_next(n, record)) {
         json_t *row = json_object();
-        if (!row)
-            return no_memory(err);
+        json_array_append_new(rows, row);
         zapi[call->verb].row(row, n);
-        json_array_append_new(call->rows, row);
     }
-    char *tag = moon_xml_child_text(results, "next-tag");
-    /* Some releases hand out the same tag for ever (seen by Harvest's authors). */
-    bool more = tag && *tag && !(call->tag && strcmp(call->tag, tag) == 0);
-    free(call->tag);
-    call->tag = more ? tag : NULL;
-    if (!more) {
-        free(tag);
-        call->op.result = MOON_STEAL(call->rows);
-    }
-    return more ? 1 : 0;
+    return rows ? moon_ontap_take_page(call, rows, moon_xml_child_text(results, "next-tag"), err)
+                : no_memory(err);
 }
 
 static int zapi_reply(struct moon_ontap_call *call, const struct moon_http_reply *reply,
@@ -497,6 +478,8 @@ static int zapi_reply(struct moon_ontap_call *call, const struct moon_http_reply
         if (!(call->op.result = json_object()))
             return no_memory(err);
         zapi[call->verb].object(call->op.result, results);
+        if (call->verb == MOON_ONTAP_IDENTITY && call->ontap->reason)
+            json_object_set_new(call->op.result, "reason", json_string(call->ontap->reason));
     }
     return 0;
 }

@@ -23,7 +23,7 @@ local TMP = (os.getenv("MOON_TEST_TMP") or "/tmp") .. "/engine"
 assert(file.mkdirs(TMP))
 local conn = assert(virt.open("test:///default"))
 local dom = conn:domain(assert(conn:lookup("test")))
-local filer = assert(ontap.new { host = "127.0.0.1", port = 1, timeout = 5 })
+local filer = assert(ontap.new { host = "127.0.0.1", port = 1, timeout = 5, retries = 0 })
 local rx = assert(pcre.new("a"))
 
 -- --- arguments

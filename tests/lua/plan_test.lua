@@ -24,7 +24,7 @@ local dom = conn:domain(row)
 local JOURNAL = TMP .. "/plan.journal"
 local process_guard <close> = assert(guard.start { journal = JOURNAL, uri = "test:///default", profile = "p", config = "c",
   action = "a", deadline = 60 })
-local filer = assert(ontap.new { host = "127.0.0.1", port = 1, name = "filer1", timeout = 5 })
+local filer = assert(ontap.new { host = "127.0.0.1", port = 1, name = "filer1", timeout = 5, retries = 0 })
 
 t.case("before it begins", function()
   t.eq(plan.active(), false)

@@ -57,9 +57,10 @@ static int ended_now(void)
 static struct moon_ontap *client(void)
 {
     struct moon_err err = {0};
-    AUTO_JSON json_t *options = json_pack("{s:s, s:s, s:i, s:b, s:s, s:s, s:i}", "name", "filer1",
-                                          "host", "127.0.0.1", "port", srv.port, "https", 0, "user",
-                                          "admin", "password", "geheim", "timeout", 9);
+    AUTO_JSON json_t *options =
+        json_pack("{s:s, s:s, s:i, s:b, s:s, s:s, s:i, s:s, s:i}", "name", "filer1", "host",
+                  "127.0.0.1", "port", srv.port, "https", 0, "user", "admin", "password", "geheim",
+                  "timeout", 9, "api", "zapi", "retries", 0);
     if (svm)
         json_object_set_new(options, "svm", json_string(svm));
     struct moon_ontap *o = moon_ontap_new(options, &err);
@@ -280,8 +281,9 @@ static void test_identity(void **state)
         reply(text);
     }
     AUTO_JSON json_t *first = good(MOON_ONTAP_IDENTITY, NULL);
-    equals(first, "{\"clustered\":true,\"release\":\"NetApp Release 9.9.1P5: Wed Jan 12 11:04:00 "
-                  "UTC 2022\",\"transport\":\"zapi\",\"version\":\"9.9.1\"}");
+    equals(first,
+           "{\"clustered\":true,\"reason\":\"ONTAP_API=zapi\",\"release\":\"NetApp Release "
+           "9.9.1P5: Wed Jan 12 11:04:00 UTC 2022\",\"transport\":\"zapi\",\"version\":\"9.9.1\"}");
     for (size_t i = 0; i < 4; i++) {
         AUTO_JSON json_t *j = good(MOON_ONTAP_IDENTITY, NULL);
         assert_string_equal(json_string_value(json_object_get(j, "version")), versions[i][1]);
@@ -664,8 +666,8 @@ static void test_unreachable(void **state)
     json_decref(good(MOON_ONTAP_IDENTITY, NULL));
     int port = srv.port;
     serve_stop();
-    AUTO_JSON json_t *options =
-        json_pack("{s:s, s:i, s:b}", "host", "127.0.0.1", "port", port, "https", 0);
+    AUTO_JSON json_t *options = json_pack("{s:s, s:i, s:b, s:s, s:i}", "host", "127.0.0.1", "port",
+                                          port, "https", 0, "api", "zapi", "retries", 0);
     struct moon_ontap *o = moon_ontap_new(options, NULL);
     AUTO_JSON json_t *none = json_object();
     struct moon_op *op = moon_ontap_call_new(o, MOON_ONTAP_SVMS, none, NULL);
