@@ -196,7 +196,7 @@ static void read_top(struct cfg *c, json_t *top)
     static const char *const keys[] = {"listen",     "http",       "cert",     "key",
                                        "root",       "latency_ms", "cluster",  "users",
                                        "svms",       "restore_ms", "async_ms", "fence_ms",
-                                       "page_limit", "sfsr_limit", NULL};
+                                       "page_limit", "sfsr_limit", "comments", NULL};
     if (!cfg_keys(c, top, "", keys))
         return;
     read_listen(c, top);
@@ -212,6 +212,7 @@ static void read_top(struct cfg *c, json_t *top)
     sim.fence_ms = (unsigned)cfg_number(c, top, "", "fence_ms", 0, 0, 3600000);
     sim.page_limit = (unsigned)cfg_number(c, top, "", "page_limit", 0, 0, 1000000);
     sim.sfsr_limit = (unsigned)cfg_number(c, top, "", "sfsr_limit", 64, 1, 1000);
+    sim.comments = cfg_flag(c, top, "", "comments", false);
     read_cluster(c, top);
     json_t *list = cfg_list(c, top, "", "svms");
     size_t i;

@@ -140,6 +140,7 @@ struct sim {
     unsigned fence_ms;   /* 0: as the call says */
     unsigned page_limit; /* 0: none */
     unsigned sfsr_limit;
+    bool comments; /* ONTAPI replies hold an XML comment before their results */
     char *cluster;
     char *ontap;
     unsigned ontap_version[3];

@@ -215,9 +215,10 @@ static void write_reply(struct zapi *z, struct sim_http *h, int64_t started)
     sim_buf_addf(b,
                  "<?xml version='1.0' encoding='UTF-8' ?>\n"
                  "<!DOCTYPE netapp SYSTEM 'file:/etc/netapp_gx.dtd'>\n"
-                 "<netapp version='%u.%u' xmlns='http://www.netapp.com/filer/admin'>\n"
-                 "<!-- served in %lld ms -->\n",
-                 sim.ontapi_major, sim.ontapi_minor, (long long)(sim_now_ms() - started));
+                 "<netapp version='%u.%u' xmlns='http://www.netapp.com/filer/admin'>\n",
+                 sim.ontapi_major, sim.ontapi_minor);
+    if (sim.comments)
+        sim_buf_addf(b, "<!-- served in %lld ms -->\n", (long long)(sim_now_ms() - started));
     if (z->err.num) {
         sim_buf_adds(b, "<results reason=\"");
         sim_buf_xml(b, z->err.reason);
