@@ -119,6 +119,11 @@ bench: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
 	$(Q)tests/bench/pause.sh $(B)
 
+## interop      clients of others on the simulator: Ansible, OpenStack Cinder and Manila
+interop: build/.deps
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) $(B)/ontapsim
+	$(Q)tests/interop/run $(B)
+
 ## lint         house rules, luacheck, cppcheck
 lint:
 	$(Q)tests/lint.sh

@@ -1,5 +1,5 @@
 #!/bin/bash
-# deps.sh build|test|lint ...: the Debian packages that a kind of work needs. What is missing is installed where
+# deps.sh build|test|lint|interop ...: the Debian packages that a kind of work needs. What is missing is installed where
 # that is allowed (root, apt-get), else the one command that does it is printed and the exit code is 1.
 set -euo pipefail
 
@@ -8,6 +8,7 @@ build='gcc libc6-dev make pkg-config liblua5.4-dev libvirt-dev libxml2-dev libcu
 test='libcmocka-dev libmicrohttpd-dev libgnutls28-dev libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients
   qemu-system-x86 binutils curl jq util-linux'
 lint='lua-check shellcheck cppcheck clang-format'
+interop='ansible python3-cinder python3-manila jq util-linux'
 
 wanted=
 for kind in "${@:-build}"; do
@@ -15,7 +16,8 @@ for kind in "${@:-build}"; do
     build) wanted+=" $build" ;;
     test) wanted+=" $test" ;;
     lint) wanted+=" $lint" ;;
-    *) echo "usage: deps.sh build|test|lint ..." >&2; exit 2 ;;
+    interop) wanted+=" $interop" ;;
+    *) echo "usage: deps.sh build|test|lint|interop ..." >&2; exit 2 ;;
   esac
 done
 read -ra wanted <<<"${wanted//$'\n'/ }"

@@ -1,0 +1,1 @@
+"""Stands in for the package netapp-lib, which Debian does not have. See ../README.md."""
