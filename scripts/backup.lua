@@ -3,6 +3,7 @@ local workflow = require "std.workflow"
 local backup = require "std.backup"
 local discovery = require "std.discovery"
 local err = require "std.err"
+local events = require "std.events"
 local hooks = require "std.hooks"
 local log = require "std.log"
 local ontap = require "std.ontap"
@@ -32,6 +33,7 @@ return workflow {
   pre = function(ctx)
     assert(hooks.check(ctx, { "PRE_NTAP_CMD", "PRE_APP_QUIESCE_CMD", "POST_APP_QUIESCE_CMD", "PRE_APP_UNQUIESCE_CMD",
       "POST_APP_UNQUIESCE_CMD", "POST_NTAP_CMD" }))
+    events.tell(ctx, "started")
     log.banner("Pre Ntap commands")
     assert(hooks.run(ctx, "PRE_NTAP_CMD"))
     assert(backup.begin(ctx))
@@ -53,7 +55,7 @@ return workflow {
     log.banner("Creating Snapshot copies")
     -- Not cut short by the guard's time limit: when that passes the guests run again, and a snapshot
     -- that comes late is still worth having.
-    return ontap.snapshot(ctx, ctx.volumes, ctx.snapshot, { comment = ctx.comment, label = backup.label(ctx) })
+    return backup.snapshot(ctx)
   end,
 
   unquiesce = function(ctx)
@@ -85,6 +87,7 @@ return workflow {
   -- The snapshots are there and the guests run: this is when the backup exists.
   replicate = function(ctx)
     assert(backup.confirm(ctx))
+    events.tell(ctx, "finished")
     log.banner("Post Data Transfer commands")
     return true
   end,
@@ -105,6 +108,7 @@ return workflow {
   end,
 
   failed = function(ctx, failed)
-    return backup.failed(ctx, failed)
+    backup.failed(ctx, failed)
+    events.tell(ctx, "failed", failed)
   end,
 }

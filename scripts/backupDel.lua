@@ -9,7 +9,8 @@ local ontap = require "std.ontap"
 local report = require "std.report"
 
 local function depends(row)
-  return row.dependency or (row.busy and "in use") or nil
+  local owners = row.owners and #row.owners > 0 and table.concat(row.owners, ", ")
+  return row.dependency or owners or (row.busy and "in use") or nil
 end
 
 return workflow {

@@ -5,6 +5,7 @@ local clock = require "engine.clock"
 local file = require "engine.file"
 local process = require "engine.process"
 local config = require "std.config"
+local consistency = require "std.consistency"
 local catalog = require "std.catalog"
 local copies = require "std.copies"
 local err = require "std.err"
@@ -53,8 +54,10 @@ function backup.prepare(ctx)
   ctx.snapshot = naming.make { sname = cfg:get("SNAME"), policy = ctx.policy, stamp = ctx.stamp, recent = ctx.recent }
   -- Nobody else writes this comment: by it a snapshot is known to be this very run's.
   ctx.comment = ("%s run=%s"):format(copies.owner(ctx), ctx.id)
+  ctx.as_group = cfg:get("NTAP_CONSISTENCY_GROUP_SNAPSHOT")
   local ok, failed = check_sname(ctx)
   if ok then ok, failed = ontap.check_volumes(ctx, ctx.volumes) end
+  if ok and ctx.as_group then ok, failed = consistency.check(ctx, ctx.volumes) end
   if not ok then return nil, failed end
   return task.map(ctx.volumes, function(v)
     log.info("STORAGE-02090: Listing Snapshot copies of [%s:%s]", v.controller, v.volume)
@@ -77,6 +80,17 @@ end
 -- @treturn ?string
 function backup.label(ctx)
   return #ctx.policy <= MAX_LABEL and ctx.policy or nil
+end
+
+--- Take the snapshots: volume by volume, or as consistency groups.
+-- @tparam table ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err STORAGE-02009, STORAGE-02003, STORAGE-02006
+function backup.snapshot(ctx)
+  local opts = { comment = ctx.comment, label = backup.label(ctx) }
+  local take = ctx.as_group and consistency.snapshot or ontap.snapshot
+  return take(ctx, ctx.volumes, ctx.snapshot, opts)
 end
 
 -- The record of the copy that holds the "recent" name now.
@@ -177,6 +191,18 @@ local function fill_pauses(ctx)
   end
 end
 
+-- A group's snapshots may have been made without comment and label.
+local function mark(ctx, v, row)
+  local label = backup.label(ctx)
+  if row.comment == ctx.comment and (not label or row.label == label) then return end
+  local ok, failed = ctx.controllers[v.controller].client:snapshot_modify(v.volume, row.name,
+    { comment = ctx.comment, label = label })
+  if not ok then
+    log.warn("snapshot %s on %s:%s has no comment and no label: %s", row.name, v.controller, v.volume, failed)
+    ctx:worse(3)
+  end
+end
+
 --- Look at every snapshot on its controller, note uuids, and write the record with its outcome.
 -- @tparam table ctx
 -- @treturn[1] boolean true
@@ -196,6 +222,7 @@ function backup.confirm(ctx)
       return nil, err.coded("STORAGE-02009", ("snapshot %s on %s:%s: the controller reported success, but it is "
         .. "not there"):format(ctx.snapshot, v.controller, v.volume), nil, { code = "not_found" })
     end
+    if ctx.as_group then mark(ctx, v, rows[1]) end
     uuids[v.controller .. ":" .. v.volume] = rows[1].uuid
     ctx.record.volumes[i].snapshot_uuid = rows[1].uuid
     ctx.record.volumes[i].created = rows[1].created
@@ -293,8 +320,10 @@ function backup.retain(ctx)
     local decided
     decided, failed = plan_of(ctx, v, by_name, there)
     if not decided then return nil, failed end
+    local kept = 0
     for _, s in ipairs(decided.blocked) do
       log.warn("Snapshot copy [%s] on [%s:%s] would go, but: %s", s.name, v.controller, v.volume, s.reason)
+      kept = kept + 1
     end
     for _, s in ipairs(decided.delete) do
       local ok
@@ -303,10 +332,15 @@ function backup.retain(ctx)
         gone[key_of(v, s.name)] = true
       elseif failed.code == "busy" then
         log.warn("%s", failed)
+        kept = kept + 1
       else
         log.error(failed)
         ctx:worse(3)
       end
+    end
+    if kept > 0 then
+      log.warn("[%s:%s]: %d Snapshot copies beyond policy '%s' are in use and stay; the next run tries again",
+        v.controller, v.volume, kept, ctx.policy)
     end
   end
   if not ctx.dry_run then forget(ctx, records, there, gone) end
@@ -341,8 +375,11 @@ function backup.failed(ctx, failed)
     if #result.failed > 0 then ctx:worse(5) end
   end
   if ctx.confirmed then return end -- the backup is good; what came after it failed
-  if ctx.cfg:get("NTAP_SNAPSHOT_CLEANUP") then
-    for _, problem in ipairs(ontap.undo_snapshot(ctx, ctx.volumes, ctx.snapshot, ctx.comment)) do log.error(problem) end
+  -- Half a consistency group is no backup that anybody asked for.
+  if ctx.cfg:get("NTAP_SNAPSHOT_CLEANUP") or ctx.as_group then
+    for _, problem in ipairs(ontap.undo_snapshot(ctx, ctx.volumes, ctx.snapshot, ctx.comment, ctx.as_group)) do
+      log.error(problem)
+    end
   end
   fill_pauses(ctx)
   ctx.record.status = "failed"

@@ -239,14 +239,15 @@ end
 -- @tparam {table,...} volumes those that `snapshot` was given
 -- @tparam string name
 -- @tparam string comment
+-- @tparam[opt] boolean bare those without a comment count as well: a group that was not finished has none yet
 -- @treturn {Err,...} what could not be deleted
-function ontap.undo_snapshot(ctx, volumes, name, comment)
+function ontap.undo_snapshot(ctx, volumes, name, comment, bare)
   local failures = {}
   for _, v in ipairs(volumes) do
     if v.tried then
       local rows, failed = ontap.snapshots(ctx, v, name)
       for _, row in ipairs(rows or {}) do
-        if row.comment == comment then
+        if row.comment == comment or bare and (row.comment or "") == "" then
           _, failed = ontap.delete(ctx, v, row)
         end
       end

@@ -20,7 +20,6 @@
 local later = "not carried out by this version: "
 local no_mirror = later .. "SnapMirror is left to the controller's own schedule"
 local no_vault = later .. "SnapVault is left to the controller's own schedule"
-local no_cg = later .. "snapshots are taken volume by volume"
 local no_clone = later .. "clones are not made"
 local no_om = later .. "Operations Manager is not contacted"
 local no_dfm = later .. "data sets are not kept"
@@ -170,15 +169,16 @@ local groups = {
     { name = "NTAP_SNAPSHOT_DELETE_CMD##", type = "command",
       meaning = "Command that deletes a snapshot.", ignored = no_cmd },
     { name = "NTAP_CONSISTENCY_GROUP_SNAPSHOT", type = "yn", default = "N",
-      meaning = "Y: the volumes are snapshotted as one consistency group.", ignored = no_cg },
+      meaning = "Y: the volumes of each controller are snapshotted as one consistency group." },
     { name = "NTAP_CONSISTENCY_GROUP_TIMEOUT", type = "enum", values = { "URGENT", "MEDIUM", "RELAXED" },
-      default = "MEDIUM", meaning = "How long a controller waits for the group.", ignored = no_cg },
+      default = "MEDIUM", meaning = "How long a controller holds writes back for the group: 5, 7 or 20 seconds." },
     { name = "NTAP_CONSISTENCY_GROUP_WAFL_SYNC", type = "yn", default = "N",
-      meaning = "Y: a consistency point is forced before the group starts.", ignored = no_cg },
-    { name = "NTAP_CONSISTENCY_GROUP_SNAPSHOT_RETRY_COUNT", type = "int", min = 0,
-      meaning = "How many times a failed group snapshot is repeated.", ignored = no_cg },
-    { name = "NTAP_CONSISTENCY_GROUP_SNAPSHOT_RETRY_WAIT", type = "seconds", min = 0,
-      meaning = "Seconds between two such tries.", ignored = no_cg },
+      meaning = "Y: a consistency point is forced before the group starts.",
+      ignored = "clustered ONTAP has no such call; the group's snapshots are consistency points themselves" },
+    { name = "NTAP_CONSISTENCY_GROUP_SNAPSHOT_RETRY_COUNT", type = "int", default = "0", min = 0, max = 100,
+      meaning = "How many times a failed group snapshot is repeated while the guests are suspended." },
+    { name = "NTAP_CONSISTENCY_GROUP_SNAPSHOT_RETRY_WAIT", type = "seconds", default = "1", min = 0, max = 3600,
+      meaning = "Seconds between two such tries." },
     { name = "NTAP_USE_EXTERNAL_SNAPSHOT", type = "yn", default = "N",
       meaning = "Y: the newest matching foreign snapshot is taken over in place of a new one.",
       ignored = later .. "every backup takes its own snapshot" },
@@ -259,8 +259,7 @@ local groups = {
 
   { "events", {
     { name = "NTAP_ASUP_ERROR_ENABLE", type = "yn", default = "N",
-      meaning = "Y: an error is also sent as an AutoSupport message.",
-      ignored = later .. "AutoSupport messages are not sent" },
+      meaning = "Y: an error is written to the controllers' event log as well, not only start and end." },
     { name = "FAILURE_MSG", type = "text", meaning = "Text that is logged when the run failed." },
     { name = "SENDTRAP", type = "command", meaning = "Command that passes the failure text on.",
       ignored = no_trap },

@@ -55,6 +55,9 @@ local function not_ours(o, snapshot)
 end
 
 local function blocked_by(snapshot)
+  if snapshot.owners and #snapshot.owners > 0 then
+    return ("in use on the controller by %s"):format(table.concat(snapshot.owners, ", "))
+  end
   if snapshot.busy then return "in use on the controller" end
   local dependency = snapshot.dependency
   if dependency and dependency ~= "" then
@@ -125,8 +128,8 @@ end
 -- includes the copy just made; copies of failed backups are not counted. With a count and an age a copy
 -- goes only when it is beyond the one and older than the other. A count of 0 deletes nothing.
 -- @tparam table o
--- @tparam {table,...} o.snapshots of any volumes: name, created (epoch), volume, controller, busy,
---   dependency (text or true)
+-- @tparam {table,...} o.snapshots of any volumes: name, created (epoch), volume, controller, busy, owners
+--   (names), dependency (text or true)
 -- @tparam string o.sname
 -- @tparam table o.policies all policies of the config: names, or a value of type retentions
 -- @tparam string o.policy the policy of this run

@@ -48,7 +48,9 @@ LOG_TRACE_ENABLE CONFIG_TYPE USE_GLOBAL_CONFIG ALLOW_DUPLICATE_SNAME APP_NAME AP
 APP_CONF_PERSISTENCE APP_DEFINED_RESTORE KVM_VM_MAPPING KVM_RESTORE_VM_LIST KVM_CMD_RETRY_COUNT SC_AGENT
 SC_AGENT_## SC_AGENT_TIMEOUT SC_AGENT_UNQUIESCE_TIMEOUT NTAP_SNAPSHOT_DEPENDENCY_IGNORE CMODE_SNAPSHOT_FORCE_DELETE
 PRE_NTAP_CMD## PRE_APP_QUIESCE_CMD## POST_APP_QUIESCE_CMD## PRE_APP_UNQUIESCE_CMD## POST_APP_UNQUIESCE_CMD##
-POST_NTAP_CMD## PRE_RESTORE_CMD## POST_RESTORE_CMD## FAILURE_MSG SUCCESS_MSG
+POST_NTAP_CMD## PRE_RESTORE_CMD## POST_RESTORE_CMD## FAILURE_MSG SUCCESS_MSG NTAP_CONSISTENCY_GROUP_SNAPSHOT
+NTAP_CONSISTENCY_GROUP_TIMEOUT NTAP_CONSISTENCY_GROUP_SNAPSHOT_RETRY_COUNT NTAP_CONSISTENCY_GROUP_SNAPSHOT_RETRY_WAIT
+NTAP_ASUP_ERROR_ENABLE
 ]]
 
 local OURS = [[
@@ -299,7 +301,8 @@ end)
 
 t.case("one value for all controllers, or one for each", function()
   t.eq(parse("ONTAP_PIN", "sha256//abc+/="), { all = "sha256//abc+/=", map = {} })
-  t.eq(parse("ONTAP_PIN", "c1:sha256//a=; [fe80::1]:sha256//b=;"), { map = { c1 = "sha256//a=", ["[fe80::1]"] = "sha256//b=" } })
+  t.eq(parse("ONTAP_PIN", "c1:sha256//a=; [fe80::1]:sha256//b=;"),
+    { map = { c1 = "sha256//a=", ["[fe80::1]"] = "sha256//b=" } })
   local form = "; write sha256//HASH, or controller1:sha256//HASH1;controller2:sha256//HASH2"
   eq_text("ONTAP_PIN", "md5", "entry 1 'md5' does not have the right form" .. form)
   eq_text("ONTAP_PIN", "c1:md5", "entry 1: 'md5' does not have the right form" .. form)

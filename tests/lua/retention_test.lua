@@ -95,6 +95,16 @@ t.case("recent copies count", function()
   t.eq(ages(p.delete), { 2 })
 end)
 
+t.case("copies that something owns are blocked, with or without a busy flag", function()
+  local list = { snapshot(0), snapshot(1, { busy = true, owners = { "SnapMirror", "clone" } }),
+    snapshot(2, { busy = false, owners = { "SnapMirror" } }), snapshot(3, { busy = false, owners = {} }) }
+  local p = plan(list, { count = 1 })
+  t.eq(ages(p.delete), { 3 })
+  t.eq(p.blocked[1].reason, "in use on the controller by SnapMirror")
+  t.eq(p.blocked[2].reason, "in use on the controller by SnapMirror, clone")
+  t.eq(ages(plan(list, { count = 1, force = true }).delete), { 3, 2, 1 })
+end)
+
 t.case("busy and needed copies are blocked unless forced", function()
   local list = { snapshot(0), snapshot(1, { busy = true }), snapshot(2, { dependency = "clone" }),
     snapshot(3, { dependency = true }), snapshot(4), snapshot(5, { busy = false, dependency = "" }) }
