@@ -23,6 +23,8 @@ static int failed(const char *what, int rc)
 static int add_address(gnutls_x509_crt_t crt, const char *address)
 {
     unsigned char raw[16];
+    if (!address)
+        return 0;
     bool v4 = inet_pton(AF_INET, address, raw) == 1;
     if (!v4 && inet_pton(AF_INET6, address, raw) != 1)
         return 0;
@@ -41,8 +43,11 @@ static int add_names(gnutls_x509_crt_t crt)
     if (!rc)
         rc = add_address(crt, sim.listen_host);
     for (size_t i = 0; i < sim.svm_count; i++) {
-        for (size_t k = 0; k < sim.svms[i]->lif_count && !rc; k++)
+        for (size_t k = 0; k < sim.svms[i]->lif_count && !rc; k++) {
             rc = add_address(crt, sim.svms[i]->lifs[k].address);
+            if (!rc)
+                rc = add_address(crt, sim.svms[i]->lifs[k].listen_host);
+        }
     }
     return rc;
 }
@@ -113,6 +118,11 @@ static int generate(void)
     return rc ? -1 : 0;
 }
 
+static bool stands_for(gnutls_x509_crt_t crt, const char *address)
+{
+    return !address || gnutls_x509_crt_check_hostname(crt, address);
+}
+
 /* Does the kept certificate still stand for every address, for some time to come? */
 static bool still_good(const char *pem)
 {
@@ -124,7 +134,8 @@ static bool still_good(const char *pem)
                 gnutls_x509_crt_check_hostname(crt, sim.listen_host);
     for (size_t i = 0; i < sim.svm_count; i++) {
         for (size_t k = 0; good && k < sim.svms[i]->lif_count; k++)
-            good = gnutls_x509_crt_check_hostname(crt, sim.svms[i]->lifs[k].address);
+            good = stands_for(crt, sim.svms[i]->lifs[k].address) &&
+                   stands_for(crt, sim.svms[i]->lifs[k].listen_host);
     }
     if (crt)
         gnutls_x509_crt_deinit(crt);
@@ -155,4 +166,10 @@ int sim_cert_load(char **cert, char **key)
     *cert = read_pem(sim.state_dir, "cert.pem", false);
     *key = *cert ? read_pem(sim.state_dir, "key.pem", false) : NULL;
     return *key ? 0 : -1;
+}
+
+int sim_cert_client_ca(char **ca)
+{
+    *ca = sim.client_ca ? read_pem(AT_FDCWD, sim.client_ca, false) : NULL;
+    return sim.client_ca && !*ca ? -1 : 0;
 }

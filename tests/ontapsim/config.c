@@ -3,7 +3,6 @@
 #include "config.h"
 #include "config_priv.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -115,91 +114,87 @@ json_t *cfg_list(struct cfg *c, json_t *obj, const char *where, const char *key)
     return v && json_is_array(v) ? v : NULL;
 }
 
-static void read_listen(struct cfg *c, json_t *top)
+/* What one release or another answers to; keys that are given count more. */
+static const struct profile {
+    const char *name;
+    const char *ontap;
+    const char *ontapi;
+    enum sim_zapi_mode zapi;
+    bool rest;
+} profiles[] = {
+    {"9.5", "9.5", "1.150", SIM_ZAPI_ON, false},
+    {"9.9.1", "9.9.1", "1.191", SIM_ZAPI_ON, true},
+    {"9.10.1", "9.10.1", "1.201", SIM_ZAPI_ON, true},
+    {"9.11.1", "9.11.1", "1.211", SIM_ZAPI_ON, true},
+    {"9.14.1", "9.14.1", "1.241", SIM_ZAPI_SUSPENDED, true},
+    {"rest-only", "9.15.1", "1.251", SIM_ZAPI_OFF, true},
+};
+static const struct profile plain = {"", "9.14.1", "1.241", SIM_ZAPI_ON, true};
+
+static const struct profile *read_profile(struct cfg *c, json_t *obj)
 {
-    AUTO_FREE char *listen = cfg_text(c, top, "", "listen", "127.0.0.1:0", false);
-    char *colon = strrchr(listen, ':');
-    uint64_t port = 0;
-    struct in6_addr parsed;
-    if (colon && sim_number(colon + 1, 0, 65535, &port)) {
-        *colon = '\0';
-        size_t n = strlen(listen);
-        char *host = listen;
-        if (n > 1 && host[0] == '[' && host[n - 1] == ']') {
-            host[n - 1] = '\0';
-            host++;
-        }
-        sim.listen_host = sim_dup(strcmp(host, "localhost") != 0 ? host : "127.0.0.1");
-        sim.listen_port = (uint16_t)port;
-        if (inet_pton(AF_INET, sim.listen_host, &parsed) == 1 ||
-            inet_pton(AF_INET6, sim.listen_host, &parsed) == 1)
-            return;
+    AUTO_FREE char *name = cfg_text(c, obj, "cluster", "profile", NULL, false);
+    for (size_t i = 0; name && i < sizeof(profiles) / sizeof(profiles[0]); i++) {
+        if (!strcmp(profiles[i].name, name))
+            return &profiles[i];
     }
-    cfg_mistake(c, "listen", "must be ADDRESS:PORT, such as 127.0.0.1:8443 or [::1]:0");
+    if (name)
+        cfg_mistake(c, "cluster",
+                    "\"profile\" is one of 9.5, 9.9.1, 9.10.1, 9.11.1, 9.14.1, rest-only");
+    return &plain;
+}
+
+static void read_versions(struct cfg *c, json_t *obj, const struct profile *p)
+{
+    AUTO_FREE char *ontapi = cfg_text(c, obj, "cluster", "ontapi", p->ontapi, false);
+    int end = 0;
+    sim.ontap = cfg_text(c, obj, "cluster", "ontap", p->ontap, false);
+    bool ok = sscanf(sim.ontap, "%3u.%3u%n.%3u%n", &sim.ontap_version[0], &sim.ontap_version[1],
+                     &end, &sim.ontap_version[2], &end) >= 2;
+    if (!ok || strspn(sim.ontap + end, "PRCXD0123456789") != strlen(sim.ontap + end))
+        cfg_mistake(c, "cluster", "\"ontap\" must be a version such as 9.14.1");
+    end = 0;
+    if (sscanf(ontapi, "%3u.%5u%n", &sim.ontapi_major, &sim.ontapi_minor, &end) != 2 || ontapi[end])
+        cfg_mistake(c, "cluster", "\"ontapi\" must be a version such as 1.241");
 }
 
 static void read_cluster(struct cfg *c, json_t *top)
 {
-    static const char *const keys[] = {"name", "ontap", "ontapi", "zapi", "rest", NULL};
+    static const char *const keys[] = {"name", "profile", "ontap",       "ontapi",
+                                       "zapi", "rest",    "scope_error", NULL};
     json_t *obj = json_object_get(top, "cluster");
-    AUTO_FREE char *ontapi = NULL;
-    int end = 0;
     if (obj)
         cfg_keys(c, obj, "cluster", keys);
+    const struct profile *p = read_profile(c, obj);
     sim.cluster = cfg_text(c, obj, "cluster", "name", "cl1", false);
-    sim.ontap = cfg_text(c, obj, "cluster", "ontap", "9.14.1", false);
-    ontapi = cfg_text(c, obj, "cluster", "ontapi", "1.241", false);
     if (!cfg_name_ok(sim.cluster))
         cfg_mistake(c, "cluster", "\"name\" may hold letters, digits, _ - . only");
-    if (sscanf(sim.ontap, "%3u.%3u.%3u%n", &sim.ontap_version[0], &sim.ontap_version[1],
-               &sim.ontap_version[2], &end) != 3 ||
-        strspn(sim.ontap + end, "PRCXD0123456789") != strlen(sim.ontap + end))
-        cfg_mistake(c, "cluster", "\"ontap\" must be a version such as 9.14.1");
-    if (sscanf(ontapi, "%3u.%5u%n", &sim.ontapi_major, &sim.ontapi_minor, &end) != 2 || ontapi[end])
-        cfg_mistake(c, "cluster", "\"ontapi\" must be a version such as 1.241");
+    read_versions(c, obj, p);
     json_t *zapi = json_object_get(obj, "zapi");
+    sim.zapi = p->zapi;
     if (zapi && json_is_string(zapi) && !strcmp(json_string_value(zapi), "suspended"))
         sim.zapi = SIM_ZAPI_SUSPENDED;
     else if (zapi && !json_is_boolean(zapi))
         cfg_mistake(c, "cluster", "\"zapi\" must be true, false or \"suspended\"");
-    else
-        sim.zapi = !zapi || json_is_true(zapi) ? SIM_ZAPI_ON : SIM_ZAPI_OFF;
-    sim.rest = cfg_flag(c, obj, "cluster", "rest", true);
-}
-
-static void read_users(struct cfg *c, json_t *top)
-{
-    static const char *const keys[] = {"name", "password", "svm", NULL};
-    json_t *list = cfg_list(c, top, "", "users");
-    size_t i;
-    json_t *item;
-    sim.users = sim_alloc(json_array_size(list), sizeof(*sim.users));
-    json_array_foreach (list, i, item) {
-        AUTO_FREE char *at = sim_printf("users[%zu]", i);
-        struct sim_user *user = &sim.users[sim.user_count++];
-        cfg_keys(c, item, at, keys);
-        user->name = cfg_text(c, item, at, "name", "", true);
-        user->password = cfg_text(c, item, at, "password", "", true);
-        user->svm_name = cfg_text(c, item, at, "svm", NULL, false);
-        user->svm = user->svm_name ? sim_svm_find(user->svm_name) : NULL;
-        if (user->svm_name && !user->svm)
-            cfg_mistake(c, at, "\"svm\": there is no SVM \"%s\"", user->svm_name);
-        if (strchr(user->name, ':'))
-            cfg_mistake(c, at, "\"name\" must not hold a colon");
-    }
-    if (!sim.user_count)
-        cfg_mistake(c, "users", "at least one user is needed");
+    else if (zapi)
+        sim.zapi = json_is_true(zapi) ? SIM_ZAPI_ON : SIM_ZAPI_OFF;
+    sim.rest = cfg_flag(c, obj, "cluster", "rest", p->rest);
+    sim.scope_error =
+        (int)cfg_number(c, obj, "cluster", "scope_error", SIM_ENOAPI, SIM_EPRIVILEGE, SIM_ENOAPI);
+    if (sim.scope_error != SIM_EPRIVILEGE && sim.scope_error != SIM_ENOAPI)
+        cfg_mistake(c, "cluster", "\"scope_error\" is 13003 or 13005");
 }
 
 static void read_top(struct cfg *c, json_t *top)
 {
-    static const char *const keys[] = {"listen",     "http",       "cert",     "key",
-                                       "root",       "latency_ms", "cluster",  "users",
-                                       "svms",       "restore_ms", "async_ms", "fence_ms",
-                                       "page_limit", "sfsr_limit", "comments", NULL};
+    static const char *const keys[] = {
+        "listen",     "http",       "cert",      "key",        "root",     "latency_ms",
+        "cluster",    "users",      "svms",      "restore_ms", "async_ms", "fence_ms",
+        "page_limit", "sfsr_limit", "client_ca", "roles",      "comments", NULL};
     if (!cfg_keys(c, top, "", keys))
         return;
-    read_listen(c, top);
+    sim.listen_host = cfg_listen(c, top, "", "127.0.0.1:0", &sim.listen_port);
+    sim.client_ca = cfg_text(c, top, "", "client_ca", NULL, false);
     sim.http = cfg_flag(c, top, "", "http", false);
     sim.cert_file = cfg_text(c, top, "", "cert", NULL, false);
     sim.key_file = cfg_text(c, top, "", "key", NULL, false);
@@ -221,7 +216,7 @@ static void read_top(struct cfg *c, json_t *top)
         cfg_read_svm(c, item, i);
     if (!sim.svm_count)
         cfg_mistake(c, "svms", "at least one SVM is needed");
-    read_users(c, top);
+    cfg_read_users(c, top);
 }
 
 int sim_config_load(const char *file)

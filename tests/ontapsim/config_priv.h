@@ -34,4 +34,11 @@ json_t *cfg_list(struct cfg *c, json_t *obj, const char *where, const char *key)
 /* config_svm.c */
 void cfg_read_svm(struct cfg *c, json_t *obj, size_t index);
 
+/* config_access.c */
+/* The address of "listen": "ADDRESS:PORT"; NULL after a mistake, or when missing without one. */
+char *cfg_listen(struct cfg *c, json_t *obj, const char *where, const char *fallback,
+                 uint16_t *port);
+void cfg_read_lifs(struct cfg *c, json_t *obj, const char *where, struct sim_svm *svm);
+void cfg_read_users(struct cfg *c, json_t *top);
+
 #endif

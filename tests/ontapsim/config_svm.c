@@ -1,29 +1,8 @@
 /* What the configuration says about one SVM. */
 #include "config_priv.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
-
-static void read_lifs(struct cfg *c, json_t *obj, const char *where, struct sim_svm *svm)
-{
-    static const char *const keys[] = {"name", "address", NULL};
-    json_t *list = cfg_list(c, obj, where, "lifs");
-    size_t i;
-    json_t *item;
-    svm->lifs = sim_alloc(json_array_size(list), sizeof(*svm->lifs));
-    json_array_foreach (list, i, item) {
-        AUTO_FREE char *at = sim_printf("%s.lifs[%zu]", where, i);
-        struct sim_lif *lif = &svm->lifs[svm->lif_count++];
-        struct in6_addr parsed;
-        cfg_keys(c, item, at, keys);
-        lif->name = cfg_name(c, item, at);
-        lif->address = cfg_text(c, item, at, "address", "127.0.0.1", true);
-        if (inet_pton(AF_INET, lif->address, &parsed) != 1 &&
-            inet_pton(AF_INET6, lif->address, &parsed) != 1)
-            cfg_mistake(c, at, "\"address\": \"%s\" is not an IP address", lif->address);
-    }
-}
 
 static void read_volume(struct cfg *c, json_t *obj, const char *where, struct sim_svm *svm)
 {
@@ -87,7 +66,7 @@ void cfg_read_svm(struct cfg *c, json_t *obj, size_t index)
     svm->name = cfg_name(c, obj, where);
     if (sim_svm_find(svm->name))
         cfg_mistake(c, where, "SVM \"%s\" is listed twice", svm->name);
-    read_lifs(c, obj, where, svm);
+    cfg_read_lifs(c, obj, where, svm);
     json_t *list = cfg_list(c, obj, where, "volumes");
     size_t i;
     json_t *item;

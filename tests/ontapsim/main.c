@@ -68,14 +68,10 @@ static int arguments(int argc, char **argv, const char **config, bool *http)
 
 static int serve(const sigset_t *signals)
 {
-    uint16_t port = 0;
     int sig = 0;
-    if (sim_state_open() || sim_cg_timer_start() || sim_server_start(&port))
+    if (sim_state_open() || sim_cg_timer_start() || sim_server_start())
         return 1;
-    bool v6 = strchr(sim.listen_host, ':') != NULL;
-    printf("ontapsim: listening on %s://%s%s%s:%u\n", sim.http ? "http" : "https", v6 ? "[" : "",
-           sim.listen_host, v6 ? "]" : "", (unsigned)port);
-    fflush(stdout);
+    sim_server_announce();
     while (sigwait(signals, &sig))
         ;
     return 0;

@@ -1,5 +1,6 @@
 /* Lookups, the mutex, background threads, jobs and space accounting. */
 #include "model.h"
+#include "access.h"
 #include "store.h"
 
 #include <stdio.h>
@@ -326,6 +327,8 @@ static void svm_free(struct sim_svm *svm)
     for (size_t i = 0; i < svm->lif_count; i++) {
         free(svm->lifs[i].name);
         free(svm->lifs[i].address);
+        free(svm->lifs[i].wwpn);
+        free(svm->lifs[i].listen_host);
     }
     for (size_t i = 0; i < svm->lun_count; i++) {
         free(svm->luns[i].path);
@@ -339,6 +342,13 @@ static void svm_free(struct sim_svm *svm)
     free(svm);
 }
 
+static void rights_free(struct sim_right *rights, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(rights[i].what);
+    free(rights);
+}
+
 void sim_free(void)
 {
     for (size_t i = 0; i < sim.svm_count; i++)
@@ -346,8 +356,16 @@ void sim_free(void)
     for (size_t i = 0; i < sim.user_count; i++) {
         free(sim.users[i].name);
         free(sim.users[i].password);
+        free(sim.users[i].cert);
         free(sim.users[i].svm_name);
     }
+    for (size_t i = 0; i < sim.role_count; i++) {
+        rights_free(sim.roles[i].commands, sim.roles[i].command_count);
+        rights_free(sim.roles[i].apis, sim.roles[i].api_count);
+        free(sim.roles[i].name);
+    }
+    free(sim.roles);
+    free(sim.client_ca);
     free(sim.svms);
     free(sim.users);
     free(sim.listen_host);

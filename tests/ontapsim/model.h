@@ -17,6 +17,7 @@ enum {
     SIM_EBUSY = 16,
     SIM_EROFS = 30,
     SIM_EGENERIC = 13001,
+    SIM_EPRIVILEGE = 13003,
     SIM_ENOAPI = 13005,
     SIM_EMISSING = 13006,
     SIM_EVERSION = 13010,
@@ -76,9 +77,18 @@ struct sim_volume {
     unsigned restores; /* running */
 };
 
+/* What a LIF carries. */
+enum { SIM_LIF_NFS = 1, SIM_LIF_ISCSI = 2, SIM_LIF_FCP = 4, SIM_LIF_MGMT = 8 };
+
 struct sim_lif {
+    struct sim_svm *svm;
     char *name;
-    char *address;
+    char *address; /* NULL: Fibre Channel only */
+    char *wwpn;
+    char *listen_host; /* NULL: nobody listens there */
+    uint16_t listen_port;
+    unsigned services;
+    bool down;
     char uuid[37];
 };
 
@@ -102,8 +112,10 @@ struct sim_svm {
 
 struct sim_user {
     char *name;
-    char *password;
-    char *svm_name; /* NULL: cluster administrator */
+    char *password;              /* NULL: certificate only */
+    char *cert;                  /* common name, or NULL */
+    const struct sim_role *role; /* NULL: everything in its scope */
+    char *svm_name;              /* NULL: cluster administrator */
     struct sim_svm *svm;
 };
 
@@ -133,6 +145,7 @@ struct sim {
     bool http;
     char *cert_file;
     char *key_file;
+    char *client_ca; /* PEM file; NULL: no certificate logins */
     char *root;
     unsigned latency_ms;
     unsigned restore_ms;
@@ -148,6 +161,9 @@ struct sim {
     unsigned ontapi_minor;
     enum sim_zapi_mode zapi;
     bool rest;
+    int scope_error; /* of a cluster's call on an SVM */
+    struct sim_role *roles;
+    size_t role_count;
     struct sim_user *users;
     size_t user_count;
     struct sim_svm **svms; /* by name */

@@ -1,20 +1,13 @@
-/* HTTP over libmicrohttpd: collect a body, find the front end, send what it made. */
-#include "server.h"
-#include "cert.h"
+/* One HTTP request: collect its body, find the front end, send what that made. */
+#include "server_priv.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <microhttpd.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <gnutls/x509.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
-enum { BODY_LIMIT = 4 << 20, IDLE_SECONDS = 30, CONNECTIONS = 400 };
-
-static struct MHD_Daemon *daemon_;
-static char *cert, *key;
+enum { BODY_LIMIT = 4 << 20 };
 
 struct exchange {
     struct sim_buf body;
@@ -118,8 +111,8 @@ static bool announced_too_big(struct MHD_Connection *c)
 }
 
 /* A counter for each connection. */
-static void notify(void *cls, struct MHD_Connection *c, void **context,
-                   enum MHD_ConnectionNotificationCode what)
+void sim_server_notify(void *cls, struct MHD_Connection *c, void **context,
+                       enum MHD_ConnectionNotificationCode what)
 {
     (void)cls;
     (void)c;
@@ -139,14 +132,33 @@ static unsigned next_request(struct MHD_Connection *c)
     return count ? ++*count : 1;
 }
 
-static enum MHD_Result handle(void *cls, struct MHD_Connection *c, const char *url,
-                              const char *method, const char *version, const char *data,
-                              size_t *len, void **state)
+/* The common name of a client certificate that the configured authority has signed, or NULL. */
+static const char *peer_name(struct MHD_Connection *c, char *name, size_t size)
 {
-    (void)cls;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    gnutls_session_t session = info ? info->tls_session : NULL;
+    gnutls_x509_crt_t crt = NULL;
+    unsigned count = 0, status = 0;
+    const gnutls_datum_t *list = session ? gnutls_certificate_get_peers(session, &count) : NULL;
+    if (!list || !count || gnutls_certificate_verify_peers2(session, &status) || status ||
+        gnutls_x509_crt_init(&crt))
+        return NULL;
+    bool found =
+        !gnutls_x509_crt_import(crt, &list[0], GNUTLS_X509_FMT_DER) &&
+        !gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, name, &size);
+    gnutls_x509_crt_deinit(crt);
+    return found ? name : NULL;
+}
+
+enum MHD_Result sim_server_handle(void *cls, struct MHD_Connection *c, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *len, void **state)
+{
     (void)version;
     struct exchange *x = *state;
-    struct sim_http h = {.method = method, .path = url};
+    struct sim_http h = {.method = method, .path = url, .lif = cls};
+    char name[256];
     if (!x) {
         *state = x = sim_alloc(1, sizeof(*x));
         /* No idle limit while a call is carried out, however long that takes. */
@@ -165,19 +177,20 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *c, const char *u
     }
     h.body = x->body.data ? x->body.data : "";
     h.body_len = x->body.len;
+    h.cert_name = sim.client_ca ? peer_name(c, name, sizeof(name)) : NULL;
     h.authorization = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization");
     h.last = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "last");
     sim_fault_connection(next_request(c));
     route(&h, x->too_big);
     sim_fault_apply(&h.fault, &h);
-    MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, IDLE_SECONDS);
+    MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, SIM_IDLE_SECONDS);
     enum MHD_Result rc = send_reply(c, &h);
     sim_buf_free(&h.out);
     return rc;
 }
 
-static void done(void *cls, struct MHD_Connection *c, void **state,
-                 enum MHD_RequestTerminationCode why)
+void sim_server_done(void *cls, struct MHD_Connection *c, void **state,
+                     enum MHD_RequestTerminationCode why)
 {
     struct exchange *x = *state;
     (void)cls;
@@ -187,111 +200,4 @@ static void done(void *cls, struct MHD_Connection *c, void **state,
         sim_buf_free(&x->body);
     free(x);
     *state = NULL;
-}
-
-static int base64_digit(char c)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c ? strchr(digits, c) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
-/* Into out, terminated; false when it is no base64, too long or holds a zero byte. */
-static bool base64(const char *text, char *out, size_t size)
-{
-    unsigned bits = 0, have = 0;
-    size_t n = 0;
-    for (; *text && *text != '='; text++) {
-        int d = base64_digit(*text);
-        if (d < 0)
-            return false;
-        bits = (bits << 6 | (unsigned)d) & 0xffff;
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            if (n + 1 >= size || !(bits >> have & 0xff))
-                return false;
-            out[n++] = (char)(bits >> have & 0xff);
-        }
-    }
-    out[n] = '\0';
-    return strspn(text, "=") == strlen(text);
-}
-
-const struct sim_user *sim_server_login(const char *authorization)
-{
-    char plain[1024];
-    if (!authorization || strncasecmp(authorization, "Basic ", 6) != 0)
-        return NULL;
-    authorization += 6 + strspn(authorization + 6, " ");
-    if (!base64(authorization, plain, sizeof(plain)))
-        return NULL;
-    char *colon = strchr(plain, ':');
-    if (!colon)
-        return NULL;
-    *colon = '\0';
-    for (size_t i = 0; i < sim.user_count; i++) {
-        if (!strcmp(sim.users[i].name, plain) && !strcmp(sim.users[i].password, colon + 1))
-            return &sim.users[i];
-    }
-    return NULL;
-}
-
-static int listen_socket(uint16_t *port)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(sim.listen_port)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(sim.listen_port)};
-    bool is_v4 = inet_pton(AF_INET, sim.listen_host, &v4.sin_addr) == 1;
-    struct sockaddr *addr = is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
-    socklen_t size = is_v4 ? sizeof(v4) : sizeof(v6);
-    int one = 1;
-    if (!is_v4 && inet_pton(AF_INET6, sim.listen_host, &v6.sin6_addr) != 1)
-        return -1;
-    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-        bind(fd, addr, size) || listen(fd, 128) || getsockname(fd, addr, &size)) {
-        sim_log("listen on %s port %u: %s", sim.listen_host, sim.listen_port, strerror(errno));
-        sim_auto_close(&fd);
-        return -1;
-    }
-    *port = ntohs(is_v4 ? v4.sin_port : v6.sin6_port);
-    return fd;
-}
-
-int sim_server_start(uint16_t *port)
-{
-    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL;
-    int fd = listen_socket(port);
-    if (fd < 0)
-        return -1;
-    if (!sim.http && sim_cert_load(&cert, &key)) {
-        close(fd);
-        return -1;
-    }
-    struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, cert},
-                                   {MHD_OPTION_HTTPS_MEM_KEY, 0, key},
-                                   {MHD_OPTION_END, 0, NULL}};
-    struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
-    daemon_ = MHD_start_daemon(
-        flags | (sim.http ? 0 : (unsigned)MHD_USE_TLS), 0, NULL, NULL, handle, NULL,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, done, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, notify, NULL, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-        MHD_OPTION_ARRAY, sim.http ? plain : tls, MHD_OPTION_END);
-    if (!daemon_) {
-        sim_log("the HTTP server does not start; are certificate and key a pair?");
-        close(fd);
-        return -1;
-    }
-    return 0;
-}
-
-void sim_server_stop(void)
-{
-    if (daemon_)
-        MHD_stop_daemon(daemon_);
-    daemon_ = NULL;
-    free(cert);
-    free(key);
-    cert = key = NULL;
 }

@@ -1,4 +1,5 @@
-/* The HTTP side: one daemon, one thread per connection, whole bodies in, whole bodies out. */
+/* The HTTP side: one listener per LIF, one thread per connection, whole bodies in, whole bodies
+ * out. */
 #ifndef SIM_SERVER_H
 #define SIM_SERVER_H
 
@@ -11,7 +12,9 @@ struct sim_http {
     /* request */
     const char *method;
     const char *path;
+    const struct sim_lif *lif; /* it came in there; NULL: the cluster's LIF */
     const char *authorization; /* header, or NULL */
+    const char *cert_name;     /* common name of a verified client certificate, or NULL */
     const char *last;          /* ?last=, or NULL */
     const char *body;          /* "" when there is none */
     size_t body_len;
@@ -26,12 +29,11 @@ struct sim_http {
     enum sim_cut cut;
 };
 
-/* Listens; fills *port. 0, or -1 after a line on stderr. */
-int sim_server_start(uint16_t *port);
+/* Open all listeners. 0, or -1 after a line on stderr. */
+int sim_server_start(void);
+/* One line on stdout for each listener, the cluster's first. */
+void sim_server_announce(void);
 void sim_server_stop(void);
-
-/* The user that an Authorization header proves, or NULL. */
-const struct sim_user *sim_server_login(const char *authorization);
 
 /* A short text as the whole reply. */
 void sim_http_text(struct sim_http *h, unsigned status, const char *text);

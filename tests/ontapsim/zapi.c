@@ -1,5 +1,6 @@
 /* ONTAPI requests: login, parse, scope, faults, dispatch, reply. */
 #include "zapi.h"
+#include "access.h"
 #include "cg.h"
 #include "requests.h"
 #include "server.h"
@@ -85,20 +86,8 @@ static char *attribute(struct zapi *z, xmlNode *node, const char *name)
     return copy;
 }
 
-/* The SVM that the call runs in. */
-static int find_scope(struct zapi *z, const char *vfiler)
-{
-    z->svm = z->user->svm;
-    if (!vfiler || !*vfiler || (!z->svm && !strcmp(vfiler, sim.cluster)))
-        return 0;
-    struct sim_svm *svm = sim_svm_find(vfiler);
-    if (!svm || (z->svm && z->svm != svm))
-        return sim_fail(&z->err, SIM_ENOSVM, "Specified vserver not found");
-    z->svm = svm;
-    return 0;
-}
-
-static int open_request(struct zapi *z, xmlDoc *doc, const struct zapi_call **call)
+static int open_request(struct zapi *z, const struct sim_http *h, xmlDoc *doc,
+                        const struct zapi_call **call)
 {
     xmlNode *root = xmlDocGetRootElement(doc);
     if (!root || strcmp((const char *)root->name, "netapp") != 0)
@@ -111,11 +100,18 @@ static int open_request(struct zapi *z, xmlDoc *doc, const struct zapi_call **ca
     if (sim.zapi == SIM_ZAPI_SUSPENDED)
         return sim_fail(&z->err, SIM_ESUSPENDED, "ONTAPI service is suspended on this cluster.");
     const char *vfiler = attribute(z, root, "vfiler");
-    if (check_version(z, attribute(z, root, "version"), vfiler && *vfiler) || find_scope(z, vfiler))
+    if (check_version(z, attribute(z, root, "version"), vfiler && *vfiler) ||
+        sim_scope(h, z->user, vfiler, NULL, &z->svm, &z->err))
         return -1;
     *call = find_call(z->name);
-    if (!*call || ((*call)->scope == ZAPI_CLUSTER && z->svm))
+    if (!*call)
         return sim_fail(&z->err, SIM_ENOAPI, "Unable to find API: %.80s", z->name);
+    if ((*call)->scope == ZAPI_CLUSTER && z->svm)
+        return sim_scope_refuse(z->name, &z->err);
+    if (!sim_may_call(z->user, z->name))
+        return sim_fail(&z->err, SIM_EPRIVILEGE,
+                        "Insufficient privileges: user '%.60s' does not have access to %.80s.",
+                        z->user->name, z->name);
     return 0;
 }
 
@@ -238,7 +234,7 @@ static void answer(struct zapi *z, struct sim_http *h, xmlDoc *doc, int64_t star
     const char *volumes[VOLUMES];
     const char *object = "";
     struct sim_fault *f = &h->fault;
-    if (doc && !open_request(z, doc, &call)) {
+    if (doc && !open_request(z, h, doc, &call)) {
         size_t n = named_volumes(z, volumes);
         object = describe(z, volumes, n);
         sim_fault_match(call->name, z->svm ? z->svm->name : "", volumes, n, f);
@@ -255,7 +251,7 @@ static void answer(struct zapi *z, struct sim_http *h, xmlDoc *doc, int64_t star
 void sim_zapi_serve(struct sim_http *h)
 {
     int64_t started = sim_now_ms();
-    struct zapi z = {.user = sim_server_login(h->authorization), .name = ""};
+    struct zapi z = {.user = sim_login(h), .name = ""};
     if (sim.zapi == SIM_ZAPI_OFF) {
         sim_http_text(h, 404, "Not found.");
     } else if (strcmp(h->method, "POST") != 0) {

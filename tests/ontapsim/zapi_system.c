@@ -113,30 +113,46 @@ int zapi_vserver_get_iter(struct zapi *z)
     return 0;
 }
 
+static void lif_protocols(struct zapi_iter *it, struct zapi_rec *rec, const struct sim_lif *lif)
+{
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } protocols[] = {{SIM_LIF_NFS, "nfs"}, {SIM_LIF_ISCSI, "iscsi"}, {SIM_LIF_FCP, "fcp"}};
+    struct zapi_rec *list = zapi_rec_add(it, rec, "data-protocols");
+    for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
+        if (lif->services & protocols[i].bit)
+            zapi_rec_text(it, list, "data-protocol", protocols[i].name);
+    }
+    if (!list->child) /* for calls only */
+        zapi_rec_text(it, list, "data-protocol", "none");
+}
+
 static void lif_record(struct zapi_iter *it, struct zapi_rec *rec, const struct sim_svm *svm,
                        const struct sim_lif *lif)
 {
-    bool v6 = strchr(lif->address, ':') != NULL;
+    bool v6 = lif->address && strchr(lif->address, ':');
+    bool v4 = lif->address && !v6;
+    const char *state = lif->down ? "down" : "up";
     const char *node = sim_arena_printf(&it->arena, "%s-01", sim.cluster);
     zapi_rec_text(it, rec, "address", lif->address);
-    zapi_rec_text(it, rec, "address-family", v6 ? "ipv6" : "ipv4");
-    zapi_rec_text(it, rec, "administrative-status", "up");
+    zapi_rec_text(it, rec, "address-family", v6 ? "ipv6" : v4 ? "ipv4" : NULL);
+    zapi_rec_text(it, rec, "administrative-status", state);
     zapi_rec_text(it, rec, "current-node", node);
     zapi_rec_text(it, rec, "current-port", "e0c");
-    struct zapi_rec *protocols = zapi_rec_add(it, rec, "data-protocols");
-    zapi_rec_text(it, protocols, "data-protocol", "nfs");
-    zapi_rec_text(it, protocols, "data-protocol", "iscsi");
-    zapi_rec_text(it, rec, "firewall-policy", "mgmt");
+    lif_protocols(it, rec, lif);
+    zapi_rec_text(it, rec, "firewall-policy", lif->services & SIM_LIF_MGMT ? "mgmt" : "data");
     zapi_rec_text(it, rec, "home-node", node);
     zapi_rec_text(it, rec, "home-port", "e0c");
     zapi_rec_key(it, rec, "interface-name", lif->name);
     zapi_rec_flag(it, rec, "is-home", true);
     zapi_rec_text(it, rec, "lif-uuid", lif->uuid);
-    zapi_rec_text(it, rec, "netmask", v6 ? NULL : "255.255.255.0");
-    zapi_rec_text(it, rec, "netmask-length", v6 ? "64" : "24");
-    zapi_rec_text(it, rec, "operational-status", "up");
+    zapi_rec_text(it, rec, "netmask", v4 ? "255.255.255.0" : NULL);
+    zapi_rec_text(it, rec, "netmask-length", v6 ? "64" : v4 ? "24" : NULL);
+    zapi_rec_text(it, rec, "operational-status", state);
     zapi_rec_text(it, rec, "role", "data");
     zapi_rec_key(it, rec, "vserver", svm->name);
+    zapi_rec_text(it, rec, "wwpn", lif->wwpn);
 }
 
 int zapi_net_interface_get_iter(struct zapi *z)
