@@ -44,4 +44,16 @@ function http.post_json(url, value, opts)
   return call(url, o)
 end
 
+--- The certificate that a server shows, and whether it is trusted. Nothing is sent to the server.
+-- @tparam string host
+-- @tparam integer port
+-- @tparam[opt] table opts ca_file, pin, timeout (seconds)
+-- @treturn[1] {subject=string,issuer=string,names=string,starts=integer,expires=integer,pem=string,verified=string,
+--   problem=string} verified: by what ("system", "ca_file", "pin"); problem: why not
+-- @return[2] nil
+-- @treturn[2] Err `unreachable`, `timeout`, `protocol`
+function http.certificate(host, port, opts)
+  return core.certificate(host, port, opts)
+end
+
 return http

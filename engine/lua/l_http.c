@@ -4,6 +4,7 @@
 #include "moonlua.h"
 
 #include "http.h"
+#include "http_cert.h"
 
 #include <string.h>
 #include <strings.h>
@@ -44,9 +45,29 @@ static int http_request(lua_State *L)
     return op ? moonlua_await(L, op, NULL) : moonlua_pusherr(L, &err);
 }
 
+/*** The certificate that a server shows; no request and no login is sent.
+ * `verified` says by what it would be trusted ("system", "ca_file", "pin"), `problem` why it would not.
+ * @function certificate
+ * @awaits
+ * @tparam string host
+ * @tparam integer port
+ * @tparam[opt] {ca_file=string,pin=string,timeout=number} options timeout in seconds (10)
+ * @treturn[1] {subject=string,issuer=string,names=string,starts=integer,expires=integer,pem=string,verified=string,problem=string}
+ * @return[2] nil
+ * @treturn[2] Err `unreachable`, `timeout`, `protocol` (it speaks no TLS), `invalid`
+ */
+static int http_certificate(lua_State *L)
+{
+    json_t *args = moonlua_args(L, 1, "host:s port:i {ca_file:s? pin:s? timeout:n?}");
+    struct moon_err err;
+    struct moon_op *op = moon_http_certificate_op(args, &err);
+    return op ? moonlua_await(L, op, NULL) : moonlua_pusherr(L, &err);
+}
+
 int luaopen_engine_http(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"request", http_request}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"request", http_request}, {"certificate", http_certificate}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -76,6 +76,8 @@ local misuse = {
   { filer.identity, { filer, 1 }, "too many arguments" },
   { filer.identity, { rx }, "engine.Ontap expected" },
   { filer.identity, {}, "engine.Ontap expected" },
+  { http.certificate, { "h" }, "'port' is missing" },
+  { http.certificate, { "h", 443, { pins = "x" } }, "unknown option 'pins'" },
   { virt.open, {}, "string expected" },
   { conn.lookup, { conn }, "'name' is missing" },
   { conn.lookup, { conn, 5 }, "string expected, got number" },
@@ -130,6 +132,13 @@ t.case("nil options are no options", function()
 end)
 
 -- --- errors
+
+t.case("a certificate that cannot be had", function()
+  t.err(nil, select(2, http.certificate("127.0.0.1", 1)), "unreachable", "127.0.0.1")
+  for _, bad in ipairs { { "a b", 443 }, { "u@h", 443 }, { "h/p", 443 }, { "", 443 }, { "h", 0 }, { "h", 65536 } } do
+    t.err(nil, select(2, http.certificate(bad[1], bad[2])), "invalid", "is not an address")
+  end
+end)
 
 t.case("errors say what, where and in whose words", function()
   local _, e = file.read(TMP .. "/none")
