@@ -39,7 +39,7 @@ for i, serial in ipairs(AWKWARD) do
 end
 
 print(json.encode({
-  listen = "127.0.0.1:0", root = root, restore_ms = 60, async_ms = 50,
+  listen = "127.0.0.1:0", root = root, restore_ms = 60, async_ms = 50, fence_ms = 1000,
   cluster = { name = "cl1", ontap = profile.ontap, ontapi = profile.ontapi, zapi = profile.zapi, rest = profile.rest },
   users = { { name = "admin", password = "secret" }, { name = "vsadmin", password = "secret", svm = "svm1" } },
   svms = {

@@ -50,6 +50,7 @@ table.sort(list)
 for _, reason in ipairs(list) do
   print(("not applicable %s/%s: %d: %s"):format(profile, api, reasons[reason], reason))
 end
+print(("provoked %d"):format(contract.provoked()))
 print(("transport %s"):format(w.transport or "none"))
 print(("held %d, not applicable %d, failed %d"):format(held, not_applicable, failed))
 return failed == 0 and 0 or 1

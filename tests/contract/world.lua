@@ -127,8 +127,26 @@ end
 --- What the simulator has served since the case began.
 function world:requests() return control(self, "GET", "requests?last=10000") end
 
+--- What the calls of the number cases are about: a file, a snapshot, an igroup, a mirror; made once.
+function world:prepare_numbers()
+  if self.prepared then return end
+  self.prepared = true
+  self.write(self:dir "plain" .. "/disk.img", "x")
+  assert(self.client:snapshot_create("plain", "s"))
+  pcall(self.igroup, self, "ig_numbers")
+end
+
 --- Count the requests with a call's name.
 function world:count(name) return self:requests().calls[name] or 0 end
+
+--- How often a login was refused.
+function world:logins()
+  local n = 0
+  for _, r in ipairs(self:requests().log) do
+    if r.status == "unauthorized" then n = n + 1 end
+  end
+  return n
+end
 
 --- Wait until a function gives something.
 function world.wait(fn, seconds)
@@ -141,13 +159,66 @@ function world.wait(fn, seconds)
   error("it did not come", 2)
 end
 
---- Wait for a restore.
-function world:restored(client, args)
-  return self.wait(function()
-    local status, problem = client:restore_status(args)
-    if not status then error(problem, 0) end
-    return status.running == 0
-  end, 10)
+--- Wait for a restore to end: true, or nil and the error that it ended with.
+function world:restore_end(args)
+  local failed
+  self.wait(function()
+    local status, problem = self.client:restore_status(args)
+    failed = problem
+    return not status or status.running == 0
+  end, 20)
+  if failed then return nil, failed end
+  return true
+end
+
+--- A LUN made by hand, in a qtree when its name has one: its file and its path.
+function world:new_lun(volume, name, size)
+  local path = ("/vol/%s/%s"):format(volume, name)
+  local qtree = name:match("^(.-)/")
+  if self:is "zapi" then
+    if qtree then
+      assert(self.client:call("qtree-create", ("<volume>%s</volume><qtree>%s</qtree>"):format(volume, qtree)))
+    end
+    assert(self.client:call("lun-create-by-size", ("<path>%s</path><size>%d</size><ostype>linux</ostype>" ..
+      "<space-reservation-enabled>false</space-reservation-enabled>"):format(path, size or 262144)))
+  else
+    if qtree then
+      self:created(self.client:request("POST", "/storage/qtrees?return_timeout=15",
+        { name = qtree, volume = { name = volume }, svm = { name = "svm1" } }))
+    end
+    self:created(self.client:request("POST", "/storage/luns?return_timeout=15",
+      { name = path, svm = { name = "svm1" }, os_type = "linux", space = { size = size or 262144 } }))
+  end
+  return self:dir(volume) .. "/" .. name, path
+end
+
+--- An igroup made by hand.
+function world:igroup(name)
+  if #assert(self.client:igroups { name = name }) > 0 then return name end
+  if self:is "zapi" then
+    assert(self.client:call("igroup-create", ("<initiator-group-name>%s</initiator-group-name>" ..
+      "<initiator-group-type>iscsi</initiator-group-type><os-type>linux</os-type>"):format(name)))
+    assert(self.client:call("igroup-add", ("<initiator-group-name>%s</initiator-group-name>" ..
+      "<initiator>iqn.1994-05.com.redhat:%s</initiator>"):format(name, name)))
+  else
+    self:created(self.client:request("POST", "/protocols/san/igroups", { name = name, svm = { name = "svm1" },
+      protocol = "iscsi", os_type = "linux", initiators = { { name = "iqn.1994-05.com.redhat:" .. name } } }))
+  end
+  return name
+end
+
+--- The reply of a raw request that makes something, its job waited for.
+function world:created(reply, problem)
+  if not reply then error(problem, 2) end
+  local job = reply.body and reply.body.job
+  if reply.status >= 300 then error(("HTTP %d: %s"):format(reply.status, json.encode(reply.body)), 2) end
+  if job then
+    self.wait(function()
+      local j = assert(self.client:job(job.uuid))
+      if j.state == "failure" then error(("job: %s"):format(tostring(j.message)), 0) end
+      return j.state == "success"
+    end, 10)
+  end
 end
 
 --- Before and after each case.

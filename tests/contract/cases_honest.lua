@@ -1,0 +1,115 @@
+-- Success is what the object shows, not what the reply says.
+local c = require "contract"
+
+c.case { "volume-errors: an iterator that passed without a volume is an error, not an empty list",
+  rest = "REST has no partial lists", run = function(w)
+    local vol = w:volume()
+    c.ok(w.client:snapshot_create(vol, "s"))
+    w:fault("snapshots", { action = "error", errno = 13023, volume = vol })
+    local rows, e = w.client:snapshots(vol)
+    c.fails(rows, e, "conflict", vol, 13023)
+  end }
+
+local BOTH = { -- verbs that change something, with arguments made by a function, and a look at the object
+  { "snapshot_create", function(w) local vol = w:volume() return { vol, "s" } end,
+    function(w, a) return #c.ok(w.client:snapshots(a[1])) == 1 end },
+  { "snapshot_delete", function(w) local vol = w:volume() c.ok(w.client:snapshot_create(vol, "s")) return { vol, "s" } end,
+    function(w, a) return #c.ok(w.client:snapshots(a[1])) == 0 end },
+  { "snapshot_rename", function(w)
+    local vol = w:volume()
+    c.ok(w.client:snapshot_create(vol, "s"))
+    return { vol, "s", { to = "t" } }
+  end, function(w, a) return c.ok(w.client:snapshots(a[1]))[1].name == "t" end },
+  { "volume_clone", function(w)
+    local vol = w:volume()
+    c.ok(w.client:snapshot_create(vol, "s"))
+    return { vol, { to = vol .. "_job", snapshot = "s" } }
+  end, function(w, a) return #c.ok(w.client:volumes { name = a[2].to }) == 1 end },
+  { "lun_delete", function(w) local _, path = w:lun() return { path } end,
+    function(w, a) return #c.ok(w.client:luns { path = a[1] }) == 0 end },
+  { "lun_clone", function(w) local vol, path = w:lun() return { path, { to = "/vol/" .. vol .. "/job" } } end,
+    function(w, a) return #c.ok(w.client:luns { path = a[2].to }) == 1 end },
+}
+
+for _, row in ipairs(BOTH) do
+  local verb, make, done = row[1], row[2], row[3]
+  c.case { verb .. ": a job that fails in the end is an error with its text and number", zapi = "no job is given there",
+    run = function(w)
+      local args = make(w)
+      w:fault(verb, { action = "job_fail", ms = 80, code = 262210, reason = "The aggregate went away." })
+      local value, e = w.client[verb](w.client, table.unpack(args))
+      c.fails(value, e, "io", "The aggregate went away.", 262210)
+    end }
+
+  c.case { verb .. ": a job that is gone: carried out is true", zapi = "no job is given there", run = function(w)
+    local args = make(w)
+    w:fault(verb, { action = "job_lost", ms = 40, after = true })
+    c.eq(w.client[verb](w.client, table.unpack(args)), true)
+    c.ok(done(w, args), "the object says so")
+  end }
+
+  c.case { verb .. ": a job that is gone: not carried out is an error", zapi = "no job is given there", run = function(w)
+    local args = make(w)
+    w:fault(verb, { action = "job_lost", ms = 40 })
+    local value, e = w.client[verb](w.client, table.unpack(args))
+    c.eq(value, nil)
+    c.fails(nil, e, e.code)
+    c.ok(not done(w, args), "the object says so")
+  end }
+end
+
+c.case { "file_restore: a job that fails late is an error of restore_status", zapi = "no job is given there",
+  since = { rest = "9.10.1" }, run = function(w)
+    local vol, dir = w:volume()
+    w.write(dir .. "/disk.img")
+    c.ok(w.client:snapshot_create(vol, "s"))
+    w:fault("file_restore", { action = "job_fail", ms = 80, code = 524511, reason = "The restore failed." })
+    local begun, e = w.client:file_restore(vol, "s", { path = "disk.img" })
+    local ended
+    if begun then ended, e = w:restore_end { volume = vol, path = "disk.img", job = begun.job } end
+    c.eq(ended, nil)
+    c.fails(nil, e, e.code, "The restore failed.", 524511)
+  end }
+
+c.case { "file_restore: a job that is gone and did nothing is never a success", zapi = "no job is given there",
+  since = { rest = "9.10.1" }, run = function(w)
+    local vol, dir = w:volume()
+    w.write(dir .. "/disk.img")
+    c.ok(w.client:snapshot_create(vol, "s"))
+    w.write(dir .. "/disk.img", w.bytes(70000))
+    w:fault("file_restore", { action = "job_lost", ms = 30 })
+    local begun, e = w.client:file_restore(vol, "s", { path = "disk.img" })
+    local ended
+    if begun then ended, e = w:restore_end { volume = vol, path = "disk.img", job = begun.job } end
+    c.eq(ended, nil)
+    c.fails(nil, e, e.code)
+  end }
+
+c.case { "job: running, then failed, then forgotten", zapi = "ONTAPI numbers its jobs", run = function(w)
+  local vol = w:volume()
+  w:fault("snapshot_create", { action = "job_fail", ms = 200, code = 262210, reason = "No." })
+  local uuid = c.ok(w.client:volumes { name = vol })[1].uuid
+  local reply = c.ok(w.client:request("POST", "/storage/volumes/" .. uuid .. "/snapshots", { name = "s" }))
+  c.eq(reply.status, 202)
+  local id = reply.body.job.uuid
+  c.eq(c.ok(w.client:job(id)).state, "running")
+  local job = w.wait(function()
+    local j = c.ok(w.client:job(id))
+    return j.state ~= "running" and j
+  end)
+  c.shape(job, { state = "failure", code = 262210, message = "No.", progress = "string?" })
+  c.fails(nil, select(2, w.client:job("00000000-0000-0000-0000-00000000dead")), "not_found")
+end }
+
+c.case { "job: of ONTAPI, by number; one that is not there is not found", rest = "REST names its jobs", run = function(w)
+  c.fails(nil, select(2, w.client:job("987654")), "not_found", "987654")
+end }
+
+c.case { "snapshot_modify: a list with failures is an error though it passed", rest = "REST changes one object",
+  run = function(w)
+    local vol = w:volume()
+    c.ok(w.client:snapshot_create(vol, "s"))
+    w:fault("snapshot_modify", { action = "error", errno = 13023, volume = vol })
+    local value, e = w.client:snapshot_modify(vol, "s", { comment = "x" })
+    c.fails(value, e, "conflict", vol)
+  end }
