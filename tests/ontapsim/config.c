@@ -185,12 +185,43 @@ static void read_cluster(struct cfg *c, json_t *top)
         cfg_mistake(c, "cluster", "\"scope_error\" is 13003 or 13005");
 }
 
+static void read_rest(struct cfg *c, json_t *top)
+{
+    const unsigned *v = sim.ontap_version;
+    bool newer = v[0] > 9 || (v[0] == 9 && v[1] >= 9);
+    sim.job_ms = (unsigned)cfg_number(c, top, "", "job_ms", 0, 0, 600000);
+    sim.job_keep_ms = (unsigned)cfg_number(c, top, "", "job_keep_ms", 300000, 0, 3600000);
+    sim.job_error = cfg_flag(c, top, "", "job_error", newer);
+    sim.empty_last_page = cfg_flag(c, top, "", "empty_last_page", false);
+    sim.unknown_field_code =
+        (int)cfg_number(c, top, "", "unknown_field_code", 262197, 262160, 262400);
+}
+
 static void read_top(struct cfg *c, json_t *top)
 {
-    static const char *const keys[] = {
-        "listen",     "http",       "cert",      "key",        "root",     "latency_ms",
-        "cluster",    "users",      "svms",      "restore_ms", "async_ms", "fence_ms",
-        "page_limit", "sfsr_limit", "client_ca", "roles",      "comments", NULL};
+    static const char *const keys[] = {"listen",
+                                       "http",
+                                       "cert",
+                                       "key",
+                                       "root",
+                                       "latency_ms",
+                                       "cluster",
+                                       "users",
+                                       "svms",
+                                       "restore_ms",
+                                       "async_ms",
+                                       "fence_ms",
+                                       "page_limit",
+                                       "sfsr_limit",
+                                       "client_ca",
+                                       "roles",
+                                       "comments",
+                                       "job_ms",
+                                       "job_keep_ms",
+                                       "job_error",
+                                       "empty_last_page",
+                                       "unknown_field_code",
+                                       NULL};
     if (!cfg_keys(c, top, "", keys))
         return;
     sim.listen_host = cfg_listen(c, top, "", "127.0.0.1:0", &sim.listen_port);
@@ -209,6 +240,7 @@ static void read_top(struct cfg *c, json_t *top)
     sim.sfsr_limit = (unsigned)cfg_number(c, top, "", "sfsr_limit", 64, 1, 1000);
     sim.comments = cfg_flag(c, top, "", "comments", false);
     read_cluster(c, top);
+    read_rest(c, top);
     json_t *list = cfg_list(c, top, "", "svms");
     size_t i;
     json_t *item;

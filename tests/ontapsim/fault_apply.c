@@ -1,5 +1,6 @@
 /* What a fault that fired does: to the call, to its job, and to the bytes of the finished reply. */
 #include "faults.h"
+#include "job.h"
 #include "model.h"
 #include "server.h"
 
@@ -54,7 +55,8 @@ uint64_t sim_fault_job(const struct sim_fault *f, const char *name, const char *
     struct sim_job *job = sim_job_new(name, svm);
     job->doom = f->action == SIM_FAULT_JOB_LOST ? SIM_JOB_VANISHES : SIM_JOB_FAILS;
     job->doom_at = sim_now_ms() + f->ms;
-    job->code = f->code ? f->code : f->num ? f->num : 1;
+    job->num = f->num ? f->num : SIM_EGENERIC;
+    job->code = f->code;
     snprintf(job->detail, sizeof(job->detail), "%s",
              f->reason[0] ? f->reason : "Injected failure.");
     return job->id;

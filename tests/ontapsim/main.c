@@ -3,6 +3,7 @@
 #include "cg.h"
 #include "config.h"
 #include "faults.h"
+#include "job.h"
 #include "restore.h"
 #include "server.h"
 #include "state.h"
@@ -100,6 +101,7 @@ int main(int argc, char **argv)
     sim_server_stop();
     sim_cg_free();
     sim_restore_free();
+    sim_job_free();
     sim_fault_clear();
     sim_free();
     xmlCleanupParser();

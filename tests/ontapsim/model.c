@@ -226,40 +226,6 @@ void sim_op_end(struct sim_volume *const *vols, size_t count)
     sim_wake();
 }
 
-struct sim_job *sim_job_new(const char *name, const char *svm)
-{
-    uint64_t id = sim.next_job++;
-    struct sim_job *job = &sim.jobs[id % SIM_JOBS];
-    *job = (struct sim_job){.id = id, .state = "running"};
-    snprintf(job->name, sizeof(job->name), "%s", name);
-    snprintf(job->svm, sizeof(job->svm), "%s", svm);
-    sim_uuid(job->uuid);
-    return job;
-}
-
-struct sim_job *sim_job_find(uint64_t id)
-{
-    struct sim_job *job = &sim.jobs[id % SIM_JOBS];
-    if (!id || job->id != id)
-        return NULL;
-    if (job->doom == SIM_JOB_LIVES || sim_now_ms() < job->doom_at)
-        return job;
-    if (job->doom == SIM_JOB_VANISHES)
-        return NULL;
-    snprintf(job->state, sizeof(job->state), "failure");
-    return job;
-}
-
-void sim_job_end(uint64_t id, bool ok, const char *detail)
-{
-    struct sim_job *job = sim_job_find(id);
-    if (!job)
-        return;
-    job->code = ok ? 0 : 1;
-    snprintf(job->state, sizeof(job->state), "%s", ok ? "success" : "failure");
-    snprintf(job->detail, sizeof(job->detail), "%s", detail);
-}
-
 static uint64_t held_against(struct sim_volume *vol, size_t age)
 {
     const struct sim_snap *newer = age + 1 < vol->snap_count ? vol->ages[age + 1] : NULL;

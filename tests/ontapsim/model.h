@@ -1,5 +1,5 @@
-/* The controller as data: cluster, users, SVMs, LIFs, volumes, snapshots, jobs. This is the only
- * place with state; one mutex (sim_lock) guards all of it except what config.c wrote once before
+/* The controller as data: cluster, users, SVMs, LIFs, volumes, snapshots. This and job.c are the
+ * only places with state; one mutex (sim_lock) guards all of it except what config.c wrote once before
  * the first thread started.
  *
  * Work that copies data must not hold the mutex: sim_op_begin() gives one thread the volume for
@@ -121,23 +121,6 @@ struct sim_user {
 
 enum sim_zapi_mode { SIM_ZAPI_OFF, SIM_ZAPI_ON, SIM_ZAPI_SUSPENDED };
 
-/* How a job ends that a fault rule has made. */
-enum sim_doom { SIM_JOB_LIVES, SIM_JOB_FAILS, SIM_JOB_VANISHES };
-
-struct sim_job {
-    uint64_t id;
-    char uuid[37];
-    char name[40];
-    char state[16];
-    char detail[256];
-    char svm[256];
-    int code; /* of a failure */
-    enum sim_doom doom;
-    int64_t doom_at; /* monotonic ms */
-};
-
-enum { SIM_JOBS = 256 };
-
 struct sim {
     /* from the configuration, constant afterwards */
     char *listen_host;
@@ -154,6 +137,12 @@ struct sim {
     unsigned page_limit; /* 0: none */
     unsigned sfsr_limit;
     bool comments; /* ONTAPI replies hold an XML comment before their results */
+    /* of REST, where the sources are silent or differ */
+    int unknown_field_code; /* for an unknown name in fields= */
+    bool empty_last_page;   /* a full page has a next link although nothing follows */
+    bool job_error;         /* a failed job has the object "error" */
+    unsigned job_ms;        /* a job of REST runs at least that long */
+    unsigned job_keep_ms;   /* a job that has ended is known that long */
     char *cluster;
     char *ontap;
     unsigned ontap_version[3];
@@ -175,7 +164,6 @@ struct sim {
     uint64_t next_cg;
     uint64_t next_job;
     uint64_t next_temp;
-    struct sim_job jobs[SIM_JOBS];
     struct sim_cg *cgs;
     struct sim_restore *restores;
     unsigned workers; /* background threads alive */
@@ -213,10 +201,6 @@ void sim_free(void);
 /* Locked. Have these volumes to oneself; -1 when the simulator stops. */
 int sim_op_begin(struct sim_volume *const *vols, size_t count);
 void sim_op_end(struct sim_volume *const *vols, size_t count);
-
-struct sim_job *sim_job_new(const char *name, const char *svm); /* locked; in a ring */
-struct sim_job *sim_job_find(uint64_t id);
-void sim_job_end(uint64_t id, bool ok, const char *detail);
 
 struct sim_space {
     uint64_t live;  /* bytes of the active file system */

@@ -1,6 +1,7 @@
 /* Single-file restore. While one runs, its volume takes and deletes no snapshots; what is running
  * is part of the saved state, so that an interrupted restore is taken up by the next start. */
 #include "restore.h"
+#include "job.h"
 #include "snap.h"
 #include "state.h"
 #include "store.h"

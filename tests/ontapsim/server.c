@@ -10,6 +10,8 @@
 enum { BODY_LIMIT = 4 << 20 };
 
 struct exchange {
+    char *uri;
+    bool started;
     struct sim_buf body;
     bool too_big;
 };
@@ -71,6 +73,8 @@ static enum MHD_Result send_reply(struct MHD_Connection *c, struct sim_http *h)
         return MHD_NO;
     MHD_add_response_header(r, "Content-Type", h->type ? h->type : "text/plain");
     MHD_add_response_header(r, "Cache-Control", "no-cache,no-store");
+    for (size_t i = 0; i < h->header_count; i++)
+        MHD_add_response_header(r, h->headers[i].name, h->headers[i].value);
     if (h->status == 401)
         MHD_add_response_header(r, "WWW-Authenticate", "Basic realm=\"Administration\"");
     if (h->location)
@@ -91,12 +95,34 @@ void sim_http_text(struct sim_http *h, unsigned status, const char *text)
     sim_buf_addf(&h->out, "%s\n", text);
 }
 
+const char *sim_http_header(const struct sim_http *h, const char *name)
+{
+    return h->connection ? MHD_lookup_connection_value(h->connection, MHD_HEADER_KIND, name) : NULL;
+}
+
+void sim_http_add(struct sim_http *h, const char *name, const char *value)
+{
+    if (h->header_count == SIM_HEADERS)
+        return;
+    h->headers[h->header_count].name = name;
+    h->headers[h->header_count++].value = sim_dup(value);
+}
+
+static void release(struct sim_http *h)
+{
+    sim_buf_free(&h->out);
+    while (h->header_count)
+        free(h->headers[--h->header_count].value);
+}
+
 static void route(struct sim_http *h, bool too_big)
 {
     if (too_big)
         sim_http_text(h, 413, "The body is too large.");
     else if (!strcmp(h->path, "/servlets/netapp.servlets.admin.XMLrequest_filer"))
         sim_zapi_serve(h);
+    else if (!strcmp(h->path, "/api") || !strncmp(h->path, "/api/", 5))
+        sim_rest_serve(h);
     else if (!strncmp(h->path, "/sim/", 5))
         sim_control_serve(h);
     else
@@ -151,22 +177,33 @@ static const char *peer_name(struct MHD_Connection *c, char *name, size_t size)
     return found ? name : NULL;
 }
 
+void *sim_server_begin(void *cls, const char *uri, struct MHD_Connection *c)
+{
+    struct exchange *x = sim_alloc(1, sizeof(*x));
+    (void)cls;
+    (void)c;
+    x->uri = sim_dup(uri);
+    return x;
+}
+
 enum MHD_Result sim_server_handle(void *cls, struct MHD_Connection *c, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *len, void **state)
 {
     (void)version;
     struct exchange *x = *state;
-    struct sim_http h = {.method = method, .path = url, .lif = cls};
+    struct sim_http h = {.method = method, .path = url, .uri = x->uri, .connection = c, .lif = cls};
     char name[256];
-    if (!x) {
-        *state = x = sim_alloc(1, sizeof(*x));
+    if (!x->started) {
+        x->started = true;
         /* No idle limit while a call is carried out, however long that takes. */
         MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, 0);
         if (!announced_too_big(c))
             return MHD_YES;
         route(&h, true);
-        return send_reply(c, &h);
+        enum MHD_Result refused = send_reply(c, &h);
+        release(&h);
+        return refused;
     }
     if (*len) {
         x->too_big = x->too_big || x->body.len + *len > BODY_LIMIT;
@@ -185,7 +222,7 @@ enum MHD_Result sim_server_handle(void *cls, struct MHD_Connection *c, const cha
     sim_fault_apply(&h.fault, &h);
     MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, SIM_IDLE_SECONDS);
     enum MHD_Result rc = send_reply(c, &h);
-    sim_buf_free(&h.out);
+    release(&h);
     return rc;
 }
 
@@ -196,8 +233,10 @@ void sim_server_done(void *cls, struct MHD_Connection *c, void **state,
     (void)cls;
     (void)c;
     (void)why;
-    if (x)
-        sim_buf_free(&x->body);
+    if (!x)
+        return;
+    sim_buf_free(&x->body);
+    free(x->uri);
     free(x);
     *state = NULL;
 }

@@ -7,6 +7,8 @@
 
 #include <microhttpd.h>
 
+/* The request line has been read: the exchange begins. */
+void *sim_server_begin(void *cls, const char *uri, struct MHD_Connection *c);
 /* cls: the LIF (const struct sim_lif *) that the request came in on; NULL: the cluster's. */
 enum MHD_Result sim_server_handle(void *cls, struct MHD_Connection *c, const char *url,
                                   const char *method, const char *version, const char *data,

@@ -1,5 +1,6 @@
 /* Create, delete, rename and modify snapshots of one volume. */
 #include "snap.h"
+#include "job.h"
 #include "state.h"
 #include "store.h"
 
@@ -171,7 +172,10 @@ static void *create_later(void *arg)
     int rc =
         create_now(l->vol, &(struct sim_snap_spec){l->name, l->comment, l->label, false}, &err);
     sim_lock();
-    sim_job_end(l->job, rc == 0, rc ? err.reason : "Complete");
+    if (rc)
+        sim_job_fail(l->job, &err);
+    else
+        sim_job_end(l->job, true, "Complete");
     sim_unlock();
     free(l->name);
     free(l->comment);
@@ -218,10 +222,12 @@ static int check_delete(struct sim_volume *vol, const struct sim_snap *snap, boo
     if (snap->dependency)
         return sim_fail(err, SIM_ESNAPBUSY, "Snapshot \"%s\" is in use by %s.", snap->name,
                         snap->dependency);
-    if (snap->owner_count && !ignore_owners)
-        return sim_fail(err, SIM_ESNAPBUSY, "Snapshot \"%s\" has the owner \"%s\".", snap->name,
-                        snap->owners[0]);
-    return 0;
+    if (!snap->owner_count || ignore_owners)
+        return 0;
+    sim_fail(err, SIM_ESNAPBUSY, "Snapshot \"%s\" has the owner \"%s\".", snap->name,
+             snap->owners[0]);
+    err->rest = 1638543;
+    return -1;
 }
 
 /* Locked, volume held. On success the directory has the returned name. */

@@ -289,5 +289,6 @@ int sim_fail(struct sim_err *err, int num, const char *fmt, ...)
         p += n ? n : 1;
     }
     err->num = num;
+    err->rest = 0;
     return -1;
 }

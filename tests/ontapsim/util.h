@@ -74,7 +74,8 @@ void sim_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* What a failed operation tells the client: an ONTAP error number and a text. */
 struct sim_err {
-    int num; /* 0: none */
+    int num;  /* 0: none */
+    int rest; /* the REST code, where the number alone does not tell it; else 0 */
     char reason[512];
 };
 

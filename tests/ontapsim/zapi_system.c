@@ -1,5 +1,6 @@
 /* Versions, cluster identity, SVMs, LIFs, application log, jobs. */
 #include "zapi.h"
+#include "job.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -213,14 +214,14 @@ int zapi_job_get(struct zapi *z)
         sim_unlock();
         return sim_fail(&z->err, SIM_ENOENTRY, "entry doesn't exist");
     }
-    bool running = !strcmp(job->state, "running");
+    bool running = !sim_job_over(job);
     sim_buf_adds(&z->out, "<attributes><job-info>");
     zapi_put(z, "job-completion", running ? "" : job->detail);
     zapi_put_number(z, "job-id", job->id);
     zapi_put(z, "job-name", job->name);
     zapi_put(z, "job-progress", running ? "Running" : job->detail);
-    zapi_put(z, "job-state", job->state);
-    zapi_put_number(z, "job-status-code", running ? 0 : (uint64_t)job->code);
+    zapi_put(z, "job-state", sim_job_state_name(job));
+    zapi_put_number(z, "job-status-code", running ? 0 : (uint64_t)job->num);
     zapi_put(z, "job-uuid", job->uuid);
     zapi_put(z, "job-vserver", job->svm);
     sim_buf_adds(&z->out, "</job-info></attributes>");
