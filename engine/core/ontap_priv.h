@@ -58,6 +58,7 @@ struct moon_ontap_request {
     char *url; /* malloc'ed */
     struct moon_buf body;
     const char *const *headers; /* "Name: value" lines, NULL-terminated, borrowed */
+    const char *lines[6];       /* room for them */
     char *line;                 /* one of them that was made for this request; malloc'ed */
     bool changes;               /* must not be sent twice */
     bool warm; /* it changes something and may yet go over a connection that is open already: should

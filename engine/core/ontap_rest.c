@@ -1,21 +1,460 @@
-/* ONTAP REST over HTTP: JSON bodies, records and links, jobs for what takes time. */
-#include "ontap_priv.h"
+/* ONTAP REST over HTTP: the flow of a call through the steps of its verb. Errors are told apart by
+ * error.code, and by the HTTP status where there is none. What changed something and whose outcome
+ * is not known (a lost answer, a job that is gone) is looked at before anything is said of it. */
+#include "ontap_rest.h"
+
+#include "auto.h"
+#include "clock.h"
+
+#include <string.h>
+
+#define PAGE          "1000"
+#define POLL_FIRST    0.1
+#define POLL_MAX      2.0
+#define JOB_PATIENCE  600.0 /* seconds until a job that runs and runs is given up */
+#define LOOKS         3
+#define LOOK_PAUSE    0.5
+#define ANSWER_MARGIN 5.0 /* seconds of a request's time that the answer itself may need */
+
+static const struct rest_verb *const verbs[MOON_ONTAP_VERB_COUNT] = {
+    [MOON_ONTAP_IDENTITY] = &moon_rest_identity,
+    [MOON_ONTAP_CLUSTER] = &moon_rest_cluster,
+    [MOON_ONTAP_SVMS] = &moon_rest_svms,
+    [MOON_ONTAP_LIFS] = &moon_rest_lifs,
+    [MOON_ONTAP_VOLUMES] = &moon_rest_volumes,
+    [MOON_ONTAP_SNAPSHOT_CREATE] = &moon_rest_snapshot_create,
+    [MOON_ONTAP_SNAPSHOTS] = &moon_rest_snapshots,
+    [MOON_ONTAP_SNAPSHOT_DELETE] = &moon_rest_snapshot_delete,
+    [MOON_ONTAP_SNAPSHOT_RENAME] = &moon_rest_snapshot_rename,
+    [MOON_ONTAP_SNAPSHOT_MODIFY] = &moon_rest_snapshot_modify,
+    [MOON_ONTAP_EMS_LOG] = &moon_rest_ems_log,
+    [MOON_ONTAP_JOB] = &moon_rest_job,
+    [MOON_ONTAP_REQUEST] = &moon_rest_request,
+};
+
+static const struct rest_step *step_of(const struct moon_ontap_call *call)
+{
+    return &verbs[call->verb]->steps[call->step];
+}
+
+/* --- memory ------------------------------------------------------------------------------ */
+
+const char *rest_known(const struct moon_ontap_call *call, const char *path)
+{
+    return rest_text(call->memo, path);
+}
+
+int rest_remember(struct moon_ontap_call *call, const char *key, json_t *value)
+{
+    if (!call->memo)
+        call->memo = json_object();
+    return json_object_set_new(call->memo, key, value);
+}
+
+static void forget(struct moon_ontap_call *call, const char *key)
+{
+    json_object_del(call->memo, key);
+}
+
+/* --- a change whose outcome is not known ------------------------------------------------- */
+
+bool rest_in_doubt(const struct moon_ontap_call *call)
+{
+    return json_object_get(call->memo, "doubt") != NULL;
+}
+
+/* Fails with what raised the doubt, and why it stays. */
+static int fail_in_doubt(const struct moon_ontap_call *call, const char *still,
+                         struct moon_err *err)
+{
+    const json_t *doubt = json_object_get(call->memo, "doubt");
+    const char *text = rest_text(doubt, "text");
+    return moon_err_set(err, (enum moon_code)json_integer_value(rest_at(doubt, "code")),
+                        (enum moon_source)json_integer_value(rest_at(doubt, "source")),
+                        (int)json_integer_value(rest_at(doubt, "native")),
+                        moon_ontap_verb_name(call->verb), "%s; %s", text ? text : "failed", still);
+}
+
+/* *err says what happened to a change. On to the step that looks at the object, if there is one. */
+static int doubt(struct moon_ontap_call *call, struct moon_err *err)
+{
+    const struct rest_step *step = step_of(call);
+    forget(call, "job");
+    if (rest_remember(call, "doubt",
+                      json_pack("{s:i, s:i, s:i, s:s}", "code", (int)err->code, "source",
+                                (int)err->source, "native", err->native, "text", err->message)) < 0)
+        return -1;
+    if (!step->look)
+        return fail_in_doubt(call, "whether it was carried out is not known", err);
+    call->delay = 0;
+    return rest_go(call, step->look);
+}
+
+int rest_not_done(struct moon_ontap_call *call, struct moon_err *err)
+{
+    json_int_t looks = json_integer_value(json_object_get(call->memo, "looks")) + 1;
+    if (looks >= LOOKS)
+        return fail_in_doubt(call, "what it should have done is not to be seen", err);
+    if (rest_remember(call, "looks", json_integer(looks)) < 0)
+        return rest_no_memory(err);
+    call->delay = LOOK_PAUSE * (double)looks;
+    return REST_AGAIN;
+}
+
+/* Whether the request that is under way could have changed something. */
+static bool changing(const struct moon_ontap_call *call)
+{
+    return rest_known(call, "job") || json_object_get(call->memo, "changing");
+}
+
+/* A request failed without saying whether it was carried out. */
+static int unknown(struct moon_ontap_call *call, struct moon_err *err)
+{
+    if (changing(call))
+        return doubt(call, err);
+    if (!rest_in_doubt(call))
+        return -1;
+    char still[300];
+    snprintf(still, sizeof still, "looking whether it was done failed as well: %.220s",
+             err->message);
+    return fail_in_doubt(call, still, err);
+}
+
+/* --- requests ---------------------------------------------------------------------------- */
+
+const char *rest_patience(const struct moon_ontap_call *call)
+{
+    double t = call->ontap->timeout;
+    return t <= 0 || t >= 15 + ANSWER_MARGIN ? "15" : t >= 2 * ANSWER_MARGIN ? "5" : "0";
+}
+
+static void ask_free(struct rest_ask *ask)
+{
+    moon_buf_free(&ask->path);
+    json_decref(ask->body);
+}
+
+/* Where a list goes on: the link of the last page, or the argument `page`. NULL at its beginning. */
+static const char *continuation(const struct moon_ontap_call *call)
+{
+    const char *page = moon_ontap_arg(call, "page");
+    return call->tag ? call->tag : page && *page ? page : NULL;
+}
+
+static int ask_page(struct moon_ontap_call *call, const char *href, struct rest_ask *ask,
+                    struct moon_err *err)
+{
+    if (!rest_link_ok(href))
+        return rest_fail(call, err, MOON_INVALID, "'%s' is not a page of this list", href);
+    return moon_buf_adds(&ask->path, href + strlen("/api"));
+}
+
+static int ask_list(struct moon_ontap_call *call, const struct rest_step *step,
+                    struct rest_ask *ask, struct moon_err *err)
+{
+    const char *href = continuation(call);
+    if (href)
+        return ask_page(call, href, ask, err);
+    int rc = step->ask(call, ask, err);
+    if (rc)
+        return rc;
+    json_t *max = json_object_get(call->args, "max");
+    char rows[24] = PAGE;
+    if (max)
+        snprintf(rows, sizeof rows, "%d", (int)json_integer_value(max));
+    return rest_query(ask, "max_records", rows) < 0 ? rest_no_memory(err) : 0;
+}
+
+static int ask_job(const char *job, struct rest_ask *ask, struct moon_err *err)
+{
+    return rest_path(ask, "/cluster/jobs/%s", job) < 0 ? rest_no_memory(err) : 0;
+}
+
+/* The next thing to ask; steps that have nothing to ask are passed over. */
+static int ask_next(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
+{
+    const char *job = rest_known(call, "job");
+    if (job)
+        return ask_job(job, ask, err);
+    int rc = 0;
+    do {
+        const struct rest_step *step = step_of(call);
+        rc = step->list ? ask_list(call, step, ask, err) : step->ask(call, ask, err);
+        if (rc == REST_NEXT)
+            call->step++;
+    } while (rc == REST_NEXT);
+    return rc;
+}
+
+static int fill_headers(const struct moon_ontap_call *call, const struct rest_ask *ask,
+                        struct moon_ontap_request *out, struct moon_err *err)
+{
+    const char *svm = ask->cluster ? NULL : call->ontap->svm;
+    size_t n = 0;
+    out->lines[n++] = "Accept: application/json";
+    out->lines[n++] = "X-Dot-Client-App: moonsnap/" MOON_VERSION;
+    if (ask->body)
+        out->lines[n++] = "Content-Type: application/json";
+    if (svm && svm[strcspn(svm, "\r\n")])
+        return rest_fail(call, err, MOON_INVALID, "'%s' is not the name of an SVM", svm);
+    if (svm) {
+        if (asprintf(&out->line, "X-Dot-SVM-Name: %s", svm) < 0) {
+            out->line = NULL;
+            return rest_no_memory(err);
+        }
+        out->lines[n++] = out->line;
+    }
+    out->headers = out->lines;
+    return 0;
+}
+
+/* What messages about rights say: method and address without the query. */
+static int note_asked(struct moon_ontap_call *call, const struct rest_ask *ask,
+                      struct moon_err *err)
+{
+    char asked[128];
+    snprintf(asked, sizeof asked, "%s /api%.*s", ask->method, (int)strcspn(ask->path.data, "?"),
+             ask->path.data);
+    if (rest_remember(call, "asked", json_string(asked)) < 0)
+        return rest_no_memory(err);
+    forget(call, "changing");
+    if (strcmp(ask->method, "GET") != 0 && rest_remember(call, "changing", json_true()) < 0)
+        return rest_no_memory(err);
+    return 0;
+}
 
 static int rest_request(struct moon_ontap_call *call, struct moon_ontap_request *out,
                         struct moon_err *err)
 {
-    (void)out;
-    return moon_err_set(err, MOON_UNSUPPORTED, MOON_SRC_ONTAP, 0, "connect",
-                        "controller %s: this version speaks ZAPI only; set ONTAP_API=zapi",
-                        call->ontap->name);
+    __attribute__((cleanup(ask_free))) struct rest_ask ask = {.method = "GET"};
+    if (!verbs[call->verb])
+        return rest_fail(call, err, MOON_UNSUPPORTED, "not over REST; set ONTAP_API=zapi");
+    if (ask_next(call, &ask, err) < 0 || note_asked(call, &ask, err) < 0 ||
+        fill_headers(call, &ask, out, err) < 0)
+        return -1;
+    out->method = ask.method;
+    out->changes = ask.changes;
+    if (asprintf(&out->url, "%s/api%s", call->ontap->base, ask.path.data) < 0) {
+        out->url = NULL;
+        return rest_no_memory(err);
+    }
+    if (ask.body) {
+        AUTO_FREE char *text = json_dumps(ask.body, JSON_COMPACT | JSON_SORT_KEYS);
+        if (!text || moon_buf_adds(&out->body, text) < 0)
+            return rest_no_memory(err);
+    }
+    return 0;
+}
+
+/* --- answers ----------------------------------------------------------------------------- */
+
+int rest_go(struct moon_ontap_call *call, int step)
+{
+    call->step = step;
+    return REST_AGAIN;
+}
+
+/* What a step said, as the core wants it. */
+static int onward(struct moon_ontap_call *call, int said)
+{
+    if (said == REST_NEXT)
+        call->step++;
+    return said > 0 ? 1 : said;
+}
+
+/* The volume's uuid was remembered, and nothing has it any more: look it up once more. */
+static bool begin_again(struct moon_ontap_call *call, const struct moon_err *err)
+{
+    const char *name = rest_known(call, "remembered");
+    if (!name || err->native != 4 || err->source != MOON_SRC_ONTAP || rest_in_doubt(call))
+        return false;
+    json_object_del(call->ontap->uuids, name);
+    json_object_clear(call->memo);
+    call->step = 0;
+    return true;
+}
+
+static int refused(struct moon_ontap_call *call, int status, struct moon_err *err)
+{
+    const struct rest_step *step = step_of(call);
+    forget(call, "job");
+    if (begin_again(call, err))
+        return 1;
+    int rc = step->refused ? step->refused(call, status, err) : -1;
+    if (rc < 0 && rest_in_doubt(call))
+        return unknown(call, err);
+    return onward(call, rc);
+}
+
+/* ONTAP itself says that it does not know what became of the snapshot. */
+static bool says_unknown(const struct moon_err *err)
+{
+    return err->source == MOON_SRC_ONTAP && err->native >= 1638537 && err->native <= 1638539;
+}
+
+const char *rest_job_of(const json_t *answer)
+{
+    return rest_uuid(answer, "job.uuid");
+}
+
+static int on_job(struct moon_ontap_call *call, const struct moon_http_reply *reply,
+                  const json_t *job, struct moon_err *err)
+{
+    double since = json_number_value(json_object_get(call->memo, "since"));
+    double pause = json_number_value(json_object_get(call->memo, "pause"));
+    const char *state = rest_text(job, "state");
+    if (reply->status != 200 || !state) {
+        const char *message = rest_text(job, "error.message");
+        rest_fail(call, err, MOON_IO, "its job %s cannot be asked for any more: %.200s (HTTP %ld)",
+                  rest_known(call, "job"), message ? message : "it has no state", reply->status);
+        return doubt(call, err);
+    }
+    if (strcmp(state, "success") == 0) {
+        forget(call, "job");
+        return onward(call, step_of(call)->take(call, job, err));
+    }
+    if (strcmp(state, "queued") != 0 && strcmp(state, "running") != 0 &&
+        strcmp(state, "paused") != 0) {
+        const json_t *error = json_object_get(job, "error");
+        rest_refuse(call, 500, json_is_object(error) ? error : job, err);
+        return says_unknown(err) ? doubt(call, err) : refused(call, 500, err);
+    }
+    if (moon_clock_mono() - since > JOB_PATIENCE) {
+        rest_fail(call, err, MOON_TIMEOUT, "its job %s runs on after %.0f s",
+                  rest_known(call, "job"), JOB_PATIENCE);
+        return doubt(call, err);
+    }
+    call->delay = pause;
+    return rest_remember(call, "pause", json_real(pause * 2 < POLL_MAX ? pause * 2 : POLL_MAX)) < 0
+               ? rest_no_memory(err)
+               : 1;
+}
+
+/* It goes on as a job: poll that. */
+static int await_job(struct moon_ontap_call *call, const char *job, struct moon_err *err)
+{
+    if (rest_remember(call, "job", json_string(job)) < 0 ||
+        rest_remember(call, "since", json_real(moon_clock_mono())) < 0 ||
+        rest_remember(call, "pause", json_real(POLL_FIRST * 2)) < 0)
+        return rest_no_memory(err);
+    call->delay = POLL_FIRST;
+    return 1;
+}
+
+static int accepted(struct moon_ontap_call *call, const struct moon_http_reply *reply,
+                    const json_t *answer, struct moon_err *err)
+{
+    const struct rest_step *step = step_of(call);
+    const char *job = rest_job_of(answer);
+    if (*reply->location && rest_remember(call, "location", json_string(reply->location)) < 0)
+        return rest_no_memory(err);
+    if (rest_remember(call, "status", json_integer(reply->status)) < 0)
+        return rest_no_memory(err);
+    if (job && !step->begin)
+        return await_job(call, job, err);
+    if (reply->status == 202 && !job && !step->begin) {
+        rest_fail(call, err, MOON_PROTOCOL, "goes on without a job to ask for (HTTP 202)");
+        return unknown(call, err);
+    }
+    return onward(call, step->take(call, answer, err));
+}
+
+/* No ONTAP error code: did the request reach what carries it out? */
+static bool status_is_vague(int status)
+{
+    return status == 500 || status == 502 || status == 504;
 }
 
 static int rest_reply(struct moon_ontap_call *call, const struct moon_http_reply *reply,
                       struct moon_err *err)
 {
-    (void)call, (void)reply, (void)err;
+    int status = (int)reply->status;
+    bool good = status >= 200 && status < 300;
+    const char *why = NULL;
+    AUTO_JSON json_t *answer = rest_parse(reply->body.data, reply->body.len, &why);
+    const json_t *error = json_object_get(answer, "error");
+    if (status == 401) {
+        rest_refuse_plain(call, reply, err);
+        return refused(call, status, err);
+    }
+    if (rest_known(call, "job"))
+        return on_job(call, reply, answer, err);
+    if (good && !answer) {
+        rest_fail(call, err, MOON_PROTOCOL, "the answer is not JSON: %s", why);
+        return unknown(call, err);
+    }
+    if (good && !json_is_object(error))
+        return accepted(call, reply, answer, err);
+    if (!json_is_object(error)) {
+        rest_refuse_plain(call, reply, err);
+        return status_is_vague(status) ? unknown(call, err) : refused(call, status, err);
+    }
+    rest_refuse(call, status, error, err);
+    return says_unknown(err) ? unknown(call, err) : refused(call, status, err);
+}
+
+static int rest_lost(struct moon_ontap_call *call, const struct moon_err *why, struct moon_err *err)
+{
+    if (rest_known(call, "job")) {
+        rest_fail(call, err, why->code, "its job %s could not be asked for: %.300s",
+                  rest_known(call, "job"), why->message);
+        return doubt(call, err);
+    }
+    *err = *why;
+    return unknown(call, err);
+}
+
+int rest_take_done(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)
+{
+    (void)call, (void)answer, (void)err;
+    return REST_DONE;
+}
+
+/* --- lists ------------------------------------------------------------------------------- */
+
+static int add_rows(struct moon_ontap_call *call, const json_t *records, struct moon_err *err)
+{
+    const json_t *record;
+    size_t i;
+    if (!call->rows && !(call->rows = json_array()))
+        return rest_no_memory(err);
+    json_array_foreach (records, i, record) {
+        AUTO_JSON json_t *row = json_object();
+        if (!row)
+            return rest_no_memory(err);
+        if (verbs[call->verb]->row(call, record, row) && json_array_append(call->rows, row) < 0)
+            return rest_no_memory(err);
+    }
     return 0;
 }
 
+int rest_take_rows(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)
+{
+    const json_t *records = json_object_get(answer, "records");
+    const char *next = rest_text(answer, "_links.next.href"), *here = continuation(call);
+    if (!json_is_array(records))
+        return rest_fail(call, err, MOON_PROTOCOL, "the answer is not a list");
+    if (next && !rest_link_ok(next))
+        return rest_fail(call, err, MOON_PROTOCOL,
+                         "the list goes on at '%.200s', which is not a page of this controller",
+                         next);
+    if (next && here && strcmp(next, here) == 0)
+        return rest_fail(call, err, MOON_PROTOCOL, "the list does not end");
+    if (add_rows(call, records, err) < 0)
+        return -1;
+    if (json_object_get(call->args, "max")) {
+        call->op.result = json_pack("{s:o, s:s*}", "rows", MOON_STEAL(call->rows), "next", next);
+        return call->op.result ? REST_DONE : rest_no_memory(err);
+    }
+    char *tag = next ? strdup(next) : NULL;
+    if (next && !tag)
+        return rest_no_memory(err);
+    free(call->tag);
+    call->tag = tag;
+    if (!next)
+        call->op.result = MOON_STEAL(call->rows);
+    return next ? REST_AGAIN : REST_DONE;
+}
+
 const struct moon_ontap_ops moon_ontap_rest = {
-    .name = "rest", .request = rest_request, .reply = rest_reply};
+    .name = "rest", .request = rest_request, .reply = rest_reply, .lost = rest_lost};
