@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define PAGE          "1000"
+#define PAGE          1000
 #define POLL_FIRST    0.1
 #define POLL_MAX      2.0
 #define JOB_PATIENCE  600.0 /* seconds until a job that runs and runs is given up */
@@ -134,13 +134,6 @@ static void ask_free(struct rest_ask *ask)
     json_decref(ask->body);
 }
 
-/* Where a list goes on: the link of the last page, or the argument `page`. NULL at its beginning. */
-static const char *continuation(const struct moon_ontap_call *call)
-{
-    const char *page = moon_ontap_arg(call, "page");
-    return call->tag ? call->tag : page && *page ? page : NULL;
-}
-
 static int ask_page(struct moon_ontap_call *call, const char *href, struct rest_ask *ask,
                     struct moon_err *err)
 {
@@ -152,16 +145,13 @@ static int ask_page(struct moon_ontap_call *call, const char *href, struct rest_
 static int ask_list(struct moon_ontap_call *call, const struct rest_step *step,
                     struct rest_ask *ask, struct moon_err *err)
 {
-    const char *href = continuation(call);
-    if (href)
-        return ask_page(call, href, ask, err);
+    if (call->tag)
+        return ask_page(call, call->tag, ask, err);
     int rc = step->ask(call, ask, err);
     if (rc)
         return rc;
-    json_t *max = json_object_get(call->args, "max");
-    char rows[24] = PAGE;
-    if (max)
-        snprintf(rows, sizeof rows, "%d", (int)json_integer_value(max));
+    char rows[24];
+    snprintf(rows, sizeof rows, "%d", (int)moon_ontap_page_size(call, PAGE));
     return rest_query(ask, "max_records", rows) < 0 ? rest_no_memory(err) : 0;
 }
 
@@ -234,6 +224,7 @@ static int rest_request(struct moon_ontap_call *call, struct moon_ontap_request 
         return -1;
     out->method = ask.method;
     out->changes = ask.changes;
+    out->warm = ask.warm;
     if (asprintf(&out->url, "%s/api%s", call->ontap->base, ask.path.data) < 0) {
         out->url = NULL;
         return rest_no_memory(err);
@@ -412,17 +403,16 @@ int rest_take_done(struct moon_ontap_call *call, const json_t *answer, struct mo
 
 /* --- lists ------------------------------------------------------------------------------- */
 
-static int add_rows(struct moon_ontap_call *call, const json_t *records, struct moon_err *err)
+static int add_rows(const struct moon_ontap_call *call, const json_t *records, json_t *rows,
+                    struct moon_err *err)
 {
     const json_t *record;
     size_t i;
-    if (!call->rows && !(call->rows = json_array()))
-        return rest_no_memory(err);
     json_array_foreach (records, i, record) {
         AUTO_JSON json_t *row = json_object();
         if (!row)
             return rest_no_memory(err);
-        if (verbs[call->verb]->row(call, record, row) && json_array_append(call->rows, row) < 0)
+        if (verbs[call->verb]->row(call, record, row) && json_array_append(rows, row) < 0)
             return rest_no_memory(err);
     }
     return 0;
@@ -431,29 +421,21 @@ static int add_rows(struct moon_ontap_call *call, const json_t *records, struct 
 int rest_take_rows(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)
 {
     const json_t *records = json_object_get(answer, "records");
-    const char *next = rest_text(answer, "_links.next.href"), *here = continuation(call);
+    const char *next = rest_text(answer, "_links.next.href");
     if (!json_is_array(records))
         return rest_fail(call, err, MOON_PROTOCOL, "the answer is not a list");
     if (next && !rest_link_ok(next))
         return rest_fail(call, err, MOON_PROTOCOL,
                          "the list goes on at '%.200s', which is not a page of this controller",
                          next);
-    if (next && here && strcmp(next, here) == 0)
-        return rest_fail(call, err, MOON_PROTOCOL, "the list does not end");
-    if (add_rows(call, records, err) < 0)
-        return -1;
-    if (json_object_get(call->args, "max")) {
-        call->op.result = json_pack("{s:o, s:s*}", "rows", MOON_STEAL(call->rows), "next", next);
-        return call->op.result ? REST_DONE : rest_no_memory(err);
-    }
-    char *tag = next ? strdup(next) : NULL;
-    if (next && !tag)
+    AUTO_JSON json_t *rows = json_array();
+    AUTO_FREE char *link = next ? strdup(next) : NULL;
+    if (!rows || (next && !link))
         return rest_no_memory(err);
-    free(call->tag);
-    call->tag = tag;
-    if (!next)
-        call->op.result = MOON_STEAL(call->rows);
-    return next ? REST_AGAIN : REST_DONE;
+    if (add_rows(call, records, rows, err) < 0)
+        return -1;
+    int rc = moon_ontap_take_page(call, MOON_STEAL(rows), MOON_STEAL(link), err);
+    return rc > 0 ? REST_AGAIN : rc;
 }
 
 const struct moon_ontap_ops moon_ontap_rest = {

@@ -23,6 +23,7 @@ struct rest_ask {
     json_t *body;         /* owned */
     bool queried;         /* path has a query already */
     bool changes;         /* must not be sent twice */
+    bool warm;            /* see struct moon_ontap_request */
     bool cluster;         /* asked of the cluster, also when calls are tunnelled to an SVM */
 };
 

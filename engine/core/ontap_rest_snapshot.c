@@ -56,7 +56,7 @@ static int ask_create(struct moon_ontap_call *call, struct rest_ask *ask, struct
     ask->method = "POST";
     /* It may travel on a warm connection, since a guest waits for it: should it be sent twice, the
      * second answer says that the name exists and the caller finds its own snapshot. */
-    ask->changes = false;
+    ask->changes = ask->warm = true;
     int rc = rest_path(ask, "/storage/volumes/%s/snapshots", rest_known(call, "volume.uuid"));
     rc |= rest_query(ask, "return_timeout", rest_patience(call));
     return rest_body(ask, rc,

@@ -82,7 +82,8 @@ static int ask_identity_nodes(struct moon_ontap_call *call, struct rest_ask *ask
 static int take_identity(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)
 {
     const json_t *found = lowest(answer);
-    call->op.result = json_pack("{s:s, s:b}", "transport", "rest", "clustered", 1);
+    call->op.result = json_pack("{s:s, s:b, s:s*}", "transport", "rest", "clustered", 1, "reason",
+                                call->ontap->reason);
     if (!call->op.result)
         return rest_no_memory(err);
     if (!found)
