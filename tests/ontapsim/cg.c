@@ -87,8 +87,9 @@ int sim_cg_start(struct sim_volume *const *vols, size_t count, const struct sim_
 {
     sim_lock();
     if (sim_op_begin(vols, count)) {
+        int refused = sim_op_refused(vols, count, err);
         sim_unlock();
-        return sim_fail(err, SIM_EINTERNAL, "The system is shutting down.");
+        return refused;
     }
     int rc = 0;
     for (size_t i = 0; i < count && !rc; i++)

@@ -221,6 +221,7 @@ static void read_top(struct cfg *c, json_t *top)
                                        "job_error",
                                        "empty_last_page",
                                        "unknown_field_code",
+                                       "split_ms",
                                        NULL};
     if (!cfg_keys(c, top, "", keys))
         return;
@@ -239,6 +240,7 @@ static void read_top(struct cfg *c, json_t *top)
     sim.page_limit = (unsigned)cfg_number(c, top, "", "page_limit", 0, 0, 1000000);
     sim.sfsr_limit = (unsigned)cfg_number(c, top, "", "sfsr_limit", 64, 1, 1000);
     sim.comments = cfg_flag(c, top, "", "comments", false);
+    sim.split_ms = (unsigned)cfg_number(c, top, "", "split_ms", 500, 0, 3600000);
     read_cluster(c, top);
     read_rest(c, top);
     json_t *list = cfg_list(c, top, "", "svms");

@@ -7,6 +7,7 @@
 #include "restore.h"
 #include "server.h"
 #include "state.h"
+#include "volume.h"
 
 #include <getopt.h>
 #include <gnutls/gnutls.h>
@@ -14,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #ifndef MOON_VERSION
 #define MOON_VERSION "0"
@@ -67,10 +69,24 @@ static int arguments(int argc, char **argv, const char **config, bool *http)
     return 0;
 }
 
+/* A volume keeps two directories open. */
+static void many_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int serve(const sigset_t *signals)
 {
     int sig = 0;
-    if (sim_state_open() || sim_cg_timer_start() || sim_server_start())
+    many_files();
+    if (sim_state_open())
+        return 1;
+    sim_volume_resume();
+    if (sim_cg_timer_start() || sim_server_start())
         return 1;
     sim_server_announce();
     while (sigwait(signals, &sig))

@@ -1,6 +1,7 @@
 /* Lookups, the mutex, background threads, jobs and space accounting. */
 #include "model.h"
 #include "access.h"
+#include "lun.h"
 #include "store.h"
 
 #include <stdio.h>
@@ -133,11 +134,8 @@ struct sim_volume *sim_volume_find(const struct sim_svm *svm, const char *name)
 
 struct sim_volume *sim_volume_by_uuid(const struct sim_svm *svm, const char *uuid)
 {
-    for (size_t i = 0; i < svm->volume_count; i++) {
-        if (!strcmp(svm->volumes[i]->uuid, uuid) || !strcmp(svm->volumes[i]->instance_uuid, uuid))
-            return svm->volumes[i];
-    }
-    return NULL;
+    struct sim_volume *vol = sim_index_find(&sim.volumes, uuid);
+    return vol && (!svm || vol->svm == svm) ? vol : NULL;
 }
 
 struct sim_snap *sim_snap_find(const struct sim_volume *vol, const char *name)
@@ -155,6 +153,40 @@ void sim_volume_add(struct sim_svm *svm, struct sim_volume *vol)
     svm->volumes[at] = vol;
     svm->volume_count++;
     vol->svm = svm;
+}
+
+void sim_volume_register(struct sim_volume *vol)
+{
+    sim_index_add(&sim.volumes, vol->uuid, vol);
+    sim_index_add(&sim.volumes, vol->instance_uuid, vol);
+}
+
+static void volume_out(struct sim_volume *vol)
+{
+    struct sim_svm *svm = vol->svm;
+    size_t at = sim_volume_after(svm, vol->name, true);
+    memmove(&svm->volumes[at], &svm->volumes[at + 1],
+            (svm->volume_count - at - 1) * sizeof(*svm->volumes));
+    svm->volume_count--;
+}
+
+void sim_volume_bury(struct sim_volume *vol)
+{
+    volume_out(vol);
+    sim_index_drop(&sim.volumes, vol->uuid);
+    sim_index_drop(&sim.volumes, vol->instance_uuid);
+    vol->gone = true;
+    vol->next_gone = sim.gone;
+    sim.gone = vol;
+}
+
+void sim_volume_rename_entry(struct sim_volume *vol, const char *name)
+{
+    volume_out(vol);
+    sim.old_names = sim_grow(sim.old_names, sim.old_name_count + 1, sizeof(*sim.old_names));
+    sim.old_names[sim.old_name_count++] = vol->name;
+    vol->name = sim_dup(name);
+    sim_volume_add(vol->svm, vol);
 }
 
 void sim_snap_add(struct sim_volume *vol, struct sim_snap *snap)
@@ -205,10 +237,12 @@ void sim_snap_rename_entry(struct sim_volume *vol, struct sim_snap *snap, const 
 int sim_op_begin(struct sim_volume *const *vols, size_t count)
 {
     for (;;) {
-        bool free_all = true;
-        for (size_t i = 0; i < count; i++)
+        bool free_all = true, gone = false;
+        for (size_t i = 0; i < count; i++) {
             free_all = free_all && !vols[i]->in_op;
-        if (sim.stopping)
+            gone = gone || vols[i]->gone;
+        }
+        if (sim.stopping || gone)
             return -1;
         if (free_all)
             break;
@@ -226,9 +260,28 @@ void sim_op_end(struct sim_volume *const *vols, size_t count)
     sim_wake();
 }
 
+int sim_op_refused(struct sim_volume *const *vols, size_t count, struct sim_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (vols[i]->gone)
+            return sim_fail(err, SIM_EVOLMISSING, "Volume \"%s\" does not exist any more.",
+                            vols[i]->name);
+    }
+    return sim_fail(err, SIM_EINTERNAL, "The system is shutting down.");
+}
+
+const char *sim_snap_busy(const struct sim_snap *snap)
+{
+    if (snap->dependency)
+        return snap->dependency;
+    return snap->clones ? "vclone" : NULL;
+}
+
 static uint64_t held_against(struct sim_volume *vol, size_t age)
 {
     const struct sim_snap *newer = age + 1 < vol->snap_count ? vol->ages[age + 1] : NULL;
+    if (vol->ages[age]->lazy || (newer && newer->lazy))
+        return 0;
     AUTO_CLOSE int mine = sim_store_dir(vol->snap_dir, vol->ages[age]->name);
     AUTO_CLOSE int next = newer ? sim_store_dir(vol->snap_dir, newer->name) : dup(vol->dir);
     return mine < 0 ? 0 : sim_store_held(mine, next);
@@ -270,10 +323,31 @@ void sim_snap_free(struct sim_snap *snap)
     free(snap);
 }
 
+static void conf_luns_free(struct sim_lun_conf *conf)
+{
+    while (conf) {
+        struct sim_lun_conf *next = conf->next;
+        for (size_t i = 0; i < conf->map_count; i++)
+            free(conf->igroups[i]);
+        free(conf->igroups);
+        free(conf->ids);
+        free(conf->name);
+        free(conf->serial);
+        free(conf->uuid);
+        free(conf->comment);
+        free(conf->os_type);
+        free(conf);
+        conf = next;
+    }
+}
+
 static void volume_free(struct sim_volume *vol)
 {
     for (size_t i = 0; i < vol->snap_count; i++)
         sim_snap_free(vol->snaps[i]);
+    sim_lun_drop_all(vol);
+    conf_luns_free(vol->conf_luns);
+    free(vol->luns);
     free(vol->snaps);
     free(vol->ages);
     free(vol->name);
@@ -281,6 +355,12 @@ static void volume_free(struct sim_volume *vol)
     free(vol->aggregate);
     free(vol->type);
     free(vol->state);
+    free(vol->comment);
+    free(vol->policy);
+    free(vol->exports);
+    free(vol->conf);
+    free(vol->parent_name);
+    free(vol->parent_snap);
     sim_auto_close(&vol->dir);
     sim_auto_close(&vol->snap_dir);
     free(vol);
@@ -296,13 +376,14 @@ static void svm_free(struct sim_svm *svm)
         free(svm->lifs[i].wwpn);
         free(svm->lifs[i].listen_host);
     }
-    for (size_t i = 0; i < svm->lun_count; i++) {
-        free(svm->luns[i].path);
-        free(svm->luns[i].serial);
-    }
+    for (size_t i = 0; i < svm->igroup_count; i++)
+        sim_igroup_free(svm->igroups[i]);
+    for (size_t i = 0; i < 2 * svm->conf_igroup_count; i++)
+        free(svm->conf_igroups[i]);
+    free(svm->conf_igroups);
     free(svm->volumes);
     free(svm->lifs);
-    free(svm->luns);
+    free(svm->igroups);
     free(svm->name);
     sim_auto_close(&svm->dir);
     free(svm);
@@ -317,8 +398,19 @@ static void rights_free(struct sim_right *rights, size_t count)
 
 void sim_free(void)
 {
+    while (sim.gone) {
+        struct sim_volume *vol = sim.gone;
+        sim.gone = vol->next_gone;
+        volume_free(vol);
+    }
     for (size_t i = 0; i < sim.svm_count; i++)
         svm_free(sim.svms[i]);
+    for (size_t i = 0; i < sim.old_name_count; i++)
+        free(sim.old_names[i]);
+    free(sim.old_names);
+    sim_index_free(&sim.volumes);
+    sim_index_free(&sim.luns);
+    sim_index_free(&sim.serials);
     for (size_t i = 0; i < sim.user_count; i++) {
         free(sim.users[i].name);
         free(sim.users[i].password);

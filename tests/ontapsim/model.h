@@ -7,6 +7,7 @@
 #ifndef SIM_MODEL_H
 #define SIM_MODEL_H
 
+#include "index.h"
 #include "util.h"
 
 #include <pthread.h>
@@ -52,6 +53,8 @@ struct sim_snap {
     size_t owner_count;
     uint64_t held;     /* bytes that only this and older snapshots keep; unused for the newest */
     unsigned restores; /* running restores that read it */
+    unsigned clones;   /* FlexClone volumes that stand on it */
+    bool lazy;         /* generated: its directory is made when somebody looks into it */
 };
 
 struct sim_volume {
@@ -75,6 +78,21 @@ struct sim_volume {
     size_t snap_count;
     bool in_op;
     unsigned restores; /* running */
+    char *comment;     /* NULL: none */
+    char *policy;      /* of snapshots */
+    char *exports;     /* export policy */
+    char *conf;        /* what the configuration says of it; NULL: made at run time. See state.h */
+    struct sim_lun_conf *conf_luns;
+    struct sim_lun **luns; /* by name */
+    size_t lun_count;
+    struct sim_volume *parent; /* FlexClone: the volume and the snapshot that it stands on */
+    char *parent_name;         /* only while the state is read */
+    char *parent_snap;
+    char parent_snap_uuid[37];
+    bool splitting;
+    uint64_t split_job;
+    bool gone; /* destroyed; the struct stays for those who hold it */
+    struct sim_volume *next_gone;
 };
 
 /* What a LIF carries. */
@@ -92,10 +110,18 @@ struct sim_lif {
     char uuid[37];
 };
 
-struct sim_lun {
-    char *path; /* /vol/VOLUME/... */
-    uint64_t size;
+/* A LUN that the configuration asks for. */
+struct sim_lun_conf {
+    struct sim_lun_conf *next;
+    char *name; /* below the volume */
     char *serial;
+    char *uuid; /* the rest may be NULL */
+    char *comment;
+    char *os_type;
+    uint64_t size;
+    char **igroups;
+    int64_t *ids; /* -1: any */
+    size_t map_count;
 };
 
 struct sim_svm {
@@ -105,8 +131,11 @@ struct sim_svm {
     size_t lif_count;
     struct sim_volume **volumes; /* by name */
     size_t volume_count;
-    struct sim_lun *luns;
-    size_t lun_count;
+    struct sim_igroup **igroups; /* by name */
+    size_t igroup_count;
+    char **conf_igroups; /* name and what the configuration says of it, in turns */
+    size_t conf_igroup_count;
+    unsigned generate[3]; /* volumes, LUNs, snapshots of each volume; see generate.h */
     int dir;
 };
 
@@ -136,6 +165,7 @@ struct sim {
     unsigned fence_ms;   /* 0: as the call says */
     unsigned page_limit; /* 0: none */
     unsigned sfsr_limit;
+    unsigned split_ms;
     bool comments; /* ONTAPI replies hold an XML comment before their results */
     /* of REST, where the sources are silent or differ */
     int unknown_field_code; /* for an unknown name in fields= */
@@ -166,6 +196,12 @@ struct sim {
     uint64_t next_temp;
     struct sim_cg *cgs;
     struct sim_restore *restores;
+    struct sim_volume *gone;  /* destroyed ones */
+    struct sim_index volumes; /* by each of their uuids */
+    struct sim_index luns;    /* by uuid */
+    struct sim_index serials; /* LUNs */
+    char **old_names;         /* of renamed volumes: somebody may be reading one */
+    size_t old_name_count;
     unsigned workers; /* background threads alive */
     atomic_bool stopping;
 };
@@ -191,16 +227,25 @@ size_t sim_svm_after(const char *after, bool inclusive);
 size_t sim_volume_after(const struct sim_svm *svm, const char *after, bool inclusive);
 size_t sim_snap_after(const struct sim_volume *vol, const char *after);
 
-void sim_volume_add(struct sim_svm *svm, struct sim_volume *vol);  /* takes vol */
+void sim_volume_add(struct sim_svm *svm, struct sim_volume *vol); /* takes vol */
+void sim_volume_register(struct sim_volume *vol);                 /* it has its uuids now */
+void sim_volume_bury(struct sim_volume *vol); /* off the list; the struct stays */
+void sim_volume_rename_entry(struct sim_volume *vol, const char *name);
 void sim_snap_add(struct sim_volume *vol, struct sim_snap *snap);  /* takes snap */
 void sim_snap_take(struct sim_volume *vol, struct sim_snap *snap); /* removes, caller owns */
 void sim_snap_rename_entry(struct sim_volume *vol, struct sim_snap *snap, const char *name);
 void sim_snap_free(struct sim_snap *snap);
+/* Locked. What keeps it from being deleted, as `dependency` has it; NULL: nothing. */
+const char *sim_snap_busy(const struct sim_snap *snap);
+/* Locked. Its directory; -1 with errno. */
+int sim_snap_open(struct sim_volume *vol, struct sim_snap *snap);
 void sim_free(void);
 
-/* Locked. Have these volumes to oneself; -1 when the simulator stops. */
+/* Locked. Have these volumes to oneself; -1 when the simulator stops or a volume is gone. */
 int sim_op_begin(struct sim_volume *const *vols, size_t count);
 void sim_op_end(struct sim_volume *const *vols, size_t count);
+/* Why sim_op_begin() failed: a volume is gone, or the simulator stops. Always -1. */
+int sim_op_refused(struct sim_volume *const *vols, size_t count, struct sim_err *err);
 
 struct sim_space {
     uint64_t live;  /* bytes of the active file system */

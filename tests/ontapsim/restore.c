@@ -2,6 +2,7 @@
  * is part of the saved state, so that an interrupted restore is taken up by the next start. */
 #include "restore.h"
 #include "job.h"
+#include "lun.h"
 #include "snap.h"
 #include "state.h"
 #include "store.h"
@@ -71,6 +72,10 @@ static void end(struct sim_restore *r, int rc)
     r->vol->restores--;
     if (snap)
         snap->restores--;
+    if (!rc && sim_lun_find(r->vol, r->dest)) {
+        sim_lun_refresh(r->vol, r->dest);
+        sim_state_save_volume(r->vol);
+    }
     sim_job_end(r->job, rc == 0, rc ? strerror(rc) : "Complete");
     if (rc)
         sim_log("restore of %s on %s: %s", r->dest, r->vol->name, strerror(rc));
@@ -134,12 +139,29 @@ static int fail_open(struct sim_err *err, const char *path)
     return sim_fail(err, SIM_EINVALID, "\"%.200s\": %s.", path, strerror(e));
 }
 
+/* A LUN restored beside its original, or after that was deleted, is a new one. */
+static void new_lun(struct sim_restore *r, const struct sim_lun *original, const struct stat *from)
+{
+    if (fchmod(r->to, SIM_LUN_MODE))
+        sim_log("mode of %s: %s", r->dest, strerror(errno));
+    if (!sim_lun_find(r->vol, r->dest))
+        sim_lun_add(r->vol, r->dest,
+                    &(struct sim_lun_spec){.size = (uint64_t)from->st_size,
+                                           .os_type = original ? original->os_type : NULL,
+                                           .reserved = original && original->reserved});
+    sim_state_save_volume(r->vol);
+}
+
 /* Both files. The target's directory must exist; a target that does not is made. */
-static int open_both(struct sim_restore *r, struct sim_err *err)
+static int open_both(struct sim_restore *r, struct sim_snap *snap, struct sim_err *err)
 {
     struct stat from, to;
-    AUTO_CLOSE int snap_dir = sim_store_dir(r->vol->snap_dir, r->snapshot);
+    const struct sim_lun *lun = sim_lun_find(r->vol, r->path);
+    AUTO_CLOSE int snap_dir = sim_snap_open(r->vol, snap);
     r->from = snap_dir < 0 ? -1 : sim_store_open(snap_dir, r->path, O_RDONLY, 0);
+    if (r->from < 0 && errno == ENOENT && lun)
+        return sim_fail(err, SIM_ELUNNOTINSNAP, "LUN \"%s\" is not in snapshot \"%s\".", lun->path,
+                        snap->name);
     if (r->from < 0 || fstat(r->from, &from))
         return fail_open(err, r->path);
     if (!S_ISREG(from.st_mode))
@@ -155,9 +177,11 @@ static int open_both(struct sim_restore *r, struct sim_err *err)
         return sim_fail(err, SIM_EINVALID, "\"%.200s\" is not a normal file.", r->dest);
     if (r->to < 0 && errno == ENOENT) {
         r->to =
-            sim_store_open(r->vol->dir, r->dest, O_RDWR | O_CREAT | O_EXCL, from.st_mode & 07777);
+            sim_store_open(r->vol->dir, r->dest, O_RDWR | O_CREAT | O_EXCL, from.st_mode & 0777);
         if (r->to >= 0 && !geteuid() && fchown(r->to, from.st_uid, from.st_gid))
             sim_log("owner of %s: %s", r->dest, strerror(errno));
+        if (r->to >= 0 && (lun || sim_lun_marked(&from)))
+            new_lun(r, lun, &from);
     }
     return r->to < 0 ? fail_open(err, r->dest) : 0;
 }
@@ -173,7 +197,7 @@ static int prepare(struct sim_volume *vol, struct sim_snap *snap, const char *pa
                               .snapshot = sim_dup(snap->name),
                               .path = sim_dup(path),
                               .dest = sim_dup(dest)};
-    if (open_both(r, err)) {
+    if (open_both(r, snap, err)) {
         restore_free(r);
         return -1;
     }
@@ -198,8 +222,9 @@ int sim_restore_file(struct sim_volume *vol, const char *snapshot, const char *u
                         "Invalid value specified for \"restore-path\": \"%.200s\".", dest);
     sim_lock();
     if (sim_op_begin(&vol, 1)) {
+        int refused = sim_op_refused(&vol, 1, err);
         sim_unlock();
-        return sim_fail(err, SIM_EINTERNAL, "The system is shutting down.");
+        return refused;
     }
     struct sim_snap *snap = sim_snap_find(vol, snapshot);
     if (snap && uuid && strcmp(uuid, snap->uuid) != 0)
@@ -226,8 +251,7 @@ void sim_restore_load(json_t *list)
 {
     size_t i;
     json_t *item;
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         const char *svm, *volume, *snapshot, *path, *dest;
         struct sim_err err = {0};
         if (json_unpack(item, "{s:s, s:s, s:s, s:s, s:s}", "svm", &svm, "volume", &volume,

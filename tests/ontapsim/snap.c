@@ -107,6 +107,8 @@ char *sim_snap_copy(struct sim_volume *vol, struct sim_err *err)
 int sim_snap_publish(struct sim_volume *vol, const struct sim_snap_spec *spec, const char *temp,
                      int64_t created, struct sim_err *err)
 {
+    if (vol->gone)
+        return sim_op_refused(&vol, 1, err);
     if (sim_snap_find(vol, spec->name))
         return sim_fail(err, SIM_ESNAPEXISTS, "Snapshot \"%s\" already exists on volume \"%s\".",
                         spec->name, vol->name);
@@ -140,8 +142,9 @@ static int create_now(struct sim_volume *vol, const struct sim_snap_spec *spec, 
 {
     sim_lock();
     if (sim_op_begin(&vol, 1)) {
+        int refused = sim_op_refused(&vol, 1, err);
         sim_unlock();
-        return sim_fail(err, SIM_EINTERNAL, "The system is shutting down.");
+        return refused;
     }
     int rc = sim_snap_check(vol, spec, err);
     int64_t created = sim_epoch();
@@ -219,9 +222,9 @@ static int check_delete(struct sim_volume *vol, const struct sim_snap *snap, boo
     if (vol->restores)
         return sim_fail(err, SIM_ERESTORING, "A file restore is in progress on volume \"%s\".",
                         vol->name);
-    if (snap->dependency)
+    if (sim_snap_busy(snap))
         return sim_fail(err, SIM_ESNAPBUSY, "Snapshot \"%s\" is in use by %s.", snap->name,
-                        snap->dependency);
+                        sim_snap_busy(snap));
     if (!snap->owner_count || ignore_owners)
         return 0;
     sim_fail(err, SIM_ESNAPBUSY, "Snapshot \"%s\" has the owner \"%s\".", snap->name,
@@ -256,8 +259,9 @@ int sim_snap_delete(struct sim_volume *vol, const char *name, const char *uuid, 
     AUTO_FREE char *gone = NULL;
     sim_lock();
     if (sim_op_begin(&vol, 1)) {
+        int refused = sim_op_refused(&vol, 1, err);
         sim_unlock();
-        return sim_fail(err, SIM_EINTERNAL, "The system is shutting down.");
+        return refused;
     }
     struct sim_snap *snap = sim_snap_find(vol, name);
     if (!snap || (uuid && strcmp(uuid, snap->uuid) != 0))
@@ -287,7 +291,8 @@ static int rename_locked(struct sim_volume *vol, const char *name, const char *n
         return sim_fail(err, SIM_ESNAPNOTALLOWED, "Volume \"%s\" is read-only.", vol->name);
     if (snap->restores)
         return sim_fail(err, SIM_ERESTORING, "A file restore reads snapshot \"%s\".", name);
-    if (renameat(vol->snap_dir, name, vol->snap_dir, new_name))
+    AUTO_CLOSE int dir = sim_snap_open(vol, snap); /* a generated one has none before */
+    if (dir < 0 || renameat(vol->snap_dir, name, vol->snap_dir, new_name))
         return fail_io(err, errno, vol);
     sim_snap_rename_entry(vol, snap, new_name);
     return sim_state_save_volume(vol) ? sim_fail(err, SIM_EINTERNAL, "State not saved.") : 0;
@@ -299,7 +304,7 @@ int sim_snap_rename(struct sim_volume *vol, const char *name, const char *new_na
     sim_lock();
     int rc = -1;
     if (sim_op_begin(&vol, 1)) {
-        sim_fail(err, SIM_EINTERNAL, "The system is shutting down.");
+        sim_op_refused(&vol, 1, err);
     } else {
         rc = rename_locked(vol, name, new_name, err);
         sim_op_end(&vol, 1);

@@ -1,8 +1,11 @@
 /* State below the root directory, read at the start and written after every change. */
 #include "state.h"
+#include "generate.h"
+#include "lun.h"
 #include "restore.h"
 #include "snap.h"
 #include "store.h"
+#include "volume.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -90,27 +93,67 @@ static json_t *snap_json(const struct sim_snap *s)
     json_t *owners = json_array();
     for (size_t i = 0; i < s->owner_count; i++)
         json_array_append_new(owners, json_string(s->owners[i]));
-    return json_pack("{s:s, s:s, s:I, s:s*, s:s*, s:s*, s:o, s:I}", "name", s->name, "uuid",
-                     s->uuid, "created", (json_int_t)s->created, "comment", s->comment, "label",
-                     s->label, "dependency", s->dependency, "owners", owners, "held",
-                     (json_int_t)s->held);
+    json_t *doc =
+        json_pack("{s:s, s:s, s:I, s:s*, s:s*, s:s*, s:o, s:I}", "name", s->name, "uuid", s->uuid,
+                  "created", (json_int_t)s->created, "comment", s->comment, "label", s->label,
+                  "dependency", s->dependency, "owners", owners, "held", (json_int_t)s->held);
+    if (s->lazy)
+        json_object_set_new(doc, "lazy", json_true());
+    return doc;
 }
 
 int sim_state_save_volume(const struct sim_volume *vol)
 {
+    if (vol->gone)
+        return 0;
     AUTO_CLOSE int dir = open_svm_state(vol->svm);
     AUTO_FREE char *name = sim_printf("%s.json", vol->name);
     json_t *snaps = json_array();
     for (size_t i = 0; i < vol->snap_count; i++)
         json_array_append_new(snaps, snap_json(vol->ages[i]));
     json_t *doc =
-        json_pack("{s:i, s:s, s:s, s:I, s:o}", "version", 1, "uuid", vol->uuid, "instance_uuid",
-                  vol->instance_uuid, "created", (json_int_t)vol->created, "snapshots", snaps);
+        json_pack("{s:i, s:s, s:s, s:I, s:o, s:o}", "version", 1, "uuid", vol->uuid,
+                  "instance_uuid", vol->instance_uuid, "created", (json_int_t)vol->created,
+                  "snapshots", snaps, "luns", sim_lun_state(vol));
+    if (doc)
+        sim_volume_state(vol, doc);
     if (dir < 0) {
         json_decref(doc);
         return -1;
     }
     return doc ? save(dir, name, doc) : -1;
+}
+
+void sim_state_drop_volume(const struct sim_volume *vol)
+{
+    AUTO_CLOSE int dir = open_svm_state(vol->svm);
+    AUTO_FREE char *name = sim_printf("%s.json", vol->name);
+    if (dir < 0)
+        return;
+    if (!vol->conf)
+        unlinkat(dir, name, 0);
+    else
+        save(dir, name,
+             json_pack("{s:i, s:b, s:s}", "version", 1, "deleted", 1, "conf", vol->conf));
+}
+
+int sim_state_save_svm(const struct sim_svm *svm, const char *part, json_t *doc)
+{
+    AUTO_CLOSE int all = sim_store_make_dir(sim.state_dir, "svms");
+    AUTO_FREE char *name = sim_printf("%s.%s.json", svm->name, part);
+    if (all < 0) {
+        json_decref(doc);
+        return -1;
+    }
+    return doc ? save(all, name, doc) : -1;
+}
+
+json_t *sim_state_load_svm(const struct sim_svm *svm, const char *part)
+{
+    bool bad = false;
+    AUTO_CLOSE int all = sim_store_make_dir(sim.state_dir, "svms");
+    AUTO_FREE char *name = sim_printf("%s.%s.json", svm->name, part);
+    return all < 0 ? NULL : load(all, name, &bad);
 }
 
 static void load_snap(struct sim_volume *vol, json_t *obj)
@@ -120,10 +163,12 @@ static void load_snap(struct sim_volume *vol, json_t *obj)
     json_t *owner;
     if (!name || !sim_store_path_ok(name) || strchr(name, '/') || sim_snap_find(vol, name))
         return;
-    AUTO_CLOSE int fd = sim_store_dir(vol->snap_dir, name);
-    if (fd < 0)
+    bool lazy = json_is_true(json_object_get(obj, "lazy"));
+    AUTO_CLOSE int fd = lazy ? -1 : sim_store_dir(vol->snap_dir, name);
+    if (fd < 0 && !lazy)
         return; /* gone with its directory */
     struct sim_snap *s = sim_alloc(1, sizeof(*s));
+    s->lazy = lazy;
     s->name = sim_dup(name);
     take_uuid(s->uuid, obj, "uuid");
     s->created = json_integer_value(json_object_get(obj, "created"));
@@ -133,8 +178,7 @@ static void load_snap(struct sim_volume *vol, json_t *obj)
     s->held = (uint64_t)json_integer_value(json_object_get(obj, "held"));
     json_t *owners = json_object_get(obj, "owners");
     s->owners = sim_alloc(json_array_size(owners), sizeof(*s->owners));
-    json_array_foreach(owners, i, owner)
-    {
+    json_array_foreach (owners, i, owner) {
         if (json_is_string(owner))
             s->owners[s->owner_count++] = sim_dup(json_string_value(owner));
     }
@@ -154,10 +198,13 @@ static void adopt(struct sim_volume *vol)
     for (struct dirent *e = readdir(d); e; e = readdir(d)) {
         struct stat st;
         if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
-            fstatat(vol->snap_dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISDIR(st.st_mode))
+            fstatat(vol->snap_dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) ||
+            (!S_ISDIR(st.st_mode) && e->d_name[0] != '.'))
             continue;
         if (e->d_name[0] == '.') {
-            int rc = sim_store_remove_tree(vol->snap_dir, e->d_name);
+            int rc = unlinkat(vol->snap_dir, e->d_name, 0)
+                         ? sim_store_remove_tree(vol->snap_dir, e->d_name)
+                         : 0;
             if (rc)
                 sim_log("cannot remove %s/%s/.snapshot/%s: %s", vol->svm->name, vol->name,
                         e->d_name, strerror(rc));
@@ -175,53 +222,94 @@ static void adopt(struct sim_volume *vol)
     closedir(d);
 }
 
-static int open_volume(struct sim_volume *vol)
+static int open_volume(struct sim_volume *vol, json_t *doc)
 {
-    bool bad = false;
+    size_t i;
+    json_t *item;
     vol->dir = sim_store_make_dir(vol->svm->dir, vol->name);
     vol->snap_dir = vol->dir < 0 ? -1 : sim_store_make_dir(vol->dir, ".snapshot");
-    AUTO_CLOSE int dir = open_svm_state(vol->svm);
-    if (vol->snap_dir < 0 || dir < 0) {
+    if (vol->snap_dir < 0) {
         sim_log("%s/%s/%s: %s", sim.root, vol->svm->name, vol->name, strerror(errno));
         return -1;
     }
-    AUTO_FREE char *name = sim_printf("%s.json", vol->name);
-    json_t *doc = load(dir, name, &bad);
-    if (bad)
-        return -1;
-    size_t i;
-    json_t *item;
-    take_uuid(vol->uuid, doc, "uuid");
-    take_uuid(vol->instance_uuid, doc, "instance_uuid");
-    vol->created = json_integer_value(json_object_get(doc, "created"));
+    bool fresh = !doc && sim_generate_fill(vol);
+    if (!fresh) {
+        take_uuid(vol->uuid, doc, "uuid");
+        take_uuid(vol->instance_uuid, doc, "instance_uuid");
+        vol->created = json_integer_value(json_object_get(doc, "created"));
+    }
     if (!vol->created)
         vol->created = sim_epoch();
-    json_array_foreach(json_object_get(doc, "snapshots"), i, item) load_snap(vol, item);
-    json_decref(doc);
+    sim_volume_restore(vol, doc);
+    sim_volume_register(vol);
+    json_array_foreach (json_object_get(doc, "snapshots"), i, item)
+        load_snap(vol, item);
     adopt(vol);
     for (i = 0; i < vol->snap_count; i++) {
         if (!vol->ages[i]->held)
             sim_snap_measure(vol, i);
     }
-    return sim_state_save_volume(vol);
+    if (sim_lun_load(vol, doc))
+        return -1;
+    return fresh ? 0 : sim_state_save_volume(vol);
 }
 
-static int make_luns(const struct sim_svm *svm)
+/* The volumes that clients made in earlier runs. */
+static void add_made(struct sim_svm *svm, int dir)
 {
-    for (size_t i = 0; i < svm->lun_count; i++) {
-        const char *volume = svm->luns[i].path + strlen("/vol/");
-        size_t n = strcspn(volume, "/");
-        AUTO_FREE char *name = strndup(volume, n);
-        const struct sim_volume *vol = name ? sim_volume_find(svm, name) : NULL;
-        AUTO_CLOSE int fd = vol && !sim_store_make_parents(vol->dir, volume + n + 1)
-                                ? sim_store_open(vol->dir, volume + n + 1, O_RDWR | O_CREAT, 0644)
-                                : -1;
-        struct stat st;
-        if (fd < 0 || fstat(fd, &st) ||
-            (st.st_size == 0 && ftruncate(fd, (off_t)svm->luns[i].size))) {
-            sim_log("lun %s: %s", svm->luns[i].path, strerror(errno));
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d && fd >= 0)
+        close(fd);
+    for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
+        bool bad = false;
+        size_t n = strlen(e->d_name);
+        AUTO_FREE char *name =
+            n > 5 && !strcmp(e->d_name + n - 5, ".json") ? strndup(e->d_name, n - 5) : NULL;
+        if (!name || sim_volume_find(svm, name))
+            continue;
+        json_t *doc = load(dir, e->d_name, &bad);
+        if (doc && json_is_true(json_object_get(doc, "made")))
+            sim_volume_add(svm, sim_volume_new(svm, &(struct sim_volume_spec){.name = name}));
+        json_decref(doc);
+    }
+    if (d)
+        closedir(d);
+}
+
+/* Half-made clones and half-removed volumes of a run that ended too soon. */
+static void sweep(const struct sim_svm *svm)
+{
+    int fd = openat(svm->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d && fd >= 0)
+        close(fd);
+    for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
+        if (!strncmp(e->d_name, ".gone-", 6) || !strncmp(e->d_name, ".clone-", 7))
+            sim_store_remove_tree(svm->dir, e->d_name);
+    }
+    if (d)
+        closedir(d);
+}
+
+static int open_volumes(struct sim_svm *svm, int dir)
+{
+    for (size_t i = 0; i < svm->volume_count;) {
+        bool bad = false;
+        struct sim_volume *vol = svm->volumes[i];
+        AUTO_FREE char *name = sim_printf("%s.json", vol->name);
+        json_t *doc = load(dir, name, &bad);
+        bool deleted = sim_volume_deleted(vol, doc);
+        int rc = 0;
+        if (deleted)
+            sim_volume_bury(vol);
+        else if (bad ||
+                 open_volume(vol, json_is_true(json_object_get(doc, "deleted")) ? NULL : doc))
+            rc = -1;
+        json_decref(doc);
+        if (rc)
             return -1;
-        }
+        i += !deleted;
     }
     return 0;
 }
@@ -234,15 +322,19 @@ static int open_svm(struct sim_svm *svm, json_t *doc)
         take_uuid(svm->lifs[k].uuid, json_object_get(doc, "lifs"), key);
     }
     svm->dir = sim_store_make_dir(sim.root_dir, svm->name);
-    if (svm->dir < 0) {
+    AUTO_CLOSE int dir = open_svm_state(svm);
+    if (svm->dir < 0 || dir < 0) {
         sim_log("%s/%s: %s", sim.root, svm->name, strerror(errno));
         return -1;
     }
-    for (size_t i = 0; i < svm->volume_count; i++) {
-        if (open_volume(svm->volumes[i]))
-            return -1;
-    }
-    return make_luns(svm);
+    sweep(svm);
+    sim_generate_volumes(svm);
+    add_made(svm, dir);
+    sim_igroup_load(svm);
+    if (open_volumes(svm, dir))
+        return -1;
+    sim_volume_link(svm);
+    return 0;
 }
 
 static int open_root(void)

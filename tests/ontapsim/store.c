@@ -74,8 +74,40 @@ int sim_store_make_parents(int dir, const char *path)
     return 0;
 }
 
+/* The directory that holds the last part of a path; -1 with errno. */
+static int open_parent(int dir, const char *path, const char **leaf)
+{
+    const char *slash = strrchr(path, '/');
+    *leaf = slash ? slash + 1 : path;
+    if (!sim_store_path_ok(path)) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (!slash)
+        return dup(dir);
+    AUTO_FREE char *above = strndup(path, (size_t)(slash - path));
+    return above ? sim_store_open(dir, above, O_RDONLY | O_DIRECTORY, 0) : -1;
+}
+
+int sim_store_rename(int from_dir, const char *from, int to_dir, const char *to, bool replace)
+{
+    const char *leaf_from, *leaf_to;
+    AUTO_CLOSE int a = open_parent(from_dir, from, &leaf_from);
+    AUTO_CLOSE int b = a < 0 ? -1 : open_parent(to_dir, to, &leaf_to);
+    if (b < 0)
+        return errno;
+    return renameat2(a, leaf_from, b, leaf_to, replace ? 0 : RENAME_NOREPLACE) ? errno : 0;
+}
+
+int sim_store_unlink(int dir, const char *path)
+{
+    const char *leaf;
+    AUTO_CLOSE int parent = open_parent(dir, path, &leaf);
+    return parent < 0 ? -1 : unlinkat(parent, leaf, 0);
+}
+
 /* Through user space, for file systems that cannot copy by themselves. */
-static int bounce(int from, int to, off_t pos, off_t end)
+static int bounce(int from, int to, off_t pos, off_t end, off_t shift)
 {
     AUTO_FREE char *buf = sim_alloc(1, BOUNCE);
     while (pos < end) {
@@ -88,7 +120,7 @@ static int bounce(int from, int to, off_t pos, off_t end)
         if (got == 0)
             return 0; /* shorter than it was: the rest stays a hole */
         for (ssize_t done = 0; done < got;) {
-            ssize_t put = pwrite(to, buf + done, (size_t)(got - done), pos + done);
+            ssize_t put = pwrite(to, buf + done, (size_t)(got - done), pos + shift + done);
             if (put < 0 && errno != EINTR)
                 return errno;
             done += put > 0 ? put : 0;
@@ -98,20 +130,22 @@ static int bounce(int from, int to, off_t pos, off_t end)
     return 0;
 }
 
-static int copy_range(int from, int to, off_t pos, off_t end, const atomic_bool *cancel)
+/* shift: how much further into the destination. */
+static int copy_range(int from, int to, off_t pos, off_t end, off_t shift,
+                      const atomic_bool *cancel)
 {
     while (pos < end) {
         if (cancel && *cancel)
             return ECANCELED;
         off_t upto = end - pos < CHUNK ? end : pos + CHUNK;
-        off_t in = pos, out = pos;
+        off_t in = pos, out = pos + shift;
         ssize_t n = copy_file_range(from, &in, to, &out, (size_t)(upto - pos), 0);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == ENOSPC)
             return ENOSPC;
         if (n <= 0) { /* not supported here, or a kernel that reports nothing to copy */
-            int rc = bounce(from, to, pos, upto);
+            int rc = bounce(from, to, pos, upto, shift);
             if (rc)
                 return rc;
             n = upto - pos;
@@ -161,12 +195,18 @@ int sim_store_copy_file(int from, int to, const atomic_bool *cancel)
             hole = st.st_size;
         int rc = clear_range(to, pos, data);
         if (!rc)
-            rc = copy_range(from, to, data, hole, cancel);
+            rc = copy_range(from, to, data, hole, 0, cancel);
         if (rc)
             return rc;
         pos = hole;
     }
     return ftruncate(to, st.st_size) ? errno : 0;
+}
+
+int sim_store_copy_part(int from, int to, off_t from_pos, off_t to_pos, off_t count,
+                        const atomic_bool *cancel)
+{
+    return copy_range(from, to, from_pos, from_pos + count, to_pos - from_pos, cancel);
 }
 
 static void copy_attributes(int fd, const struct stat *st)

@@ -19,6 +19,10 @@ int sim_store_remove_tree(int parent, const char *name);
 /* The bytes of one open file into another, same inode, holes kept, size set. */
 int sim_store_copy_file(int from, int to, const atomic_bool *cancel);
 
+/* A part of one into another; a destination that ends earlier grows. */
+int sim_store_copy_part(int from, int to, off_t from_pos, off_t to_pos, off_t count,
+                        const atomic_bool *cancel);
+
 /* A directory below parent, not a link; -1 with errno. */
 int sim_store_dir(int parent, const char *name);
 /* The same, made when missing. */
@@ -29,6 +33,11 @@ int sim_store_make_parents(int dir, const char *path);
 
 /* Open "a/b/c" below dir, refusing links, ".." and empty parts; -1 with errno. */
 int sim_store_open(int dir, const char *path, int flags, mode_t mode);
+
+/* To "a/b/c" below to_dir, whose directories must exist. Without replace: EEXIST. */
+int sim_store_rename(int from_dir, const char *from, int to_dir, const char *to, bool replace);
+/* 0, or -1 with errno. */
+int sim_store_unlink(int dir, const char *path);
 
 /* True when a path from outside is relative, clean and has no "." or ".." in it. */
 bool sim_store_path_ok(const char *path);

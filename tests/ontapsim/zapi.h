@@ -43,7 +43,8 @@ const char *zapi_need(struct zapi *z, const char *name);
 int zapi_flag(struct zapi *z, const char *name, bool *value);
 int zapi_count(struct zapi *z, const char *name, uint64_t min, uint64_t max, uint64_t *value);
 int zapi_invalid(struct zapi *z, const char *field, const char *value);
-/* The volume of that name in the call's SVM; NULL and error 13040. Takes no lock: volumes stay. */
+/* Unlocked. The volume of that name in the call's SVM; NULL and error 13040. What is done with it
+ * finds out by itself when it is destroyed meanwhile: the struct stays. */
 struct sim_volume *zapi_volume(struct zapi *z, const char *name);
 /* "/vol/VOLUME/REST" taken apart; REST may be empty. */
 bool zapi_split_path(struct zapi *z, const char *path, const char **volume, const char **rest);

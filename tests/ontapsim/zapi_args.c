@@ -80,7 +80,9 @@ int zapi_count(struct zapi *z, const char *name, uint64_t min, uint64_t max, uin
 
 struct sim_volume *zapi_volume(struct zapi *z, const char *name)
 {
+    sim_lock();
     struct sim_volume *vol = z->svm ? sim_volume_find(z->svm, name) : NULL;
+    sim_unlock();
     if (!vol)
         sim_fail(&z->err, SIM_EVOLMISSING, "Volume \"%.203s\" does not exist in %s \"%s\".", name,
                  z->svm ? "SVM" : "the admin SVM", z->svm ? z->svm->name : sim.cluster);

@@ -52,7 +52,9 @@ static int read_volumes(struct zapi *z, struct sim_volume **vols, size_t *count)
     }
     for (const xmlNode *n = uuids ? zapi_first(uuids) : NULL; n; n = zapi_next(n)) {
         const char *uuid = zapi_text(&z->arena, n);
+        sim_lock();
         struct sim_volume *vol = z->svm ? sim_volume_by_uuid(z->svm, uuid) : NULL;
+        sim_unlock();
         if (!vol)
             return sim_fail(&z->err, SIM_EVOLMISSING, "There is no volume %.40s.", uuid);
         if (add_volume(z, vol, vols, count))

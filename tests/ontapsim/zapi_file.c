@@ -28,10 +28,15 @@ static struct sim_volume *locate(struct zapi *z, const char *path, const char **
     *rest = path;
     if (volume && *volume)
         return zapi_volume(z, volume);
-    for (size_t i = 0; z->svm && i < z->svm->volume_count; i++) {
+    struct sim_volume *root = NULL;
+    sim_lock();
+    for (size_t i = 0; z->svm && i < z->svm->volume_count && !root; i++) {
         if (z->svm->volumes[i]->is_root)
-            return z->svm->volumes[i];
+            root = z->svm->volumes[i];
     }
+    sim_unlock();
+    if (root)
+        return root;
     sim_fail(&z->err, SIM_EVOLMISSING,
              "A relative path without a volume is one of the root volume.");
     return NULL;
@@ -97,6 +102,18 @@ static void put_file(struct zapi *z, const struct stat *st)
     sim_buf_adds(&z->out, "</file-info>");
 }
 
+/* A generated snapshot has its directory once somebody looks into it. */
+static void show_snapshot(struct sim_volume *vol, const char *path)
+{
+    if (strncmp(path, ".snapshot/", 10) != 0)
+        return;
+    AUTO_FREE char *name = strndup(path + 10, strcspn(path + 10, "/"));
+    sim_lock();
+    struct sim_snap *snap = name ? sim_snap_find(vol, name) : NULL;
+    AUTO_CLOSE int fd = snap ? sim_snap_open(vol, snap) : -1;
+    sim_unlock();
+}
+
 int zapi_file_get_file_info(struct zapi *z)
 {
     const char *path = zapi_need(z, "path");
@@ -110,6 +127,7 @@ int zapi_file_get_file_info(struct zapi *z)
         return sim_fail(&z->err, SIM_EFILEMISSING, "No such file or directory.");
     if (*rest && !sim_store_path_ok(rest))
         return zapi_invalid(z, "path", path);
+    show_snapshot(vol, rest);
     AUTO_CLOSE int fd = *rest ? sim_store_open(vol->dir, rest, O_PATH, 0) : dup(vol->dir);
     if (fd < 0 || fstat(fd, &st))
         return sim_fail(&z->err, SIM_EFILEMISSING, "\"%.200s\": %s.", path, strerror(errno));

@@ -90,10 +90,10 @@ static void snap_record(struct zapi_iter *it, struct zapi_rec *rec, struct sim_v
                         const struct sim_snap *snap, uint64_t newest)
 {
     zapi_rec_number(it, rec, "access-time", (uint64_t)snap->created);
-    zapi_rec_flag(it, rec, "busy", snap->dependency || snap->restores);
+    zapi_rec_flag(it, rec, "busy", sim_snap_busy(snap) || snap->restores);
     zapi_rec_text(it, rec, "comment", snap->comment);
     zapi_rec_flag(it, rec, "contains-lun-clones", false);
-    zapi_rec_text(it, rec, "dependency", snap->dependency ? snap->dependency : "");
+    zapi_rec_text(it, rec, "dependency", sim_snap_busy(snap) ? sim_snap_busy(snap) : "");
     zapi_rec_flag(it, rec, "is-constituent-snapshot", false);
     zapi_rec_key(it, rec, "name", snap->name);
     if (wants_size(it))
