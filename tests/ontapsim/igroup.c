@@ -125,8 +125,9 @@ int sim_igroup_destroy(struct sim_igroup *group, bool force, struct sim_err *err
         return sim_fail(err, SIM_EIGROUPMAPPED, "LUN maps for the igroup \"%s\" exist.",
                         group->name);
     for (size_t i = 0; i < SIM_MAP_IDS && group->map_count; i++) {
-        if (group->ids[i])
-            sim_map_remove(group->ids[i], group, &none);
+        struct sim_lun *lun = group->ids[i];
+        if (lun && !sim_map_remove(lun, group, &none))
+            sim_lun_save(lun);
     }
     take_out(group);
     sim_igroup_free(group);

@@ -25,6 +25,7 @@ enum {
     SIM_EIGROUPMAPPED = 9029,
     SIM_ELUNTOOLARGE = 9034,
     SIM_ENOVOLUME = 9036,
+    SIM_ELUNSAMESIZE = 9042,
     SIM_ELUNRESTORING = 9062,
     SIM_ELUNNOTINSNAP = 9070,
 };
@@ -148,6 +149,8 @@ const struct sim_map *sim_map_find(const struct sim_lun *lun, const struct sim_i
 /* san_state.c: what is kept across restarts. */
 json_t *sim_lun_state(const struct sim_volume *vol);
 int sim_lun_load(struct sim_volume *vol, json_t *doc); /* the volume's document, or NULL; 0 or -1 */
+int sim_lun_save(const struct sim_lun *lun);       /* what it says about itself, maps included */
+void sim_map_save(const struct sim_igroup *group); /* the LUNs that are mapped to it */
 int sim_igroup_save(const struct sim_svm *svm);
 void sim_igroup_load(struct sim_svm *svm);
 

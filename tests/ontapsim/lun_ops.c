@@ -138,6 +138,8 @@ static int resize(struct sim_volume *vol, const char *name, uint64_t size, bool 
         return -1;
     if (sim_lun_restoring(lun))
         return sim_fail(err, SIM_ELUNRESTORING, "A restore of the LUN is in progress.");
+    if (size == lun->size)
+        return sim_fail(err, SIM_ELUNSAMESIZE, "The LUN has that size already.");
     if (size < lun->size && !force)
         return sim_fail(err, SIM_EINVALID, "Reducing the size of a LUN needs \"force\".");
     AUTO_CLOSE int fd = sim_store_open(vol->dir, name, O_RDWR, 0);

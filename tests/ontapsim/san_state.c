@@ -152,6 +152,22 @@ int sim_lun_load(struct sim_volume *vol, json_t *doc)
     return 0;
 }
 
+int sim_lun_save(const struct sim_lun *lun)
+{
+    return sim_state_save_volume(lun->vol);
+}
+
+void sim_map_save(const struct sim_igroup *group)
+{
+    const struct sim_volume *last = NULL;
+    for (size_t i = 0; group->ids && i < SIM_MAP_IDS; i++) {
+        const struct sim_volume *vol = group->ids[i] ? group->ids[i]->vol : NULL;
+        if (vol && vol != last)
+            sim_state_save_volume(vol);
+        last = vol ? vol : last;
+    }
+}
+
 int sim_igroup_save(const struct sim_svm *svm)
 {
     json_t *list = json_array();

@@ -12,11 +12,41 @@
 static const struct zapi_call calls[] = {
     {"cg-commit", zapi_cg_commit, ZAPI_ANY, true},
     {"cg-start", zapi_cg_start, ZAPI_ANY, true},
+    {"clone-create", zapi_clone_create, ZAPI_ANY, true},
     {"cluster-identity-get", zapi_cluster_identity_get, ZAPI_CLUSTER, false},
     {"ems-autosupport-log", zapi_ems_autosupport_log, ZAPI_ANY, true},
     {"file-get-file-info", zapi_file_get_file_info, ZAPI_ANY, false},
+    {"igroup-add", zapi_igroup_add, ZAPI_ANY, true},
+    {"igroup-create", zapi_igroup_create, ZAPI_ANY, true},
+    {"igroup-destroy", zapi_igroup_destroy, ZAPI_ANY, true},
+    {"igroup-get-iter", zapi_igroup_get_iter, ZAPI_ANY, false},
+    {"igroup-list-info", zapi_igroup_list_info, ZAPI_ANY, false},
+    {"igroup-remove", zapi_igroup_remove, ZAPI_ANY, true},
+    {"igroup-rename", zapi_igroup_rename, ZAPI_ANY, true},
     {"job-get", zapi_job_get, ZAPI_ANY, false},
+    {"lun-create-by-size", zapi_lun_create_by_size, ZAPI_ANY, true},
+    {"lun-destroy", zapi_lun_destroy, ZAPI_ANY, true},
+    {"lun-get-comment", zapi_lun_get_comment, ZAPI_ANY, false},
+    {"lun-get-geometry", zapi_lun_get_geometry, ZAPI_ANY, false},
+    {"lun-get-iter", zapi_lun_get_iter, ZAPI_ANY, false},
+    {"lun-get-serial-number", zapi_lun_get_serial_number, ZAPI_ANY, false},
+    {"lun-initiator-list-map-info", zapi_lun_initiator_list_map_info, ZAPI_ANY, false},
+    {"lun-map", zapi_lun_map, ZAPI_ANY, true},
+    {"lun-map-get-iter", zapi_lun_map_get_iter, ZAPI_ANY, false},
+    {"lun-map-list-info", zapi_lun_map_list_info, ZAPI_ANY, false},
+    {"lun-move", zapi_lun_move, ZAPI_ANY, true},
+    {"lun-offline", zapi_lun_offline, ZAPI_ANY, true},
+    {"lun-online", zapi_lun_online, ZAPI_ANY, true},
+    {"lun-resize", zapi_lun_resize, ZAPI_ANY, true},
+    {"lun-restore-status", zapi_lun_restore_status, ZAPI_ANY, false},
+    {"lun-set-comment", zapi_lun_set_comment, ZAPI_ANY, true},
+    {"lun-set-serial-number", zapi_lun_set_serial_number, ZAPI_ANY, true},
+    {"lun-set-space-reservation-info", zapi_lun_set_space_reservation_info, ZAPI_ANY, true},
+    {"lun-unmap", zapi_lun_unmap, ZAPI_ANY, true},
     {"net-interface-get-iter", zapi_net_interface_get_iter, ZAPI_ANY, false},
+    {"qtree-create", zapi_qtree_create, ZAPI_ANY, true},
+    {"qtree-delete", zapi_qtree_delete, ZAPI_ANY, true},
+    {"qtree-list-iter", zapi_qtree_list_iter, ZAPI_ANY, false},
     {"snapshot-create", zapi_snapshot_create, ZAPI_ANY, true},
     {"snapshot-delete", zapi_snapshot_delete, ZAPI_ANY, true},
     {"snapshot-get-iter", zapi_snapshot_get_iter, ZAPI_ANY, false},
@@ -24,9 +54,27 @@ static const struct zapi_call calls[] = {
     {"snapshot-rename", zapi_snapshot_rename, ZAPI_ANY, true},
     {"snapshot-restore-file", zapi_snapshot_restore_file, ZAPI_ANY, true},
     {"snapshot-restore-file-info", zapi_snapshot_restore_file_info, ZAPI_ANY, false},
+    {"snapshot-restore-volume", zapi_snapshot_restore_volume, ZAPI_ANY, true},
     {"system-get-ontapi-version", zapi_system_get_ontapi_version, ZAPI_ANY, false},
     {"system-get-version", zapi_system_get_version, ZAPI_ANY, false},
+    {"volume-clone-create", zapi_volume_clone_create, ZAPI_ANY, true},
+    {"volume-clone-get", zapi_volume_clone_get, ZAPI_ANY, false},
+    {"volume-clone-get-iter", zapi_volume_clone_get_iter, ZAPI_ANY, false},
+    {"volume-clone-split-start", zapi_volume_clone_split_start, ZAPI_ANY, true},
+    {"volume-clone-split-status", zapi_volume_clone_split_status, ZAPI_ANY, false},
+    {"volume-clone-split-stop", zapi_volume_clone_split_stop, ZAPI_ANY, true},
+    {"volume-create", zapi_volume_create, ZAPI_ANY, true},
+    {"volume-destroy", zapi_volume_destroy, ZAPI_ANY, true},
     {"volume-get-iter", zapi_volume_get_iter, ZAPI_ANY, false},
+    {"volume-get-volume-path", zapi_volume_get_volume_path, ZAPI_ANY, false},
+    {"volume-modify-iter", zapi_volume_modify_iter, ZAPI_ANY, true},
+    {"volume-mount", zapi_volume_mount, ZAPI_ANY, true},
+    {"volume-offline", zapi_volume_offline, ZAPI_ANY, true},
+    {"volume-online", zapi_volume_online, ZAPI_ANY, true},
+    {"volume-rename", zapi_volume_rename, ZAPI_ANY, true},
+    {"volume-restrict", zapi_volume_restrict, ZAPI_ANY, true},
+    {"volume-size", zapi_volume_size, ZAPI_ANY, true},
+    {"volume-unmount", zapi_volume_unmount, ZAPI_ANY, true},
     {"vserver-get-iter", zapi_vserver_get_iter, ZAPI_ANY, false},
 };
 
@@ -123,7 +171,10 @@ static size_t named_volumes(struct zapi *z, const char *out[VOLUMES])
     size_t n = 0;
     uint64_t cg = 0;
     const char *rest;
-    const char *volume = zapi_arg(z, "volume");
+    static const char *const names[] = {"volume", "volume-name", "parent-volume", "name", NULL};
+    const char *volume = NULL;
+    for (size_t i = 0; names[i] && !volume; i++)
+        volume = zapi_arg(z, names[i]);
     if (!volume)
         zapi_split_path(z, zapi_arg(z, "path"), &volume, &rest);
     if (volume)

@@ -49,6 +49,11 @@ struct sim_volume *zapi_volume(struct zapi *z, const char *name);
 /* "/vol/VOLUME/REST" taken apart; REST may be empty. */
 bool zapi_split_path(struct zapi *z, const char *path, const char **volume, const char **rest);
 
+/* The call exists within an SVM only: error 13005. */
+int zapi_no_svm(struct zapi *z);
+/* Locked when it returns the LUN; else NULL and error 9017. */
+struct sim_lun *zapi_lun_locked(struct zapi *z, const char *path);
+
 void zapi_put(struct zapi *z, const char *name, const char *value);
 void zapi_put_number(struct zapi *z, const char *name, uint64_t value);
 
@@ -83,6 +88,7 @@ void zapi_rec_key(struct zapi_iter *it, struct zapi_rec *parent, const char *nam
                   const char *value);
 void zapi_rec_number(struct zapi_iter *it, struct zapi_rec *parent, const char *name, uint64_t n);
 void zapi_rec_flag(struct zapi_iter *it, struct zapi_rec *parent, const char *name, bool on);
+void zapi_rec_write(struct sim_buf *b, const struct zapi_rec *rec); /* outside a list */
 bool zapi_rec_match(const struct zapi_iter *it, const struct zapi_rec *rec);
 /* Put the record on the page if the query wants it. False when the page is full now. */
 bool zapi_iter_row(struct zapi_iter *it, const struct zapi_rec *rec, const char *key0,
@@ -104,6 +110,7 @@ int zapi_ems_autosupport_log(struct zapi *z);
 int zapi_job_get(struct zapi *z);
 /* zapi_volume.c */
 int zapi_volume_get_iter(struct zapi *z);
+void zapi_volume_record(struct zapi_iter *it, struct zapi_rec *rec, struct sim_volume *vol);
 /* zapi_snapshot.c */
 int zapi_snapshot_create(struct zapi *z);
 int zapi_snapshot_get_iter(struct zapi *z);
@@ -117,5 +124,57 @@ int zapi_cg_commit(struct zapi *z);
 int zapi_snapshot_restore_file(struct zapi *z);
 int zapi_snapshot_restore_file_info(struct zapi *z);
 int zapi_file_get_file_info(struct zapi *z);
+/* zapi_lun.c */
+int zapi_lun_create_by_size(struct zapi *z);
+int zapi_lun_destroy(struct zapi *z);
+int zapi_lun_get_comment(struct zapi *z);
+int zapi_lun_get_geometry(struct zapi *z);
+int zapi_lun_get_iter(struct zapi *z);
+int zapi_lun_get_serial_number(struct zapi *z);
+int zapi_lun_move(struct zapi *z);
+int zapi_lun_offline(struct zapi *z);
+int zapi_lun_online(struct zapi *z);
+int zapi_lun_resize(struct zapi *z);
+int zapi_lun_restore_status(struct zapi *z);
+int zapi_lun_set_comment(struct zapi *z);
+int zapi_lun_set_serial_number(struct zapi *z);
+int zapi_lun_set_space_reservation_info(struct zapi *z);
+/* zapi_igroup.c */
+int zapi_lun_initiator_list_map_info(struct zapi *z);
+int zapi_lun_map(struct zapi *z);
+int zapi_lun_map_get_iter(struct zapi *z);
+int zapi_lun_map_list_info(struct zapi *z);
+int zapi_lun_unmap(struct zapi *z);
+int zapi_igroup_add(struct zapi *z);
+int zapi_igroup_create(struct zapi *z);
+int zapi_igroup_destroy(struct zapi *z);
+int zapi_igroup_get_iter(struct zapi *z);
+int zapi_igroup_list_info(struct zapi *z);
+int zapi_igroup_remove(struct zapi *z);
+int zapi_igroup_rename(struct zapi *z);
+/* zapi_clone.c */
+int zapi_clone_create(struct zapi *z);
+int zapi_volume_clone_create(struct zapi *z);
+int zapi_volume_clone_get(struct zapi *z);
+int zapi_volume_clone_get_iter(struct zapi *z);
+int zapi_volume_clone_split_start(struct zapi *z);
+int zapi_volume_clone_split_status(struct zapi *z);
+int zapi_volume_clone_split_stop(struct zapi *z);
+int zapi_qtree_create(struct zapi *z);
+int zapi_qtree_delete(struct zapi *z);
+int zapi_qtree_list_iter(struct zapi *z);
+/* zapi_life.c */
+int zapi_volume_create(struct zapi *z);
+int zapi_volume_destroy(struct zapi *z);
+int zapi_volume_get_volume_path(struct zapi *z);
+int zapi_volume_modify_iter(struct zapi *z);
+int zapi_volume_mount(struct zapi *z);
+int zapi_volume_offline(struct zapi *z);
+int zapi_volume_online(struct zapi *z);
+int zapi_volume_rename(struct zapi *z);
+int zapi_volume_restrict(struct zapi *z);
+int zapi_volume_size(struct zapi *z);
+int zapi_volume_unmount(struct zapi *z);
+int zapi_snapshot_restore_volume(struct zapi *z);
 
 #endif

@@ -149,6 +149,11 @@ static void emit(struct sim_buf *b, const struct zapi_rec *rec, const xmlNode *d
     sim_buf_addf(b, "</%s>", rec->name);
 }
 
+void zapi_rec_write(struct sim_buf *b, const struct zapi_rec *rec)
+{
+    emit(b, rec, NULL, true);
+}
+
 /* <CALL-key-td><key-0>..</key-0>...</CALL-key-td> */
 static int read_tag(struct zapi_iter *it, const char *tag)
 {

@@ -8,6 +8,7 @@ static void id_part(struct zapi_iter *it, struct zapi_rec *rec, const struct sim
     struct zapi_rec *id = zapi_rec_add(it, rec, "volume-id-attributes");
     const char *node = sim_arena_printf(&it->arena, "%s-01", sim.cluster);
     zapi_rec_text(it, id, "containing-aggregate-name", vol->aggregate);
+    zapi_rec_text(it, id, "comment", vol->comment);
     zapi_rec_number(it, id, "creation-time", (uint64_t)vol->created);
     zapi_rec_text(it, id, "instance-uuid", vol->instance_uuid);
     zapi_rec_text(it, id, "junction-path", vol->junction);
@@ -27,7 +28,7 @@ static void snapshot_part(struct zapi_iter *it, struct zapi_rec *rec, const stru
     struct zapi_rec *s = zapi_rec_add(it, rec, "volume-snapshot-attributes");
     zapi_rec_flag(it, s, "snapdir-access-enabled", true);
     zapi_rec_number(it, s, "snapshot-count", vol->snap_count);
-    zapi_rec_text(it, s, "snapshot-policy", "none");
+    zapi_rec_text(it, s, "snapshot-policy", vol->policy ? vol->policy : "none");
 }
 
 static void space_part(struct zapi_iter *it, struct zapi_rec *rec, struct sim_volume *vol)
@@ -48,9 +49,20 @@ static void space_part(struct zapi_iter *it, struct zapi_rec *rec, struct sim_vo
     zapi_rec_text(it, s, "space-guarantee", "none");
 }
 
-static void volume_record(struct zapi_iter *it, struct zapi_rec *rec, struct sim_volume *vol)
+static void clone_part(struct zapi_iter *it, struct zapi_rec *rec, const struct sim_volume *vol)
+{
+    struct zapi_rec *clone = zapi_rec_add(it, rec, "volume-clone-attributes");
+    struct zapi_rec *parent = zapi_rec_add(it, clone, "volume-clone-parent-attributes");
+    zapi_rec_text(it, parent, "name", vol->parent->name);
+    zapi_rec_text(it, parent, "snapshot-name", vol->parent_snap);
+    zapi_rec_text(it, parent, "uuid", vol->parent->instance_uuid);
+}
+
+void zapi_volume_record(struct zapi_iter *it, struct zapi_rec *rec, struct sim_volume *vol)
 {
     bool dp = !strcmp(vol->type, "dp");
+    if (vol->parent)
+        clone_part(it, rec, vol);
     id_part(it, rec, vol);
     struct zapi_rec *mirror = zapi_rec_add(it, rec, "volume-mirror-attributes");
     zapi_rec_flag(it, mirror, "is-data-protection-mirror", dp);
@@ -78,7 +90,7 @@ int zapi_volume_get_iter(struct zapi *z)
         for (size_t k = sim_volume_after(svm, same ? it.keys[1] : NULL, false);
              k < svm->volume_count && room; k++) {
             struct zapi_rec *rec = zapi_iter_record(&it, "volume-attributes");
-            volume_record(&it, rec, svm->volumes[k]);
+            zapi_volume_record(&it, rec, svm->volumes[k]);
             room = zapi_iter_row(&it, rec, svm->name, svm->volumes[k]->name, NULL);
         }
     }
