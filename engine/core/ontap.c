@@ -321,6 +321,8 @@ struct moon_op *moon_ontap_call_new(struct moon_ontap *o, enum moon_ontap_verb v
 {
     static const struct moon_op_kind kind = {
         .name = "ontap", .start = call_start, .cancel = call_cancel, .destroy = call_destroy};
+    if (moon_ontap_verb_check(verb, args, err) < 0)
+        return NULL;
     struct moon_ontap_call *call = calloc(1, sizeof *call);
     json_t *copy = json_deep_copy(args);
     if (!call || !copy) {

@@ -185,6 +185,9 @@ const char *moon_ontap_verb_signature(enum moon_ontap_verb verb);
  * name that does not read by its own grammar (-get-, -list-, -iter ...) and every method but GET
  * counts as a change. */
 bool moon_ontap_verb_changes(enum moon_ontap_verb verb, const json_t *args);
+/* Whether the names among the arguments can be what they should be: volumes and snapshots are parts
+ * of paths, so one that is empty or holds a / would mean another object. -1 with *err. */
+int moon_ontap_verb_check(enum moon_ontap_verb verb, const json_t *args, struct moon_err *err);
 
 /* The operation of one call; `args` as in the table above. Owned by the caller. A list verb takes
  * two more arguments, for lists too long to hold: `max` (rows of a page) and `page` (where to go on,

@@ -91,3 +91,25 @@ bool moon_ontap_verb_changes(enum moon_ontap_verb verb, const json_t *args)
     }
     return verbs[verb].changes;
 }
+
+/* A name that becomes a part of a path or an address must be one part. */
+static bool one_part(const char *name)
+{
+    return *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+int moon_ontap_verb_check(enum moon_ontap_verb verb, const json_t *args, struct moon_err *err)
+{
+    static const char *const kinds[][2] = {
+        {"volume", "volume"}, {"snapshot", "snapshot"}, {"name", "snapshot"}};
+    bool snapshot = verb == MOON_ONTAP_SNAPSHOT_CREATE || verb == MOON_ONTAP_SNAPSHOT_DELETE ||
+                    verb == MOON_ONTAP_SNAPSHOT_RENAME || verb == MOON_ONTAP_SNAPSHOT_MODIFY ||
+                    verb == MOON_ONTAP_CG_START;
+    for (size_t i = 0; i < (snapshot ? 3 : 2); i++) {
+        const char *name = json_string_value(json_object_get(args, kinds[i][0]));
+        if (name && !one_part(name))
+            return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, verbs[verb].name,
+                                "%s '%s': is not the name of a %s", kinds[i][0], name, kinds[i][1]);
+    }
+    return 0;
+}

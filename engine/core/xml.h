@@ -75,6 +75,12 @@ static inline void moon_auto_xml(xmlDocPtr *doc)
         xmlFreeDoc(*doc);
 }
 
-#define AUTO_XML MOON_AUTO(moon_auto_xml)
+static inline void moon_auto_json(json_t **json)
+{
+    json_decref(*json);
+}
+
+#define AUTO_XML  MOON_AUTO(moon_auto_xml)
+#define AUTO_JSON MOON_AUTO(moon_auto_json)
 
 #endif
