@@ -11,7 +11,7 @@ comma   := ,
 B       := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 VERSION := 0.1.0
 
-PKGS     := lua5.4 libvirt libvirt-qemu libxml-2.0 libcurl libpcre2-8 jansson devmapper
+PKGS     := lua5.4 libvirt libvirt-qemu libxml-2.0 libcurl libpcre2-8 jansson
 SIM_PKGS := libmicrohttpd gnutls libxml-2.0 jansson
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
@@ -91,6 +91,12 @@ $(B)/unit/%: tests/unit/%.c $(core_lib)
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MF $@.d -o $@ $< \
 	  $$($(wrap_names) $< | sort -u) $(core_lib) $(LDFLAGS_ALL) -lcmocka $(PKG_LIBS) -lm
+
+# Drives the ONTAP client's transports without a network; see tests/contract/adversary.c.
+adversary_src := $(wildcard tests/contract/*.c)
+$(B)/adversary: $(adversary_src) tests/contract/adversary.h $(core_lib)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MF $@.d -o $@ $(adversary_src) $(core_lib) $(LDFLAGS_ALL) $(PKG_LIBS) -lm
 
 build-units: $(units)
 .PHONY: build-units

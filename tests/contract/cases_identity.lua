@@ -9,8 +9,17 @@ c.case { "identity: version, release, transport and why", run = function(w)
   c.ok(who.release:find("NetApp Release " .. who.version, 1, true), who.release)
 end }
 
+c.case { "auto takes ONTAPI where it answers, else REST, and says why", cell = function(w)
+  return w.api ~= "auto" and "the transport was given" or nil
+end, run = function(w)
+  c.eq(w.transport, w.profile.zapi and "zapi" or "rest")
+  local reason = c.ok(w.client:identity()).reason
+  c.ok(reason:find("ONTAPI", 1, true), reason)
+  if w.profile.name == "9.14.1" then c.ok(reason:find("61253", 1, true), reason) end
+end }
+
 c.case { "a transport that is not there says so", cell = function(w)
-  return w.transport and "the transport is there"
+  return (w.transport or w.api == "auto") and "the transport is there" or nil
 end, run = function(w)
   for _, call in ipairs { function() return w.client:identity() end, function() return w.client:volumes() end,
     function() return w.client:snapshot_create("plain", "s") end } do
@@ -42,16 +51,21 @@ end }
 
 c.case { "svms: the cluster's administrator sees all, and one by name", run = function(w)
   local admin = w:connect { svm = false }
-  c.eq({ c.row(c.ok(admin:svms()), "svm1").type, c.row(c.ok(admin:svms()), "svm2").type }, { "data", "data" })
+  local rows = c.ok(admin:svms())
+  c.eq({ c.row(rows, "svm1").type, c.row(rows, "svm2").type }, { "data", "data" })
   c.eq(c.column(c.ok(admin:svms { name = "svm2" })), { "svm2" })
   c.eq(c.ok(admin:svms { name = "nobody" }), {})
 end }
 
 c.case { "lifs: address to SVM", run = function(w)
   local admin = w:connect { svm = false }
-  local rows = c.ok(admin:lifs { address = "127.0.0.2" })
-  c.eq(c.column(rows), { "lif2" })
-  c.shape(rows[1], { name = "lif2", address = "127.0.0.2", svm = "svm2", protocols = "list" })
+  local rows = c.ok(admin:lifs { address = "192.0.2.31" })
+  c.eq(c.column(rows), { "lif3" })
+  c.shape(rows[1], { name = "lif3", address = "192.0.2.31", svm = "svm2", protocols = function(list)
+    table.sort(list)
+    return table.concat(list, " ") == "iscsi nfs"
+  end })
+  c.eq(c.column(c.ok(admin:lifs())), { "lif1", "lif2", "lif3", "lif6" })
   c.eq(c.ok(admin:lifs { address = "192.0.2.99" }), {})
 end }
 

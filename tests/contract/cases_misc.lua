@@ -8,7 +8,7 @@ c.case { "ems_log: true", since = { rest = "9.11.1" }, run = function(w)
 end }
 
 c.case { "ems_log: unsupported over REST before 9.11.1, with the release that can", cell = function(w)
-  if not w:is "rest" then return "ONTAPI can" end
+  if not w:is "rest" then return w.absent or "ONTAPI can" end
   if w.version >= 91101 then return "this release can" end
 end, run = function(w)
   local value, e = w.client:ems_log("moonsnap", "text")

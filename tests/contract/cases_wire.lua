@@ -245,3 +245,55 @@ c.case { "many calls at once on one client all come back", run = function(w)
   end, { limit = 20 }))
   c.eq(names, list)
 end }
+
+c.case { "an SVM's own LIF: its login, its objects, no tunnel", run = function(w)
+  local svm = w:at_lif("lif1")
+  c.eq(c.column(c.ok(svm:svms())), { "svm1" })
+  c.eq(c.column(c.ok(svm:volumes { name = "plain" })), { "plain" })
+  local vol = w:volume()
+  c.eq(svm:snapshot_create(vol, "s"), true)
+  c.eq(#c.ok(w.client:snapshots(vol)), 1)
+  local value, e = svm:cluster()
+  c.eq(value, nil)
+  c.ok(e.code == "denied" or e.code == "unsupported", tostring(e))
+end }
+
+c.case { "the cluster's administrator is nobody on an SVM's LIF: denied once", run = function(w)
+  local value, e = w:at_lif("lif1", { user = "admin" }):volumes()
+  c.fails(value, e, "denied")
+  c.eq(w:logins(), 1)
+end }
+
+c.case { "an IPv6 literal as the controller's address", cell = function(w)
+  return not w.transport and w.absent or not w.lifs.lif6 and "this machine has no IPv6" or nil
+end, run = function(w)
+  for _, host in ipairs { "::1", "[::1]" } do
+    c.eq(c.column(c.ok(w:at_lif("lif6", { host = host }):volumes { name = "plain" })), { "plain" })
+  end
+end }
+
+c.case { "login by certificate; without it nobody", run = function(w)
+  local with = { user = false, password = false, svm = false, cert = w.certs .. "/certified.pem",
+    key = w.certs .. "/certified.key" }
+  c.eq(c.column(c.ok(client(w, with):volumes { name = "plain" })), { "plain" })
+  local vol = w:volume()
+  c.eq(client(w, with):snapshot_create(vol, "by-certificate"), true)
+  local value, e = client(w, { user = false, password = false }):volumes()
+  c.fails(value, e, "denied")
+end }
+
+c.case { "a certificate file that is not there is an error with its name", run = function(w)
+  local value, e = client(w, { cert = "/nowhere/c.pem", key = "/nowhere/c.key" }):volumes()
+  c.eq(value, nil)
+  c.fails(nil, e, e.code, "/nowhere/c.pem")
+end }
+
+c.case { "a role that may read: reads pass, changes are denied and name what was tried", run = function(w)
+  local reader = client(w, { user = "reader", svm = false })
+  c.eq(c.column(c.ok(reader:volumes { name = "plain" })), { "plain" })
+  local vol = w:volume()
+  c.eq(c.ok(reader:snapshots(vol)), {})
+  local value, e = reader:snapshot_create(vol, "s")
+  c.fails(value, e, "denied", vol, "role")
+  c.eq(c.ok(w.client:snapshots(vol)), {})
+end }

@@ -1,6 +1,7 @@
---- config.lua PROFILE ROOT: the simulator's configuration for one run of the contract suite, as JSON on
+--- config.lua PROFILE ROOT CLIENT-CA: the simulator's configuration for one run of the contract suite, as JSON on
 -- stdout. Every case that changes something takes volumes of its own from a pool, so that no case sees
 -- another's snapshots.
+local file = require "engine.file"
 local json = require "engine.json"
 local profiles = require "profiles"
 
@@ -11,7 +12,7 @@ local POOL, SAN_POOL = 160, 60
 local AWKWARD = { "80BeR$M7hQw?", "80BeR*M7hQwA", "800&b%d#fg+i", "[800]Rj0Gde!", "80^a~b@c/d-e", "!80]Rj0Gd[?*",
   "80BeR$M7hQwA", "80BeR$M7hQwa" }
 
-local name, root = ...
+local name, root, client_ca = ...
 local profile = assert(profiles.find(name), "no such profile")
 local volumes, luns = {}, {}
 
@@ -38,14 +39,28 @@ for i, serial in ipairs(AWKWARD) do
   luns[#luns + 1] = { path = ("/vol/odd/lun%d"):format(i), size = 65536, serial = serial }
 end
 
+-- Not every machine has IPv6; a container may have none.
+local lifs = { { name = "lif1", address = "192.0.2.21", listen = "127.0.0.1:0" }, { name = "lif2", address = "192.0.2.22" } }
+if file.read "/proc/net/if_inet6" ~= "" then
+  lifs[#lifs + 1] = { name = "lif6", address = "fd00::1", listen = "[::1]:0" }
+else
+  lifs[#lifs + 1] = { name = "lif6", address = "fd00::1" }
+end
+
+local READ = { "version", "vserver", "network interface", "volume show", "volume snapshot show", "lun show" }
+local commands = { { command = "DEFAULT", access = "none" } }
+for _, command in ipairs(READ) do commands[#commands + 1] = { command = command, access = "readonly" } end
+
 print(json.encode({
-  listen = "127.0.0.1:0", root = root, restore_ms = 60, async_ms = 50, fence_ms = 1000,
-  cluster = { name = "cl1", ontap = profile.ontap, ontapi = profile.ontapi, zapi = profile.zapi, rest = profile.rest },
-  users = { { name = "admin", password = "secret" }, { name = "vsadmin", password = "secret", svm = "svm1" } },
+  listen = "127.0.0.1:0", root = root, restore_ms = 60, async_ms = 50, fence_ms = 1000, comments = true,
+  client_ca = client_ca, cluster = { name = "cl1", profile = profile.name },
+  roles = { reader = { commands = commands } },
+  users = { { name = "admin", password = "secret" }, { name = "vsadmin", password = "secret", svm = "svm1" },
+    { name = "reader", password = "secret", svm = "svm1", role = "reader" },
+    { name = "certified", cert = "certified", svm = "svm1" } },
   svms = {
-    { name = "svm1", lifs = { { name = "lif1", address = "127.0.0.1" }, { name = "lif6", address = "fd00::1" } },
-      volumes = volumes, luns = luns },
-    { name = "svm2", lifs = { { name = "lif2", address = "127.0.0.2" } },
+    { name = "svm1", lifs = lifs, volumes = volumes, luns = luns },
+    { name = "svm2", lifs = { { name = "lif3", address = "192.0.2.31" } },
       volumes = { { name = "only2", size = GIB, junction = "/only2" } } },
   },
 }, true))

@@ -1,4 +1,5 @@
---- main.lua URL ROOT CA PROFILE API [PATTERN]: every case of the suite in one cell. Prints a line for each
+--- main.lua READY ROOT CERTS PROFILE API [PATTERN]: every case of the suite in one cell; READY is what the simulator
+-- printed when it was ready, CERTS where the clients' certificates are. Prints a line for each
 -- case that failed, the reasons of those that do not apply, and in the end "held N, not applicable N, failed N".
 local err = require "engine.err"
 local file = require "engine.file"
@@ -7,7 +8,7 @@ local contract = require "contract"
 local profiles = require "profiles"
 local world = require "world"
 
-local url, root, ca, profile, api, pattern = ...
+local ready, root, certs, profile, api, pattern = ...
 log.open { quiet = true }
 math.randomseed(tonumber(os.getenv("MOON_SEED") or 1))
 
@@ -22,7 +23,10 @@ local function text_of(problem)
   return tostring(problem)
 end
 
-local w = world.new { url = url, root = root, ca = ca, profile = assert(profiles.find(profile)), api = api }
+local said, lifs = assert(file.read(ready)), {}
+for name, url in said:gmatch("ontapsim: LIF (%S+) of SVM %S+ at (%S+)") do lifs[name] = url end
+local url = assert(said:match("ontapsim: listening on (%S+)"), said)
+local w = world.new { url = url, root = root, ca = root .. "/.ontapsim/cert.pem", lifs = lifs, certs = certs, profile = assert(profiles.find(profile)), api = api }
 local held, failed, reasons, not_applicable = 0, 0, {}, 0
 for _, case in ipairs(contract.cases) do
   if not pattern or case.name:find(pattern) then

@@ -15,12 +15,13 @@ world.__index = world
 -- The call that carries a verb's own change or question, as fault rules name it.
 local CALLS = require "calls"
 
---- @tparam {url=string,root=string,ca=string,profile=table,api=string} cell
+--- @tparam {url=string,root=string,ca=string,lifs=table,certs=string,profile=table,api=string} cell: lifs: name to
+--   URL; certs: where certified.pem and certified.key are
 -- @treturn table
 function world.new(cell)
   local scheme, host, port = cell.url:match("^(https?)://%[?([^%]]-)%]?:(%d+)$")
   local w = setmetatable({ url = cell.url, root = cell.root, ca = cell.ca, profile = cell.profile, api = cell.api,
-    host = host, port = tonumber(port), https = scheme == "https", next = { p = 0, s = 0 } }, world)
+    lifs = cell.lifs, certs = cell.certs, host = host, port = tonumber(port), https = scheme == "https", next = { p = 0, s = 0 } }, world)
   w.version = require("contract").version(cell.profile.ontap)
   w.client = w:connect {}
   if cell.api == "auto" then
@@ -47,6 +48,16 @@ function world:connect(with)
     if value == false and key ~= "https" then o[key] = nil else o[key] = value end
   end
   return ontap.new(o)
+end
+
+--- A client of an SVM's own LIF.
+-- @tparam string lif
+-- @tparam[opt] table with
+function world:at_lif(lif, with)
+  local host, port = self.lifs[lif]:match("^https?://%[?([^%]]-)%]?:(%d+)$")
+  local o = { host = host, port = tonumber(port), user = "vsadmin", svm = false }
+  for key, value in pairs(with or {}) do o[key] = value end
+  return self:connect(o)
 end
 
 --- Whether the transport under test is that one.
