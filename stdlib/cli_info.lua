@@ -14,7 +14,8 @@ local workflow = require "std.workflow"
 
 local info = {}
 
-local ACTIONS = { "backup", "restore", "discover", "backupList", "backupDel", "volumeList", "quiesce", "unquiesce" }
+local ACTIONS = { "backup", "restore", "discover", "backupList", "backupDel", "volumeList", "quiesce", "unquiesce",
+  "pingController" }
 
 local OTHERS = {
   { "recover", "resume the guests that runs left suspended which died with their guard" },

@@ -94,8 +94,13 @@ local function svm_of(cluster, cfg, name)
     cluster.name, #addresses > 0 and table.concat(addresses, ", ") or "the name does not resolve"), { exit = 2 })
 end
 
--- With VSERVER_TUNNEL_ENABLED: the client of the cluster, and what it says about each controller.
-local function through_cluster(ctx)
+--- With `VSERVER_TUNNEL_ENABLED=Y` the client of the cluster: `ctx.cluster`. Makes no request.
+-- @tparam table ctx
+-- @treturn[1] {name=string,client=Ontap,host=string,options=table}
+-- @return[2] nil
+-- @treturn[2] Err scf-00042
+function connect.cluster(ctx)
+  if ctx.cluster then return ctx.cluster end
   local cfg = ctx.cfg
   local name = cfg:get("CMODE_CLUSTER_NAME")
   local options = name and access(cfg, name, cfg:get("CMODE_CLUSTER_USERS"))
@@ -106,6 +111,19 @@ local function through_cluster(ctx)
   if not client then return nil, failed end
   ctx.cluster = { name = name, client = client, host = options.host, options = options }
   return ctx.cluster
+end
+
+--- Another client with the same login.
+-- @tparam table controller
+-- @tparam table changes options of engine.ontap that differ
+-- @treturn[1] Ontap
+-- @return[2] nil
+-- @treturn[2] Err
+function connect.variant(controller, changes)
+  local options = {}
+  for key, value in pairs(controller.options) do options[key] = value end
+  for key, value in pairs(changes) do options[key] = value end
+  return engine.new(options)
 end
 
 local function add_controller(ctx, list, name)
@@ -143,7 +161,7 @@ function connect.all(ctx)
   end
   local ok, failed
   if cfg:get("VSERVER_TUNNEL_ENABLED") then
-    ok, failed = through_cluster(ctx)
+    ok, failed = connect.cluster(ctx)
     if not ok then return nil, failed end
   end
   for _, name in ipairs(controller_names(cfg)) do

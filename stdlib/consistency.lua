@@ -7,6 +7,7 @@ local clock = require "engine.clock"
 local err = require "std.err"
 local log = require "std.log"
 local ontap = require "std.ontap"
+local privileges = require "std.privileges"
 local task = require "std.task"
 
 local consistency = {}
@@ -61,6 +62,7 @@ local function check_group(ctx, group)
   local controller = ctx.controllers[group.controller]
   if controller.transport ~= "rest" then return true end
   local rows, failed = controller.client:cg_groups()
+  failed = failed and privileges.explain(controller, failed, "snapshot groups")
   local hint = ""
   for _, row in ipairs(rows or {}) do
     local other = controller.svm and row.svm and row.svm ~= controller.svm
@@ -107,9 +109,11 @@ local function start(ctx, group, name, opts)
     log.info("STORAGE-02007: Creating Snapshot copy [%s] on [%s:%s]", name, v.controller, v.volume)
     v.tried = true
   end
-  local begun, failed = ctx.controllers[group.controller].client:cg_start(group.names, name, opts)
+  local controller = ctx.controllers[group.controller]
+  local begun, failed = controller.client:cg_start(group.names, name, opts)
   if not begun then
-    return nil, err.coded("STORAGE-02003", ("snapshot %s, %s"):format(name, describe(group)), failed)
+    return nil, err.coded("STORAGE-02003", ("snapshot %s, %s"):format(name, describe(group)),
+      privileges.explain(controller, failed, "snapshot groups"))
   end
   group.id, group.committed = begun.planned and "the group of cg_start" or begun.id, begun.committed
   if begun.committed then

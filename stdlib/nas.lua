@@ -7,12 +7,19 @@ local mount = require "engine.mount"
 local err = require "std.err"
 local log = require "std.log"
 local ontap = require "std.ontap"
+local privileges = require "std.privileges"
 local task = require "std.task"
 
 local nas = { name = "nfs" }
 
--- Failures of a restore that had begun: EVOLUMESNAPRESTOREERROR, ESNAPSHOTRESTOREINPROGRESS.
-local BEGUN = { [13038] = true, [15801] = true }
+-- Failures of a restore that had begun, or about which the controller does not know. The rest of what it says
+-- with a number of its own is a refusal.
+local BEGUN = {}
+for _, number in ipairs {
+  13038, 15801, 13004, 13114,                        -- ONTAPI: restore error, restore in progress, internal errors
+  524511, 1638532, 917536, 5374053,                  -- REST: restore failed, one is in progress, a job's own error
+  65541, 65552, 65562, 262210, 500, 502, 504,        -- REST: internal errors, and HTTP where there is no number
+} do BEGUN[number] = true end
 
 local SIZE_WAIT = 65 -- seconds until the NFS client has surely asked for the size again
 
@@ -139,6 +146,16 @@ local function wait_restored(client, object, begun)
   end
 end
 
+-- These say that nothing was begun, whoever says them: the controller, or the client that did not get so far.
+local REFUSED = { denied = true, unsupported = true, invalid = true, not_found = true }
+
+-- A refusal leaves the file alone; a lost answer says nothing about it.
+local function is_refusal(failed)
+  if BEGUN[failed.native] then return false end
+  if REFUSED[failed.code] then return true end
+  return failed.source == "ontap" and failed.native ~= nil and failed.native ~= 0
+end
+
 --- Restore the file from a snapshot, in place, and wait until the data is there. The guest must be off.
 -- @tparam table ctx
 -- @tparam table object
@@ -148,18 +165,19 @@ end
 -- @return[2] nil
 -- @treturn[2] Err STORAGE-02025; its field `started` says whether the disk may have been touched
 function nas.restore(ctx, object, snapshot, info)
-  local client = ctx.controllers[object.controller].client
+  local controller = ctx.controllers[object.controller]
+  local client = controller.client
   local what = ("file %s from snapshot %s"):format(object.mapping, snapshot)
   local begun, failed = client:file_restore(object.volume, snapshot, { path = object.path })
   if not begun then
-    -- A refusal leaves the file alone; a lost answer says nothing about it.
-    local refused = failed.source == "ontap" and failed.native ~= 0 and not BEGUN[failed.native]
-    return nil, err.coded("STORAGE-02025", what, failed, { started = not refused })
+    return nil, err.coded("STORAGE-02025", what, privileges.explain(controller, failed, "restore files"),
+      { started = not is_refusal(failed) })
   end
   if begun.planned then return true end -- a dry run
   local done
   done, failed = task.timeout(ctx.cfg:get("KVM_RESTORE_TIMEOUT"), function() return wait_restored(client, object, begun) end)
   if not done then
+    failed = privileges.explain(controller, failed, "follow restores")
     return nil, err.coded("kvm-00011", what, failed, { started = true })
   end
   if type(info) == "table" and info.size then

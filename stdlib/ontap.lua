@@ -7,6 +7,7 @@ local mount = require "engine.mount"
 local connect = require "std.connect"
 local err = require "std.err"
 local log = require "std.log"
+local privileges = require "std.privileges"
 local task = require "std.task"
 
 local ontap = {}
@@ -30,7 +31,8 @@ function ontap.identify(ctx)
     log.info("STORAGE-03031: Getting system version details of [%s]", controller.name)
     local identity, problem = controller.client:identity()
     if not identity then
-      return nil, err.coded("STORAGE-03033", ("controller '%s'"):format(controller.name), problem)
+      return nil, err.coded("STORAGE-03033", ("controller '%s'"):format(controller.name),
+        privileges.explain(controller, problem, "read the version"))
     end
     if identity.clustered == false then
       return nil, err.new("unsupported", ("controller '%s' runs Data ONTAP 7-Mode; only clustered ONTAP is supported")
@@ -53,7 +55,8 @@ function ontap.volumes(controller)
   if controller.volumes then return controller.volumes end
   local rows, failed = controller.client:volumes()
   if not rows then
-    return nil, err.coded("STORAGE-02152", ("controller '%s'"):format(controller.name), failed)
+    return nil, err.coded("STORAGE-02152", ("controller '%s'"):format(controller.name),
+      privileges.explain(controller, failed, "find volumes"))
   end
   local list = {}
   for _, row in ipairs(rows) do
@@ -125,10 +128,11 @@ end
 -- @return[2] nil
 -- @treturn[2] Err STORAGE-02092
 function ontap.snapshots(ctx, v, name)
-  local client = ctx.controllers[v.controller].client
-  local rows, failed = client:snapshots(v.volume, { name = name })
+  local controller = ctx.controllers[v.controller]
+  local rows, failed = controller.client:snapshots(v.volume, { name = name })
   if not rows then
-    return nil, err.coded("STORAGE-02092", ("volume %s:%s"):format(v.controller, v.volume), failed)
+    return nil, err.coded("STORAGE-02092", ("volume %s:%s"):format(v.controller, v.volume),
+      privileges.explain(controller, failed, "list snapshots"))
   end
   if name then
     -- Wildcards in a query cannot be escaped, so the answer is compared here.
@@ -174,7 +178,8 @@ function ontap.snapshot(ctx, volumes, name, opts)
     end
     if not ok then
       failed_already = true
-      return nil, err.coded("STORAGE-02009", ("snapshot %s on %s:%s"):format(name, v.controller, v.volume), failed)
+      return nil, err.coded("STORAGE-02009", ("snapshot %s on %s:%s"):format(name, v.controller, v.volume),
+        privileges.explain(ctx.controllers[v.controller], failed, "create snapshots"))
     end
     log.info("STORAGE-02008: Creating Snapshot copy [%s] on [%s:%s] finished successfully", name, v.controller,
       v.volume)
@@ -203,7 +208,7 @@ function ontap.rename(ctx, v, snapshot, to)
   end
   if not ok then
     return nil, err.coded("STORAGE-02102", ("snapshot %s on %s:%s to %s"):format(snapshot.name, v.controller, v.volume,
-      to), failed)
+      to), privileges.explain(ctx.controllers[v.controller], failed, "rename snapshots"))
   end
   return true
 end
@@ -231,7 +236,8 @@ function ontap.delete(ctx, v, snapshot, force)
     ok, failed = delete()
   end
   if ok or failed.code == "not_found" then return true end
-  return nil, err.coded("STORAGE-02015", ("snapshot %s on %s"):format(snapshot.name, where), failed)
+  return nil, err.coded("STORAGE-02015", ("snapshot %s on %s"):format(snapshot.name, where),
+    privileges.explain(controller, failed, "delete snapshots"))
 end
 
 --- Delete what a failed run has made: only snapshots of this name that carry this run's comment.

@@ -3,10 +3,12 @@
 # QEMU guests (plain emulation, 16 MiB each, 512 bytes of guest code), and the ONTAP simulator whose volumes hold
 # their disks. Sourced; needs bash. The file that sources it sets MOON_BUILD first, or gets build/.
 #
-#   world_up [DIR [host]]        libvirtd; with "host" the one of this machine, if it answers at qemu:///system
+#   world_up [DIR [host]]        libvirtd; with "host" the one of this machine, if it answers at qemu:///system; with
+#                                "bare" none: for what needs the simulator only
 #   world_down                   removes all of it; runs by itself at exit and on INT and TERM
 #   leftovers [DIR]              prints what is still there (processes, mounts, guests, files); 1 if anything is
-#   sim_config FILE [JQ]         writes a simulator config: svm1 with vol1 and vol2, changed by a jq expression
+#   sim_config FILE [JQ]         writes a simulator config: svm1 with vol1 and vol2, changed by a jq expression; with
+#                                MOON_SIM_API=rest (or zapi) it offers that alone
 #   sim_start [FILE] / sim_stop  the simulator; sets SIM_URL SIM_PORT SIM_ROOT SIM_CA
 #   sim_requests / sim_fault JSON / sim_faults_clear
 #   sim_changes                  the calls so far that change something, one a line
@@ -84,6 +86,7 @@ world_up() {
     WORLD_AS=(setpriv --reuid "${WORLD_OWNER%:*}" --regid "${WORLD_OWNER#*:}" --clear-groups --pdeathsig TERM --)
     chmod go+x "$WORLD_DIR" "${MOON_TEST_TMP:-$WORLD_DIR}"
   fi
+  if [ "${2:-}" = bare ]; then WORLD_KIND=bare; fi
   own -R "$WORLD_DIR/sim" "$WORLD_DIR/local"
   "${WORLD_AS[@]}" test -w "$WORLD_DIR/sim/svm1" ||
     world_fail "$WORLD_DIR cannot be reached by the account that runs the guests; set TMPDIR to a directory that can"
@@ -94,10 +97,10 @@ world_up() {
   fi
   rm -f "$WORLD_DIR/sim/svm1/probe"
 
-  world_guest_code
   world_mountinfo
-  if [ $WORLD_KIND = own ]; then
-    world_libvirtd
+  if [ $WORLD_KIND != bare ]; then world_guest_code; fi
+  if [ $WORLD_KIND = own ]; then world_libvirtd; fi
+  if [ $WORLD_KIND != host ]; then
     setsid "$WORLD_LIB/reap.sh" $$ "$WORLD_DIR" "$WORLD_LV" >/dev/null 2>&1 </dev/null &
     WORLD_REAPER_PID=$!
     disown $WORLD_REAPER_PID
@@ -241,9 +244,10 @@ leftovers() {
 # --- simulator ----------------------------------------------------------------------------------------------------
 
 sim_config() {
-  jq -n --arg root "$WORLD_DIR/sim" '
+  jq -n --arg root "$WORLD_DIR/sim" --arg api "${MOON_SIM_API:-both}" '
     { listen: "127.0.0.1:0", http: false, cert: null, key: null, root: $root, latency_ms: 0,
-      cluster: { name: "cl1", ontap: "9.14.1", ontapi: "1.241", zapi: true, rest: true },
+      cluster: { name: "cl1", ontap: "9.14.1", ontapi: "1.241", zapi: ($api != "rest"),
+        rest: ($api != "zapi") },
       users: [ { name: "admin", password: "secret" }, { name: "vsadmin", password: "secret", svm: "svm1" } ],
       svms: [ { name: "svm1", lifs: [ { name: "lif1", address: "127.0.0.1" } ],
         volumes: [ { name: "vol1", size: 1073741824, junction: "/vol1", aggregate: "aggr1" },

@@ -1,0 +1,194 @@
+--- What the shipped actions need to be allowed on a controller, and how to find out whether an account is.
+--
+-- Reading is tried by reading. A change is tried on what cannot exist: over ONTAPI a volume whose name has
+-- characters that ONTAP takes in no volume name, over REST the uuid that is all zeros and is never given to
+-- anything; or with a value that is never valid. ONTAP looks at the rights of the account before it looks at
+-- the objects, so that the answer is either that the call is not allowed, or that there is no such thing.
+-- In no case is anything changed. The controller's audit log shows the tries.
+-- @module std.privileges
+
+local err = require "std.err"
+
+local privileges = {}
+
+local NOWHERE = "-no-such-volume-"
+local NIL = "00000000-0000-0000-0000-000000000000"
+local NOTHING = ("/storage/volumes/%s/snapshots/%s"):format(NIL, NIL)
+
+local ARGS = ("<volume>%s</volume>"):format(NOWHERE)
+local SNAPSHOT = ARGS .. "<snapshot>-none-</snapshot>"
+
+-- The first of the answers that is no refusal, or the refusal.
+local function either(client, ...)
+  local reply, failed
+  for _, request in ipairs { ... } do
+    reply, failed = client:request(table.unpack(request))
+    if not reply or reply.status ~= 403 then return reply, failed end
+    failed = nil
+  end
+  return reply, failed
+end
+
+local function always() return true end
+
+-- name; actions that need it; `command` of a traditional role and `api` of a REST role, with the access;
+-- `zapi` and `rest` try it; `when` the config needs it; `optional`: without it the actions go on (a transport's
+-- name: over that one only).
+-- A volume that is there is handed over where there is one.
+local list = {
+  { name = "read the version", actions = "all", command = "version", access = "readonly",
+    api = "/api/cluster", api_access = "readonly", optional = "rest",
+    zapi = function(client) return client:identity() end,
+    rest = function(client) return client:request("GET", "/cluster?fields=version") end },
+  { name = "find the SVM", actions = "all", command = "vserver", access = "readonly",
+    api = "/api/svm/svms", api_access = "readonly", optional = true,
+    zapi = function(client) return client:svms() end, rest = function(client) return client:svms() end },
+  { name = "find addresses", actions = "discover, backup, restore, quiesce", command = "network interface",
+    access = "readonly", api = "/api/network/ip/interfaces", api_access = "readonly", optional = true,
+    zapi = function(client) return client:lifs() end, rest = function(client) return client:lifs() end },
+  { name = "find volumes", actions = "all", command = "volume show", access = "readonly",
+    api = "/api/storage/volumes", api_access = "readonly",
+    zapi = function(client) return client:volumes { name = NOWHERE } end,
+    rest = function(client) return client:volumes { name = NOWHERE } end },
+  { name = "list snapshots", actions = "backup, backupList, backupDel, restore", command = "volume snapshot show",
+    access = "readonly", api = "/api/storage/volumes/*/snapshots", api_access = "readonly",
+    zapi = function(client, volume) return client:snapshots(volume or NOWHERE, { name = "-none-" }) end,
+    rest = function(client, volume)
+      if volume then return client:snapshots(volume, { name = "-none-" }) end
+      return client:request("GET", ("/storage/volumes/%s/snapshots"):format(NIL))
+    end },
+  { name = "create snapshots", actions = "backup, restore", command = "volume snapshot create", access = "all",
+    api = "/api/storage/volumes/*/snapshots", api_access = "read_create",
+    zapi = function(client) return client:call("snapshot-create", SNAPSHOT) end,
+    rest = function(client) return client:request("POST", ("/storage/volumes/%s/snapshots"):format(NIL),
+      { name = "-none-" }) end },
+  { name = "delete snapshots", actions = "backup, backupDel", command = "volume snapshot delete", access = "all",
+    api = "/api/storage/volumes/*/snapshots", api_access = "all",
+    zapi = function(client) return client:call("snapshot-delete", SNAPSHOT) end,
+    rest = function(client) return client:request("DELETE", NOTHING) end },
+  { name = "rename snapshots", actions = "backup", command = "volume snapshot rename", access = "all",
+    api = "/api/storage/volumes/*/snapshots", api_access = "read_create_modify",
+    when = function(cfg) return not cfg:get("SNAP_TIMESTAMP_ONLY") end,
+    zapi = function(client) return client:call("snapshot-rename",
+      ARGS .. "<current-name>-none-</current-name><new-name>-neither-</new-name>") end,
+    rest = function(client) return client:request("PATCH", NOTHING, { name = "-neither-" }) end },
+  { name = "label group snapshots", actions = "backup", command = "volume snapshot modify", access = "all",
+    api = "/api/storage/volumes/*/snapshots", api_access = "read_create_modify",
+    when = function(cfg) return cfg:get("NTAP_CONSISTENCY_GROUP_SNAPSHOT") end,
+    zapi = function(client) return client:call("snapshot-modify-iter",
+      ("<query><snapshot-info><volume>%s</volume><name>-none-</name></snapshot-info></query><attributes><snapshot-info>"
+        .. "<comment>-</comment></snapshot-info></attributes>"):format(NOWHERE)) end,
+    rest = function(client) return client:request("PATCH", NOTHING, { comment = "-" }) end },
+  { name = "snapshot groups", actions = "backup", command = "volume snapshot create", access = "all",
+    api = "/api/application/consistency-groups", api_access = "all",
+    when = function(cfg) return cfg:get("NTAP_CONSISTENCY_GROUP_SNAPSHOT") end,
+    zapi = function(client) return client:call("cg-start", ("<snapshot>-none-</snapshot><timeout>urgent</timeout>"
+      .. "<volumes><volume-name>%s</volume-name></volumes>"):format(NOWHERE)) end,
+    rest = function(client) return client:request("POST",
+      ("/application/consistency-groups/%s/snapshots?action=start"):format(NIL), { name = "-none-" }) end },
+  { name = "look into snapshots", actions = "restore", command = "volume file show", access = "readonly",
+    api = "/api/storage/volumes/*/files", api_access = "readonly", optional = true,
+    zapi = function(client, volume) return client:file_info(("/vol/%s/-none-"):format(volume or NOWHERE)) end,
+    rest = function(client) return client:request("GET", ("/storage/volumes/%s/files/-none-"):format(NIL)) end },
+  { name = "restore files", actions = "restore", command = "volume snapshot restore-file", access = "all",
+    api = "/api/private/cli/volume/snapshot/restore-file", api_access = "all",
+    zapi = function(client) return client:call("snapshot-restore-file", SNAPSHOT .. "<path>-none-</path>") end,
+    -- Two ways: the right to change volumes, or that to the one command.
+    rest = function(client) return either(client, { "PATCH", ("/storage/volumes/%s"):format(NIL), { comment = "-" } },
+      { "POST", "/private/cli/volume/snapshot/restore-file", { volume = NOWHERE, snapshot = "-none-", path = "/-none-" } })
+    end },
+  { name = "follow restores", actions = "restore", command = "volume snapshot show", access = "readonly",
+    api = "/api/cluster/jobs", api_access = "readonly",
+    zapi = function(client) return client:restore_status {} end,
+    rest = function(client) return client:request("GET", ("/cluster/jobs/%s"):format(NIL)) end },
+  { name = "write events", actions = "backup", command = "event generate-autosupport-log", access = "all",
+    api = "/api/support/ems/application-logs", api_access = "all", optional = true,
+    -- Without what a call must have, and with a severity that there is not.
+    zapi = function(client) return client:call("ems-autosupport-log") end,
+    rest = function(client) return client:request("POST", "/support/ems/application-logs", { severity = "-none-" }) end },
+}
+
+--- Every right that an action may need: name, actions, command, access, api, api_access, optional.
+-- @treturn {table,...}
+function privileges.all()
+  return table.move(list, 1, #list, 1, {})
+end
+
+--- What to run on the controller to grant a right.
+-- @tparam table right a row of `all`
+-- @tparam string transport "zapi" or "rest"
+-- @tparam ?string svm
+-- @treturn string
+function privileges.grant(right, transport, svm)
+  local where = svm and " -vserver " .. svm or ""
+  if transport == "rest" then
+    return ("security login rest-role create%s -role ROLE -api \"%s\" -access %s"):format(where, right.api,
+      right.api_access)
+  end
+  return ("security login role create%s -role ROLE -cmddirname \"%s\" -access %s"):format(where, right.command,
+    right.access)
+end
+
+--- A refusal of the controller with the command that ends it.
+-- @tparam table controller
+-- @tparam Err failed comes back as it is when it is no refusal of a role
+-- @tparam string name of the right that the call needed
+-- @treturn Err
+function privileges.explain(controller, failed, name)
+  if failed.code ~= "denied" or failed.native == 401 or failed.native == 13002 then return failed end
+  local right
+  for _, row in ipairs(list) do
+    if row.name == name then right = row end
+  end
+  if not right then error(("privileges.explain: there is no right '%s'"):format(tostring(name)), 2) end
+  local o = controller.options or {}
+  return err.new("denied", ("%s; the role of %s lacks what it takes to %s: %s"):format(tostring(failed),
+    o.user and ("user '%s'"):format(o.user) or "the account", name,
+    privileges.grant(right, controller.transport or failed.source == "ontap" and failed.native == 13003 and "zapi"
+      or "rest", controller.svm)), { source = failed.source, native = failed.native, op = failed.op })
+end
+
+-- What an answer says about the right: "granted", "denied", "absent" (no such call), "unknown" with the reason.
+local function verdict(value, failed)
+  if value == nil then
+    if failed.code == "denied" then return "denied", failed end
+    if failed.code == "unsupported" then return "absent", failed end
+    if failed.code == "unreachable" or failed.code == "timeout" or failed.code == "cancelled" then
+      return "unknown", failed
+    end
+    return "granted"
+  end
+  if type(value) == "table" and value.planned then
+    return "unknown", err.new("unsupported", "a dry run tries no changes")
+  end
+  local status = type(value) == "table" and math.type(value.status) == "integer" and value.status
+  if status == 401 or status == 403 then return "denied", err.new("denied", ("HTTP %d"):format(status)) end
+  if status == 405 then return "absent", err.new("unsupported", "HTTP 405") end
+  return "granted"
+end
+
+--- Whether the actions go on without a right.
+-- @tparam table right a row of `all`
+-- @tparam string transport "zapi" or "rest"
+-- @treturn boolean
+function privileges.is_optional(right, transport)
+  return right.optional == true or right.optional == transport
+end
+
+--- Try every right that the shipped actions need with this config.
+-- @tparam table controller with `client` and `transport`
+-- @tparam Config cfg
+-- @tparam ?string volume one that is there
+-- @treturn {{right=,verdict="granted"|"denied"|"absent"|"unknown",err=Err},...}
+function privileges.try(controller, cfg, volume)
+  local out = {}
+  for _, right in ipairs(list) do
+    if (right.when or always)(cfg) then
+      local found, failed = verdict(right[controller.transport](controller.client, volume))
+      out[#out + 1] = { right = right, verdict = found, err = failed }
+    end
+  end
+  return out
+end
+
+return privileges
