@@ -3,6 +3,7 @@
 #ifndef MOON_AUTO_H
 #define MOON_AUTO_H
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -26,9 +27,15 @@ static inline void moon_auto_fclose(FILE **f)
         fclose(*f);
 }
 
+static inline void moon_auto_json(json_t **json)
+{
+    json_decref(*json);
+}
+
 #define AUTO_FREE   MOON_AUTO(moon_auto_free)
 #define AUTO_CLOSE  MOON_AUTO(moon_auto_close)
 #define AUTO_FCLOSE MOON_AUTO(moon_auto_fclose)
+#define AUTO_JSON   MOON_AUTO(moon_auto_json)
 
 /* Move a pointer out of a variable that would free it. */
 #define MOON_STEAL(p)                                                                              \

@@ -363,7 +363,9 @@ static int rest_reply(struct moon_ontap_call *call, const struct moon_http_reply
     bool good = status >= 200 && status < 300;
     const char *why = NULL;
     AUTO_JSON json_t *answer = rest_parse(reply->body.data, reply->body.len, &why);
-    const json_t *error = json_object_get(answer, "error");
+    /* A job's record tells of the job, not of this request. */
+    bool record = good && json_object_get(answer, "state");
+    const json_t *error = record ? NULL : json_object_get(answer, "error");
     if (status == 401) {
         rest_refuse_plain(call, reply, err);
         return refused(call, status, err);

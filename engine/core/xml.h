@@ -75,12 +75,6 @@ static inline void moon_auto_xml(xmlDocPtr *doc)
         xmlFreeDoc(*doc);
 }
 
-static inline void moon_auto_json(json_t **json)
-{
-    json_decref(*json);
-}
-
-#define AUTO_XML  MOON_AUTO(moon_auto_xml)
-#define AUTO_JSON MOON_AUTO(moon_auto_json)
+#define AUTO_XML MOON_AUTO(moon_auto_xml)
 
 #endif

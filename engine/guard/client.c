@@ -31,12 +31,6 @@ struct moon_guard {
 
 extern char **environ;
 
-static void decref(json_t **j)
-{
-    json_decref(*j);
-}
-#define AUTO_JSON MOON_AUTO(decref)
-
 static int spawn(int fd, const char *options, pid_t *pid, struct moon_err *err)
 {
     posix_spawn_file_actions_t files;

@@ -4,7 +4,9 @@ local file = require "engine.file"
 local http = require "engine.http"
 local guard = require "engine.guard"
 local log = require "engine.log"
+local lun = require "engine.lun"
 local mount = require "engine.mount"
+local multipath = require "engine.multipath"
 local ontap = require "engine.ontap"
 local plan = require "engine.plan"
 local process = require "engine.process"
@@ -96,6 +98,13 @@ local changing = {
     { source = "s:d", destination = "t:v", snapshot = "n" } },
   ["ontap.request"] = { function() return filer:request("PATCH", "/storage/volumes/u", { state = "offline" }) end, "filer1",
     { method = "PATCH", path = "/storage/volumes/u", body = { state = "offline" } } },
+  ["multipath.resize"] = { function() return multipath.resize("/dev/nosuch") end, "/dev/nosuch", { name = "/dev/nosuch" } },
+  ["multipath.flush"] = { function() return multipath.flush("/dev/nosuch") end, "/dev/nosuch", { name = "/dev/nosuch" } },
+  ["multipath.fail"] = { function() return multipath.fail("sdzz") end, "sdzz", { name = "sdzz" } },
+  ["multipath.reinstate"] = { function() return multipath.reinstate("sdzz") end, "sdzz", { name = "sdzz" } },
+  ["multipath.reconfigure"] = { function() return multipath.reconfigure() end },
+  ["lun.rescan"] = { function() return lun.rescan("/dev/nosuch") end, "/dev/nosuch", { name = "/dev/nosuch" } },
+  ["lun.drop_cache"] = { function() return lun.drop_cache("/dev/nosuch") end, "/dev/nosuch", { name = "/dev/nosuch" } },
   ["process.run"] = { function() return process.run { "touch", NONE } end, "touch", { argv = { "touch", NONE } } },
   ["http.request"] = { function() return http.request("http://127.0.0.1:1/", { method = "DELETE", user = "u",
     password = "geheim", headers = { Cookie = "geheim" } }) end, "127.0.0.1:1/" },
@@ -127,7 +136,8 @@ local function text(path)
 end
 
 t.case("no primitive of the sources is missing above", function()
-  local prefix = { ["l_file.c"] = "file", ["l_guard.c"] = "guard", ["l_virt.c"] = "domain" }
+  local prefix = { ["l_file.c"] = "file", ["l_guard.c"] = "guard", ["l_virt.c"] = "domain", ["l_multipath.c"] = "multipath",
+    ["l_lun.c"] = "lun" }
   local found = 0
   for _, name in ipairs(assert(file.list("engine/lua"))) do
     local source = name:find("%.c$") and text("engine/lua/" .. name) or ""

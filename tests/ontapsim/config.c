@@ -192,6 +192,7 @@ static void read_rest(struct cfg *c, json_t *top)
     sim.job_ms = (unsigned)cfg_number(c, top, "", "job_ms", 0, 0, 600000);
     sim.job_keep_ms = (unsigned)cfg_number(c, top, "", "job_keep_ms", 300000, 0, 3600000);
     sim.job_error = cfg_flag(c, top, "", "job_error", newer);
+    sim.busy_owners = cfg_flag(c, top, "", "busy_owners", true);
     sim.empty_last_page = cfg_flag(c, top, "", "empty_last_page", false);
     sim.unknown_field_code =
         (int)cfg_number(c, top, "", "unknown_field_code", 262197, 262160, 262400);
@@ -220,6 +221,7 @@ static void read_top(struct cfg *c, json_t *top)
                                        "job_keep_ms",
                                        "job_error",
                                        "empty_last_page",
+                                       "busy_owners",
                                        "unknown_field_code",
                                        "split_ms",
                                        NULL};

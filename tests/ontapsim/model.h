@@ -170,6 +170,7 @@ struct sim {
     /* of REST, where the sources are silent or differ */
     int unknown_field_code; /* for an unknown name in fields= */
     bool empty_last_page;   /* a full page has a next link although nothing follows */
+    bool busy_owners;       /* what keeps a snapshot busy stands among its owners */
     bool job_error;         /* a failed job has the object "error" */
     unsigned job_ms;        /* a job of REST runs at least that long */
     unsigned job_keep_ms;   /* a job that has ended is known that long */

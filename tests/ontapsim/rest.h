@@ -218,8 +218,9 @@ bool rest_match(const struct rest_list *l);
 bool rest_row(struct rest_list *l, const char *self, const char *key0, const char *key1,
               const char *key2);
 int rest_list_end(struct rest_list *l);
-/* Without a page: a change of all that match. Use rest_match, then this. */
+/* Without a reply: after an error, or where all that match are changed (rest_match). */
 void rest_list_drop(struct rest_list *l);
+bool rest_filtered(const struct rest_list *l); /* is there any filter? */
 
 int rest_object_begin(struct rest_list *l, struct rest *r, const struct rest_field *fields,
                       size_t count);
@@ -246,12 +247,23 @@ struct rest_work {
 int rest_async(struct rest *r, const struct rest_work *w);
 /* The same for a job that exists: wait, then answer. */
 int rest_await(struct rest *r, uint64_t job, unsigned status, const char *location);
+/* For a change of everything that a query matches (filtered: there is one; else it is refused):
+ * rest_async with the count in the reply. count 0: nothing to do, w NULL. */
+int rest_bulk(struct rest *r, bool filtered, size_t count, const struct rest_work *w);
 /* return_timeout as said, 0 when it is missing. */
 int rest_return_timeout(struct rest *r, unsigned *seconds);
 
 int rest_jobs_get(struct rest *r);
 int rest_job_get(struct rest *r);
 int rest_job_patch(struct rest *r);
+/* rest_snapshot.c */
+int rest_snapshots_get(struct rest *r);
+int rest_snapshots_delete(struct rest *r);
+int rest_snapshots_bulk(struct rest *r);
+int rest_snapshot_create(struct rest *r);
+int rest_snapshot_get(struct rest *r);
+int rest_snapshot_patch(struct rest *r);
+int rest_snapshot_delete(struct rest *r);
 /* rest_system.c */
 int rest_cluster_get(struct rest *r);
 int rest_nodes_get(struct rest *r);

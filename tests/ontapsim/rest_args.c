@@ -267,13 +267,9 @@ struct sim_svm *rest_svm(struct rest *r)
 
 struct sim_volume *rest_volume(struct rest *r, const char *uuid)
 {
-    for (size_t i = 0; i < sim.svm_count; i++) {
-        const struct sim_svm *svm = sim.svms[i];
-        for (size_t k = 0; rest_sees(r, svm) && k < svm->volume_count; k++) {
-            if (!strcmp(svm->volumes[k]->instance_uuid, uuid))
-                return svm->volumes[k];
-        }
-    }
+    struct sim_volume *vol = sim_volume_by_uuid(NULL, uuid);
+    if (vol && rest_sees(r, vol->svm) && !strcmp(vol->instance_uuid, uuid))
+        return vol;
     rest_missing_entry(r, "uuid");
     return NULL;
 }

@@ -140,6 +140,22 @@ int rest_async(struct rest *r, const struct rest_work *w)
     return rest_fail(r, 65552, NULL, "No thread.");
 }
 
+int rest_bulk(struct rest *r, bool filtered, size_t count, const struct rest_work *w)
+{
+    if (!filtered)
+        return rest_fail(r, REST_EMISSING, NULL,
+                         "A change of a collection needs a query that selects records.");
+    if (w && rest_async(r, w))
+        return -1;
+    json_t *job = json_object_get(r->out, "job");
+    if (job)
+        json_object_set_new(r->out, "jobs", json_pack("[O]", job));
+    if (!r->out)
+        r->out = json_object();
+    json_object_set_new(r->out, "num_records", json_integer((json_int_t)count));
+    return 0;
+}
+
 static const struct rest_field fields[] = {
     {"uuid", REST_KEY, 0}, {"description", 0, 0},
     {"state", 0, 0},       {"message", 0, 0},
@@ -188,7 +204,7 @@ int rest_jobs_get(struct rest *r)
     uint64_t after = 0;
     if (rest_list_begin(&l, r, fields, FIELDS))
         return -1;
-    if (l.keys[0] && !l.orders && !sim_number(l.keys[0], 0, UINT64_MAX, &after)) {
+    if (l.keys[0] && !sim_number(l.keys[0], 0, UINT64_MAX, &after)) {
         rest_list_drop(&l);
         return rest_invalid(r, "start.after", l.keys[0], NULL);
     }

@@ -155,6 +155,18 @@ static int read_start(struct rest_list *l)
     return text && !keys ? rest_invalid(l->r, "start.after", text, NULL) : 0;
 }
 
+/* A sorted list starts at the beginning each time; its continuation is a number. */
+static int read_sorted_start(struct rest_list *l)
+{
+    const char *from = l->keys[0];
+    if (!l->orders || !from)
+        return 0;
+    l->keys[0] = l->keys[1] = l->keys[2] = NULL;
+    return sim_number(from, 0, INT64_MAX, &l->offset)
+               ? 0
+               : rest_invalid(l->r, "start.after", from, NULL);
+}
+
 static int read_page(struct rest_list *l)
 {
     const char *records = rest_query_arg(l->r, "return_records");
@@ -169,7 +181,7 @@ static int read_page(struct rest_list *l)
     l->count_only = !yes;
     if (sim.page_limit && l->max > sim.page_limit)
         l->max = sim.page_limit;
-    return read_order(l) || read_start(l) ? -1 : 0;
+    return read_order(l) || read_start(l) || read_sorted_start(l) ? -1 : 0;
 }
 
 static int begin(struct rest_list *l, struct rest *r, const struct rest_field *fields, size_t count,
@@ -408,6 +420,15 @@ bool rest_match(const struct rest_list *l)
     return hit;
 }
 
+bool rest_filtered(const struct rest_list *l)
+{
+    for (size_t i = 0; i < l->field_count; i++) {
+        if (l->filters[i])
+            return true;
+    }
+    return false;
+}
+
 static void keep_after(struct rest_list *l, const char *const keys[3])
 {
     l->after.len = 0;
@@ -515,8 +536,6 @@ static void sort_rows(struct rest_list *l)
     json_t **rows = sim_alloc(n, sizeof(json_t *));
     uint64_t from = l->offset;
     json_t *page = json_array();
-    if (l->keys[0])
-        sim_number(l->keys[0], 0, UINT64_MAX, &from);
     for (size_t i = 0; i < n; i++)
         rows[i] = json_array_get(l->rows, i);
     qsort_r(rows, n, sizeof(json_t *), compare_rows, l);

@@ -178,7 +178,7 @@ int rest_svms_get(struct rest *r)
     if (rest_list_begin(&l, r, svm_fields, COUNT(svm_fields)))
         return -1;
     sim_lock();
-    for (size_t i = sim_svm_after(l.orders ? NULL : l.keys[0], false); i < sim.svm_count; i++) {
+    for (size_t i = sim_svm_after(l.keys[0], false); i < sim.svm_count; i++) {
         const struct sim_svm *svm = sim.svms[i];
         char self[64];
         if (!rest_sees(r, svm))
@@ -358,7 +358,7 @@ static int get_lifs(struct rest *r, const struct lif_kind *kind)
     bool room = true;
     if (rest_list_begin(&l, r, kind->fields, kind->count))
         return -1;
-    const char *after = l.orders ? NULL : l.keys[0];
+    const char *after = l.keys[0];
     if (after && (!l.keys[1] || !sim_number(l.keys[1], 0, UINT32_MAX, &place))) {
         rest_list_drop(&l);
         return rest_invalid(r, "start.after", after, NULL);

@@ -1,0 +1,19 @@
+/* Who uses a block device: what is made of it, what is mounted from it, who has it open. What a
+ * restore or a flush must not touch is refused with the name that stands here. */
+#ifndef MOON_HOLDERS_H
+#define MOON_HOLDERS_H
+
+#include "multipath.h"
+
+/* *out (new): [{kind, name, device?, pid?}], the nearest first:
+ *   partition, lvm, crypt, dm     a device made of it, by device-mapper's name; and then who uses that
+ *   mount                         name = the mount point
+ *   swap                          name = the device
+ *   process                       name = the program, pid; `except` is left out (0: nobody)
+ * Devices are followed through all layers. Processes are those that this user may look into: without
+ * root those of other users are not seen. proc: "/proc" or a tree in its place. Reads only /sys and
+ * proc, never the device. */
+int moon_device_holders(const struct moon_mpath_world *w, const char *proc, const char *name,
+                        int except, json_t **out, struct moon_err *err);
+
+#endif

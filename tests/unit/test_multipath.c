@@ -1,0 +1,703 @@
+/* multipath.c, mpath_change.c, dmtable.c, mpathd.c and holders.c against recorded hosts
+ * (tests/data/san) and a daemon of this program's own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "auto.h"
+#include "dmtable.h"
+#include "holders.h"
+#include "lun.h"
+#include "mpathd.h"
+#include "multipath.h"
+#include "store.h"
+#include "sysfs.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#define DATA "tests/data/san/"
+#define LUN1 "3600a0980383062716d5d5076684b6f66"
+#define LUN2 "3600a0980383062716d5d5076684b6f67"
+#define LUN3 "3600a0980383062716d5d5076684b6f78"
+
+static char dir[64], dm[128], socket_path[100];
+static struct moon_mpath_world world;
+
+/* --- a recorded host ----------------------------------------------------------------------- */
+
+static void make_parents(char *path)
+{
+    for (char *p = strchr(path + strlen(dir) + 1, '/'); p; p = strchr(p + 1, '/')) {
+        *p = '\0';
+        mkdir(path, 0755);
+        *p = '/';
+    }
+}
+
+static void put_file(const char *path, const char *text, bool is_hex)
+{
+    char data[4096];
+    size_t n = 0;
+    if (is_hex) {
+        for (const char *p = text; p[0] && p[1] && n < sizeof data; p += 2) {
+            unsigned byte = 0;
+            assert_int_equal(sscanf(p, "%2x", &byte), 1);
+            data[n++] = (char)byte;
+        }
+    } else {
+        n = (size_t)snprintf(data, sizeof data, "%s\n", text);
+    }
+    AUTO_FCLOSE FILE *f = fopen(path, "w"); /* no sync: a tree has hundreds of them */
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, n, f), n);
+}
+
+static void unpack(const char *name)
+{
+    AUTO_FREE char *text = NULL;
+    char file[128], path[512], *save = NULL;
+    size_t len = 0;
+    struct moon_err err;
+    snprintf(file, sizeof file, DATA "%s.tree", name);
+    if (moon_store_read(file, 1 << 20, &text, &len, &err) < 0)
+        fail_msg("%s", err.message);
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char *tab = strchr(line, '\t');
+        if (tab)
+            *tab = '\0';
+        snprintf(path, sizeof path, "%s/%s", dir, line);
+        make_parents(path);
+        if (!tab)
+            mkdir(path, 0755);
+        else if (tab[1] == '>')
+            assert_true(symlink(tab + 2, path) == 0 || errno == EEXIST);
+        else
+            put_file(path, tab + 2, tab[1] == ':');
+    }
+}
+
+/* This host is the recorded one of that name from now on; without a daemon. */
+static void host(const char *name)
+{
+    unpack(name);
+    snprintf(dm, sizeof dm, DATA "%s.dm", name);
+    world = (struct moon_mpath_world){.root = dir, .dm = dm, .socket = ""};
+}
+
+static json_t *find(const char *name)
+{
+    json_t *out = NULL;
+    struct moon_err err;
+    if (moon_mpath_find(&world, name, &out, &err) < 0)
+        fail_msg("%s: %s", name, err.message);
+    return out;
+}
+
+static const char *text(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "-";
+}
+
+static const json_t *path(const json_t *map, const char *device)
+{
+    size_t i;
+    json_t *p;
+    json_array_foreach (json_object_get(map, "paths"), i, p) {
+        if (strcmp(text(p, "device"), device) == 0)
+            return p;
+    }
+    fail_msg("no path %s", device);
+    return NULL;
+}
+
+static int64_t number(const json_t *o, const char *key)
+{
+    assert_true(json_is_integer(json_object_get(o, key)));
+    return json_integer_value(json_object_get(o, key));
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(dir, sizeof dir, "/tmp/moon-san.XXXXXX");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    char command[128];
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf '%s'", dir);
+    return system(command);
+}
+
+/* --- a daemon ------------------------------------------------------------------------------ */
+
+static struct {
+    int fd;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    char orders[1024]; /* what was asked, each followed by a semicolon */
+    char reply[64 << 10];
+    size_t announce, send; /* 0: the reply's own length */
+    void (*then)(const char *order);
+} daemon_ = {.fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool whole(int fd, void *data, size_t len, bool out)
+{
+    for (char *p = data; len > 0;) {
+        ssize_t n = out ? send(fd, p, len, MSG_NOSIGNAL) : recv(fd, p, len, 0);
+        if (n <= 0)
+            return false;
+        p += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+static void serve_one(int fd)
+{
+    char order[256];
+    size_t len = 0;
+    if (!whole(fd, &len, sizeof len, false) || len > sizeof order || !whole(fd, order, len, false))
+        return;
+    pthread_mutex_lock(&daemon_.lock);
+    size_t have = strlen(daemon_.orders);
+    snprintf(daemon_.orders + have, sizeof daemon_.orders - have, "%s;", order);
+    size_t n = strlen(daemon_.reply) + 1;
+    size_t announce = daemon_.announce ? daemon_.announce : n;
+    size_t bytes = daemon_.send ? daemon_.send : n;
+    pthread_mutex_unlock(&daemon_.lock);
+    if (daemon_.then)
+        daemon_.then(order);
+    if (whole(fd, &announce, sizeof announce, true))
+        whole(fd, daemon_.reply, bytes, true);
+}
+
+static void *serve(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        int fd = accept(daemon_.fd, NULL, NULL);
+        if (fd < 0)
+            return NULL;
+        serve_one(fd);
+        close(fd);
+    }
+}
+
+static void daemon_start(const char *reply)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    snprintf(socket_path, sizeof socket_path, "%s/socket", dir);
+    snprintf(addr.sun_path, sizeof addr.sun_path, "%s", socket_path);
+    snprintf(daemon_.reply, sizeof daemon_.reply, "%s", reply);
+    daemon_.orders[0] = '\0';
+    daemon_.announce = daemon_.send = 0;
+    daemon_.then = NULL;
+    daemon_.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(daemon_.fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    assert_int_equal(listen(daemon_.fd, 8), 0);
+    assert_int_equal(pthread_create(&daemon_.thread, NULL, serve, NULL), 0);
+    world.socket = socket_path;
+}
+
+static void daemon_stop(void)
+{
+    shutdown(daemon_.fd, SHUT_RDWR);
+    pthread_join(daemon_.thread, NULL);
+    close(daemon_.fd);
+    unlink(socket_path);
+    world.socket = "";
+}
+
+/* The recorded reply to "show maps json". */
+static void daemon_of(const char *name)
+{
+    AUTO_FREE char *reply = NULL;
+    char file[128];
+    size_t len = 0;
+    snprintf(file, sizeof file, DATA "%s.maps", name);
+    assert_int_equal(moon_store_read(file, 1 << 20, &reply, &len, NULL), 0);
+    daemon_start(reply);
+}
+
+/* --- names --------------------------------------------------------------------------------- */
+
+static void test_any_name(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"dm-1",
+                                        "/dev/dm-1",
+                                        "/dev/mapper/" LUN2,
+                                        "/dev/disk/by-id/dm-name-" LUN2,
+                                        "/dev/disk/by-id/dm-uuid-mpath-" LUN2,
+                                        "/dev/disk/by-id/wwn-0x600a0980383062716d5d5076684b6f67"};
+    host("plain");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        AUTO_JSON json_t *o = find(names[i]);
+        assert_string_equal(text(o, "device"), "dm-1");
+        assert_string_equal(text(o, "wwid"), LUN2);
+    }
+    char link[128], file[128];
+    snprintf(link, sizeof link, "%s/dev/guest-disk", dir);
+    assert_int_equal(symlink("/dev/mapper/" LUN2, link), 0);
+    AUTO_JSON json_t *o = find("/dev/guest-disk");
+    assert_string_equal(text(o, "device"), "dm-1");
+
+    struct moon_err err;
+    json_t *none = NULL;
+    static const char *const missing[] = {"/dev/mapper/nosuch", "",       ".", "..",
+                                          "/dev/dm-9",          "dm-1/dm"};
+    for (size_t i = 0; i < sizeof missing / sizeof *missing; i++) {
+        assert_int_equal(moon_mpath_find(&world, missing[i], &none, &err), -1);
+        assert_int_equal(err.code, MOON_NOT_FOUND);
+    }
+    assert_int_equal(moon_mpath_find(&world, "/dev/mapper/", &none, &err), -1);
+    assert_int_equal(err.code, MOON_INVALID);
+    snprintf(file, sizeof file, "%s/dev/sda", dir);
+    put_file(file, "not a node", false);
+    assert_int_equal(moon_mpath_find(&world, "/dev/sda", &none, &err), -1);
+    assert_int_equal(err.code, MOON_INVALID);
+}
+
+/* --- maps ---------------------------------------------------------------------------------- */
+
+static void test_map(void **state)
+{
+    (void)state;
+    host("plain");
+    AUTO_JSON json_t *o = find("/dev/mapper/" LUN1);
+    assert_string_equal(text(o, "kind"), "multipath");
+    assert_string_equal(text(o, "number"), "253:0");
+    assert_string_equal(text(o, "name"), LUN1);
+    assert_string_equal(text(o, "uuid"), "mpath-" LUN1);
+    assert_string_equal(text(o, "vendor"), "NETAPP");
+    assert_string_equal(text(o, "product"), "LUN C-Mode");
+    assert_string_equal(text(o, "revision"), "9141");
+    assert_string_equal(text(o, "handler"), "alua");
+    assert_int_equal(number(o, "size"), 64 << 20);
+    assert_int_equal(number(o, "usable"), 2);
+    assert_true(json_is_true(json_object_get(o, "queueing")));
+    assert_true(json_is_false(json_object_get(o, "suspended")));
+    assert_int_equal(json_array_size(json_object_get(o, "features")), 3);
+    assert_int_equal(json_array_size(json_object_get(o, "paths")), 2);
+    const json_t *p = path(o, "sdb");
+    assert_string_equal(text(p, "number"), "8:16");
+    assert_string_equal(text(p, "hctl"), "0:0:0:0");
+    assert_int_equal(number(p, "host"), 0);
+    assert_string_equal(text(p, "state"), "running");
+    assert_string_equal(text(p, "access"), "active/optimized");
+    assert_string_equal(text(p, "wwid"), LUN1);
+    assert_string_equal(text(p, "serial"), "0383062716d5d5076684b6f66");
+    assert_string_equal(text(p, "target"), "iqn.1992-08.com.netapp:sn.lab:vs.1");
+    assert_string_equal(text(p, "group_state"), "active");
+    assert_true(json_is_true(json_object_get(p, "usable")));
+    assert_string_equal(text(path(o, "sda"), "access"), "active/non-optimized");
+    assert_null(json_object_get(p, "checker")); /* nobody was asked */
+}
+
+static void test_states(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int usable;
+        const char *state_a, *state_b;
+    } cases[] = {{"plain", 2, "running", "running"},
+                 {"cut", 1, "transport-offline", "running"},
+                 {"lost", 0, "transport-offline", "transport-offline"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        teardown(NULL), setup(NULL);
+        host(cases[i].name);
+        AUTO_JSON json_t *o = find("dm-0");
+        assert_int_equal(number(o, "usable"), cases[i].usable);
+        assert_string_equal(text(path(o, "sda"), "state"), cases[i].state_a);
+        assert_string_equal(text(path(o, "sdb"), "state"), cases[i].state_b);
+        /* without device-mapper the paths' own states count */
+        world.dm = "/nonexistent";
+        AUTO_JSON json_t *untold = find("dm-0");
+        assert_string_not_equal(text(untold, "untold"), "-");
+        assert_null(json_object_get(untold, "queueing"));
+        assert_int_equal(number(untold, "usable"), cases[i].usable);
+    }
+    teardown(NULL), setup(NULL);
+    host("takeover");
+    AUTO_JSON json_t *o = find("dm-0");
+    assert_string_equal(text(path(o, "sdb"), "access"), "active/non-optimized");
+    assert_string_equal(text(path(o, "sda"), "access"), "active/optimized");
+}
+
+static void test_alias(void **state)
+{
+    (void)state;
+    host("alias");
+    AUTO_JSON json_t *o = find("/dev/mapper/oradata");
+    assert_string_equal(text(o, "name"), "oradata");
+    assert_string_equal(text(o, "wwid"), LUN2);
+    assert_int_equal(number(o, "usable"), 2);
+}
+
+static void test_daemon(void **state)
+{
+    (void)state;
+    host("cut");
+    daemon_of("cut");
+    AUTO_JSON json_t *all = NULL;
+    assert_int_equal(moon_mpath_list(&world, &all, NULL), 0);
+    assert_int_equal(json_array_size(all), 2);
+    const json_t *o = json_array_get(all, 0);
+    assert_string_equal(text(o, "device"), "dm-0");
+    assert_string_equal(text(path(o, "sda"), "checker"), "faulty");
+    assert_string_equal(text(path(o, "sdb"), "checker"), "ready");
+    assert_int_equal(number(path(o, "sdb"), "priority"), 50);
+    assert_string_equal(daemon_.orders, "show maps json;");
+    daemon_stop();
+    /* stopped: everything but its own opinion is still there */
+    teardown(NULL), setup(NULL);
+    host("stopped");
+    snprintf(socket_path, sizeof socket_path, "%s/socket", dir);
+    world.socket = socket_path;
+    AUTO_JSON json_t *alone = find("dm-0");
+    assert_int_equal(number(alone, "usable"), 2);
+    assert_true(json_is_false(json_object_get(alone, "queueing")));
+    assert_null(json_object_get(path(alone, "sdb"), "checker"));
+    struct moon_err err;
+    assert_int_equal(moon_mpath_reconfigure(&world, &err), -1);
+    assert_int_equal(err.code, MOON_UNREACHABLE);
+}
+
+static void test_kinds(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host, *name, *kind, *wwid;
+    } cases[] = {
+        {"lvm", "/dev/mapper/vg0-lv0", "lvm", "-"},
+        {"partition", "/dev/mapper/" LUN2 "-part1", "partition", "-"},
+        {"unmapped", "sdc", "disk", LUN2},
+        {"plain", "sda", "disk", LUN1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        teardown(NULL), setup(NULL);
+        host(cases[i].host);
+        AUTO_JSON json_t *o = find(cases[i].name);
+        assert_string_equal(text(o, "kind"), cases[i].kind);
+        assert_string_equal(text(o, "wwid"), cases[i].wwid);
+        assert_null(json_object_get(o, "paths"));
+    }
+    AUTO_JSON json_t *all = NULL;
+    teardown(NULL), setup(NULL);
+    host("lvm");
+    assert_int_equal(moon_mpath_list(&world, &all, NULL), 0);
+    assert_int_equal(json_array_size(all), 2); /* the logical volume is no map */
+}
+
+static int same(const char *name, struct moon_err *err)
+{
+    AUTO_JSON json_t *map = find(name);
+    return moon_mpath_same_lun(&world, map, err);
+}
+
+static void test_identity(void **state)
+{
+    (void)state;
+    struct moon_err err;
+    host("plain");
+    assert_int_equal(same("dm-0", &err), 0);
+    assert_int_equal(same("dm-1", &err), 0);
+    teardown(NULL), setup(NULL);
+    /* one path has been asked again and left the map; the other still says what it was */
+    host("replacing");
+    assert_int_equal(same("dm-1", &err), 0);
+    /* the map as it was before that: its first path is another LUN by now */
+    char slave[192];
+    snprintf(slave, sizeof slave, "%s/sys/devices/virtual/block/dm-1/slaves/sdc", dir);
+    assert_int_equal(
+        symlink("../../../../platform/host1/session2/target1:0:0/1:0:0:1/block/sdc", slave), 0);
+    assert_int_equal(same("dm-1", &err), -1);
+    assert_int_equal(err.code, MOON_CONFLICT);
+    assert_non_null(strstr(err.message, "sdc"));
+    assert_non_null(strstr(err.message, LUN3));
+    teardown(NULL), setup(NULL);
+    host("replaced");
+    AUTO_JSON json_t *o = find("dm-1");
+    assert_string_equal(text(o, "wwid"), LUN3);
+    assert_int_equal(same("dm-1", &err), 0);
+}
+
+static void test_table_garbage(void **state)
+{
+    (void)state;
+    static const char TABLE[] =
+        "3 queue_if_no_path pg_init_retries 50 1 alua 2 1 service-time 0 1 2 "
+        "8:16 1 1 service-time 0 1 2 8:0 1 1 ";
+    static const char STATUS[] = "2 0 1 0 2 1 A 0 1 2 8:16 A 0 0 1 E 0 1 2 8:0 F 3 0 1 ";
+    json_t *out = NULL;
+    struct moon_err err;
+    assert_int_equal(moon_dm_parse(TABLE, STATUS, &out, &err), 0);
+    const json_t *p = json_object_get(json_object_get(out, "paths"), "8:0");
+    assert_int_equal(number(p, "failures"), 3);
+    assert_true(json_is_false(json_object_get(p, "usable")));
+    json_decref(out);
+    for (size_t cut = 0; cut < sizeof STATUS - 4; cut++) {
+        AUTO_FREE char *part = strndup(STATUS, cut);
+        out = NULL;
+        if (moon_dm_parse(TABLE, part, &out, &err) == 0)
+            fail_msg("'%s' was read", part);
+        assert_int_equal(err.code, MOON_PROTOCOL);
+    }
+    static const char *const bad[] = {"", "x", "-1", "99999999999999999999", "3 a b", "1 a 1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(moon_dm_parse(bad[i], STATUS, &out, &err), -1);
+}
+
+/* --- orders -------------------------------------------------------------------------------- */
+
+static void grow_map(const char *order)
+{
+    if (strncmp(order, "resize map", 10) == 0)
+        unpack("resized");
+}
+
+static void drop_map(const char *order)
+{
+    char path_[192];
+    snprintf(path_, sizeof path_, "%s/sys/block/dm-1", dir);
+    if (strncmp(order, "del map", 7) == 0)
+        unlink(path_);
+}
+
+static void test_resize(void **state)
+{
+    (void)state;
+    struct moon_err err;
+    host("plain");
+    daemon_start("ok\n");
+    assert_int_equal(moon_mpath_resize(&world, "dm-1", 5, &err), 0);
+    assert_null(strstr(daemon_.orders, "resize")); /* nothing to do */
+    daemon_stop();
+    host("grown");
+    daemon_start("ok\n");
+    daemon_.then = grow_map;
+    assert_int_equal(moon_mpath_resize(&world, "/dev/mapper/" LUN2, 5, &err), 0);
+    assert_non_null(strstr(daemon_.orders, "resize map " LUN2 ";"));
+    daemon_stop();
+    AUTO_JSON json_t *o = find("dm-1");
+    assert_int_equal(number(o, "size"), 96 << 20);
+}
+
+static void test_resize_refused(void **state)
+{
+    (void)state;
+    struct moon_err err;
+    host("grown");
+    daemon_start("fail\n");
+    assert_int_equal(moon_mpath_resize(&world, "dm-1", 1, &err), -1);
+    assert_int_equal(err.code, MOON_CONFLICT);
+    snprintf(daemon_.reply, sizeof daemon_.reply, "ok\n");
+    assert_int_equal(moon_mpath_resize(&world, "dm-1", 0.3, &err), -1);
+    assert_int_equal(err.code, MOON_TIMEOUT);
+    daemon_.orders[0] = '\0';
+    char size[256];
+    snprintf(size, sizeof size,
+             "%s/sys/devices/platform/host0/session1/target0:0:0/0:0:0:1/block/sdd/size", dir);
+    put_file(size, "131072", false);
+    assert_int_equal(moon_mpath_resize(&world, "dm-1", 1, &err), -1);
+    assert_int_equal(err.code, MOON_CONFLICT);
+    assert_null(strstr(daemon_.orders, "resize"));
+    daemon_stop();
+    teardown(NULL), setup(NULL);
+    host("lost");
+    daemon_start("ok\n");
+    assert_int_equal(moon_mpath_resize(&world, "dm-1", 1, &err), -1);
+    assert_int_equal(err.code, MOON_BUSY);
+    assert_int_equal(moon_mpath_flush(&world, "dm-1", 1, &err), -1);
+    assert_int_equal(err.code, MOON_BUSY);
+    assert_int_equal(moon_lun_drop_cache(&world, "dm-1", &err), -1);
+    assert_int_equal(err.code, MOON_BUSY);
+    json_t *out = NULL;
+    assert_int_equal(moon_lun_rescan(&world, "dm-1", &out, &err), -1);
+    assert_int_equal(err.code, MOON_BUSY);
+    assert_null(strstr(daemon_.orders, "del map"));
+    daemon_stop();
+}
+
+static void test_flush(void **state)
+{
+    (void)state;
+    struct moon_err err;
+    host("plain");
+    daemon_start("ok\n");
+    daemon_.then = drop_map;
+    assert_int_equal(moon_mpath_flush(&world, "/dev/mapper/" LUN2, 5, &err), 0);
+    assert_non_null(strstr(daemon_.orders, "del map " LUN2 ";"));
+    assert_int_equal(moon_mpath_flush(&world, "dm-1", 5, &err), 0); /* gone: fine */
+    daemon_stop();
+    teardown(NULL), setup(NULL);
+    host("lvm");
+    daemon_start("ok\n");
+    assert_int_equal(moon_mpath_flush(&world, "dm-1", 1, &err), -1);
+    assert_int_equal(err.code, MOON_BUSY);
+    assert_non_null(strstr(err.message, "dm-2"));
+    assert_int_equal(moon_mpath_flush(&world, "dm-2", 1, &err), -1);
+    assert_int_equal(err.code, MOON_INVALID); /* a logical volume is no map */
+    assert_null(strstr(daemon_.orders, "del map"));
+    daemon_stop();
+}
+
+static void test_paths(void **state)
+{
+    (void)state;
+    struct moon_err err;
+    host("plain");
+    daemon_start("ok\n");
+    assert_int_equal(moon_mpath_fail(&world,
+                                     "/dev/disk/by-id/scsi-1NETAPP_LUN_C-Mode:"
+                                     "0383062716d5d5076684b6f66",
+                                     &err),
+                     0);
+    assert_int_equal(moon_mpath_reinstate(&world, "sda", &err), 0);
+    assert_int_equal(moon_mpath_reconfigure(&world, &err), 0);
+    assert_non_null(strstr(daemon_.orders, "fail path sda;reinstate path sda;reconfigure;"));
+    daemon_stop();
+    host("cut");
+    daemon_start("ok\n");
+    assert_int_equal(moon_mpath_fail(&world, "sdb", &err), -1); /* the last one */
+    assert_int_equal(err.code, MOON_CONFLICT);
+    assert_null(strstr(daemon_.orders, "fail"));
+    daemon_stop();
+    teardown(NULL), setup(NULL);
+    host("unmapped");
+    assert_int_equal(moon_mpath_fail(&world, "sdc", &err), -1);
+    assert_int_equal(err.code, MOON_INVALID);
+}
+
+static void test_protocol(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t announce, send;
+        const char *reply;
+        enum moon_code code;
+    } cases[] = {
+        {0, 0, "not json", MOON_PROTOCOL},
+        {0, 0, "fail\n", MOON_NOT_FOUND},
+        {0, 0, "[]", MOON_PROTOCOL},
+        {SIZE_MAX, 0, "{}", MOON_PROTOCOL},
+        {(size_t)1 << 40, 0, "{}", MOON_PROTOCOL},
+        {100, 3, "{}", MOON_IO}, /* ends early */
+    };
+    struct moon_err err;
+    json_t *out = NULL;
+    host("plain");
+    daemon_start("");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(daemon_.reply, sizeof daemon_.reply, "%s", cases[i].reply);
+        daemon_.announce = cases[i].announce;
+        daemon_.send = cases[i].send;
+        assert_int_equal(moon_mpathd_paths(socket_path, NULL, &out, &err), -1);
+        if (err.code != cases[i].code)
+            fail_msg("%zu: %s", i, err.message);
+    }
+    assert_int_equal(moon_mpathd_paths(socket_path, "a b", &out, &err), -1);
+    assert_int_equal(err.code, MOON_INVALID);
+    daemon_stop();
+}
+
+/* --- users --------------------------------------------------------------------------------- */
+
+static json_t *users(const char *name, int except)
+{
+    json_t *out = NULL;
+    struct moon_err err;
+    char proc[128];
+    snprintf(proc, sizeof proc, "%s/proc", dir);
+    if (moon_device_holders(&world, proc, name, except, &out, &err) < 0)
+        fail_msg("%s", err.message);
+    return out;
+}
+
+static void proc_with(const char *mountinfo)
+{
+    char path_[256];
+    snprintf(path_, sizeof path_, "%s/proc/self/mountinfo", dir);
+    make_parents(path_);
+    put_file(path_, mountinfo, false);
+}
+
+static void open_file(int pid, const char *comm, const char *target)
+{
+    char path_[256];
+    snprintf(path_, sizeof path_, "%s/proc/%d/fd/7", dir, pid);
+    make_parents(path_);
+    assert_int_equal(symlink(target, path_), 0);
+    snprintf(path_, sizeof path_, "%s/proc/%d/comm", dir, pid);
+    put_file(path_, comm, false);
+}
+
+static void test_holders(void **state)
+{
+    (void)state;
+    AUTO_FREE char *mounts = NULL;
+    size_t len = 0;
+    assert_int_equal(moon_store_read(DATA "partition.mountinfo", 1 << 16, &mounts, &len, NULL), 0);
+    mounts[strcspn(mounts, "\n")] = '\0';
+    host("partition");
+    proc_with(mounts);
+    AUTO_JSON json_t *list = users("/dev/mapper/" LUN2, 0);
+    assert_int_equal(json_array_size(list), 2);
+    assert_string_equal(text(json_array_get(list, 0), "kind"), "partition");
+    assert_string_equal(text(json_array_get(list, 0), "name"), LUN2 "-part1");
+    assert_string_equal(text(json_array_get(list, 1), "kind"), "mount");
+    assert_string_equal(text(json_array_get(list, 1), "name"), "/mnt");
+    AUTO_JSON json_t *none = users("dm-0", 0);
+    assert_int_equal(json_array_size(none), 0);
+}
+
+static void test_holders_lvm(void **state)
+{
+    (void)state;
+    char path_[256];
+    host("lvm");
+    proc_with("28 22 0:99 / /data rw - btrfs /dev/mapper/vg0-lv0 rw");
+    snprintf(path_, sizeof path_, "%s/proc/swaps", dir);
+    put_file(path_, "Filename\tType\tSize\tUsed\tPriority\n/dev/dm-1 partition 1 0 -2", false);
+    open_file(4711, "qemu-system-x86", "/dev/dm-1");
+    open_file(4712, "dd", "/dev/mapper/" LUN1);
+    AUTO_JSON json_t *list = users("dm-1", 0);
+    static const char *const want[][2] = {{"lvm", "vg0-lv0"},
+                                          {"mount", "/data"},
+                                          {"swap", "/dev/dm-1"},
+                                          {"process", "qemu-system-x86"}};
+    assert_int_equal(json_array_size(list), 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_string_equal(text(json_array_get(list, i), "kind"), want[i][0]);
+        assert_string_equal(text(json_array_get(list, i), "name"), want[i][1]);
+    }
+    assert_int_equal(number(json_array_get(list, 3), "pid"), 4711);
+    AUTO_JSON json_t *without = users("dm-1", 4711);
+    assert_int_equal(json_array_size(without), 3);
+}
+
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_any_name),       CASE(test_map),           CASE(test_states),
+        CASE(test_alias),          CASE(test_daemon),        CASE(test_kinds),
+        CASE(test_identity),       CASE(test_table_garbage), CASE(test_resize),
+        CASE(test_resize_refused), CASE(test_flush),         CASE(test_paths),
+        CASE(test_protocol),       CASE(test_holders),       CASE(test_holders_lvm)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,515 @@
+/* ontap_rest*.c: the real client against a server of this program's own. tests/data/rest holds the
+ * exchanges: what each verb must send for what it is answered, and what becomes of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "../data/zapi/server.h"
+#include "clock.h"
+#include "loop.h"
+#include "ontap_codes.h"
+#include "ontap_rest.h"
+
+#include <stdio.h>
+
+#define LIMIT       20.0
+#define MAX_ANSWERS 64
+
+static struct moon_loop *loop;
+static bool told;
+
+static void on_op(struct moon_op *op, void *arg)
+{
+    (void)op, (void)arg;
+    told = true;
+}
+
+static void run(struct moon_op *op)
+{
+    double give_up = moon_clock_mono() + LIMIT;
+    told = false;
+    if (moon_op_start(op, loop, on_op, NULL) < 0) {
+        op->failed = true;
+        return;
+    }
+    while (!told && moon_clock_mono() < give_up)
+        moon_loop_once(loop, 0.01);
+    assert_true(told);
+}
+
+/* --- exchanges --------------------------------------------------------------------------- */
+
+struct exchange {
+    char title[160], verb[64];
+    json_t *args, *with;
+    struct moon_buf answers[MAX_ANSWERS];
+    char *wants[MAX_ANSWERS]; /* "METHOD /path body" */
+    bool lost[MAX_ANSWERS];
+    int nanswers, nwants;
+    char outcome[4096];
+};
+
+static void exchange_free(struct exchange *x)
+{
+    json_decref(x->args);
+    json_decref(x->with);
+    for (int i = 0; i < MAX_ANSWERS; i++) {
+        moon_buf_free(&x->answers[i]);
+        free(x->wants[i]);
+    }
+    memset(x, 0, sizeof *x);
+}
+
+static json_t *parse(const char *text)
+{
+    json_t *j = json_loads(text, JSON_DECODE_ANY, NULL);
+    if (!j)
+        fail_msg("not JSON: %s", text);
+    return j;
+}
+
+/* "201 Location=/api/x {json}", "lost" */
+static void add_answer(struct exchange *x, const char *line)
+{
+    assert_true(x->nanswers < MAX_ANSWERS);
+    struct moon_buf *b = &x->answers[x->nanswers];
+    x->lost[x->nanswers] = strcmp(line, "lost") == 0;
+    x->nanswers++;
+    if (strcmp(line, "lost") == 0)
+        return;
+    int status = atoi(line);
+    const char *rest = line + strcspn(line, " ");
+    rest += strspn(rest, " ");
+    moon_buf_addf(b, "HTTP/1.1 %d Said\r\nContent-Type: application/hal+json\r\n", status);
+    if (strncmp(rest, "Location=", 9) == 0) {
+        size_t n = strcspn(rest, " ");
+        moon_buf_addf(b, "Location: %.*s\r\n", (int)(n - 9), rest + 9);
+        rest += n + strspn(rest + n, " ");
+    }
+    moon_buf_addf(b, "Content-Length: %zu\r\n\r\n%s", strlen(rest), rest);
+}
+
+static void add_line(struct exchange *x, char *line)
+{
+    char *space = strchr(line, ' ');
+    if (strncmp(line, "call ", 5) == 0) {
+        char *args = strchr(line + 5, ' ');
+        assert_non_null(args);
+        *args++ = '\0';
+        snprintf(x->verb, sizeof x->verb, "%s", line + 5);
+        x->args = parse(args);
+    } else if (strncmp(line, "with ", 5) == 0) {
+        x->with = parse(line + 5);
+    } else if (line[0] == '>' && space) {
+        assert_true(x->nwants < MAX_ANSWERS);
+        x->wants[x->nwants++] = strdup(space + 1);
+    } else if (line[0] == '<' && space) {
+        add_answer(x, space + 1);
+    } else if (strchr("=!", line[0])) {
+        snprintf(x->outcome, sizeof x->outcome, "%s", line);
+    } else {
+        snprintf(x->title, sizeof x->title, "%s", line);
+    }
+}
+
+/* Lines up to an empty one; false at the end of the file. */
+static bool next_exchange(FILE *f, struct exchange *x)
+{
+    static char line[16384];
+    while (fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (line[0] == '#')
+            continue;
+        if (line[0] != '\0')
+            add_line(x, line);
+        else if (x->verb[0])
+            return true;
+    }
+    return x->verb[0] != '\0';
+}
+
+/* "METHOD /path body" of a request, below /api. */
+static void line_of_request(int n, char *out, size_t size)
+{
+    const char *r = request(n);
+    const char *path = strchr(r, ' '), *end = path ? strchr(path + 1, ' ') : NULL;
+    const char *body = strstr(r, "\r\n\r\n");
+    assert_true(path && end && body);
+    assert_memory_equal(path + 1, "/api", 4);
+    snprintf(out, size, "%.*s %.*s%s%s", (int)(path - r), r, (int)(end - path - 5), path + 5,
+             body[4] ? " " : "", body + 4);
+}
+
+static struct moon_ontap *client(const json_t *with)
+{
+    struct moon_err err = {0};
+    json_t *options =
+        json_pack("{s:s, s:s, s:i, s:b, s:s, s:s, s:s, s:i, s:i, s:s*}", "name", "filer1", "host",
+                  "127.0.0.1", "port", srv.port, "https", 0, "user", "admin", "password", "geheim",
+                  "api", "rest", "timeout", 60, "retries", 0, "svm",
+                  json_string_value(json_object_get(with, "svm")));
+    struct moon_ontap *o = moon_ontap_new(options, &err);
+    json_decref(options);
+    if (!o)
+        fail_msg("%s", err.message);
+    o->version = (int)json_integer_value(json_object_get(with, "version"));
+    o->version_hidden = json_is_true(json_object_get(with, "hidden"));
+    if (json_object_get(with, "uuids"))
+        json_object_update(o->uuids, json_object_get(with, "uuids"));
+    return o;
+}
+
+static enum moon_ontap_verb verb_named(const char *name)
+{
+    int v = 0;
+    while (v < MOON_ONTAP_VERB_COUNT &&
+           strcmp(moon_ontap_verb_name((enum moon_ontap_verb)v), name) != 0)
+        v++;
+    if (v == MOON_ONTAP_VERB_COUNT)
+        fail_msg("no verb %s", name);
+    return (enum moon_ontap_verb)v;
+}
+
+static struct answer served[MAX_ANSWERS];
+
+static void serve_exchange(struct exchange *x)
+{
+    for (int i = 0; i < x->nanswers; i++) {
+        const struct moon_buf *b = &x->answers[i];
+        served[i] = (struct answer){x->lost[i] ? "" : b->data, b->len, x->lost[i] ? CLOSE : KEEP};
+    }
+    if (x->nanswers == 0) /* nothing may be asked */
+        served[0] = (struct answer){"", 0, CLOSE};
+    serve_start(served, x->nanswers ? (size_t)x->nanswers : 1);
+}
+
+static void describe_outcome(const struct moon_op *op, char *out, size_t size)
+{
+    if (op->failed) {
+        assert_null(op->result);
+        assert_null(strstr(op->err.message, "geheim"));
+        snprintf(out, size, "! %s %d %s", moon_code_name(op->err.code), op->err.native,
+                 op->err.message);
+        return;
+    }
+    char *text = op->result
+                     ? json_dumps(op->result, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY)
+                     : strdup("true");
+    snprintf(out, size, "= %s", text ? text : "?");
+    free(text);
+}
+
+/* "= JSON" is the whole result; "! code number text" the error, with a part of its text. */
+static bool as_wanted(const char *want, const char *got)
+{
+    if (want[0] == '=')
+        return strcmp(want, got) == 0;
+    const char *text = strchr(want + 2, ' ');
+    text = text ? strchr(text + 1, ' ') : NULL;
+    size_t head = text ? (size_t)(text - want) : strlen(want);
+    return strncmp(want, got, head) == 0 && got[head] == ' ' && (!text || strstr(got, text + 1));
+}
+
+static int play(struct exchange *x)
+{
+    char got[8192], line[8192];
+    int wrong = 0;
+    serve_exchange(x);
+    struct moon_err err = {0};
+    struct moon_ontap *o = client(x->with);
+    struct moon_op *op = moon_ontap_call_new(o, verb_named(x->verb), x->args, &err);
+    assert_non_null(op);
+    moon_ontap_unref(o);
+    run(op);
+    describe_outcome(op, got, sizeof got);
+    int sent = count(&srv.nrequests);
+    for (int i = 0; i < sent || i < x->nwants; i++) {
+        line[0] = '\0';
+        if (i < sent)
+            line_of_request(i, line, sizeof line);
+        if (i < sent && i < x->nwants && strcmp(line, x->wants[i]) == 0)
+            continue;
+        print_message("%s: request %d\n  want %s\n  sent %s\n", x->title, i,
+                      i < x->nwants ? x->wants[i] : "(none)", line);
+        wrong = 1;
+    }
+    if (!as_wanted(x->outcome, got)) {
+        print_message("%s:\n  want %s\n  have %s\n", x->title, x->outcome, got);
+        wrong = 1;
+    }
+    moon_op_unref(op);
+    serve_stop();
+    return wrong;
+}
+
+static bool played[MOON_ONTAP_VERB_COUNT];
+
+static void play_file(const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof path, "tests/data/rest/%s", name);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        fail_msg("%s is missing", path);
+    static struct exchange x;
+    int wrong = 0, n = 0;
+    while (next_exchange(f, &x)) {
+        if (x.outcome[0] == '\0')
+            fail_msg("%s: no outcome", x.title);
+        wrong += play(&x);
+        played[verb_named(x.verb)] = true;
+        exchange_free(&x);
+        n++;
+    }
+    fclose(f);
+    print_message("%s: %d exchanges\n", name, n);
+    assert_int_equal(wrong, 0);
+    assert_true(n > 0);
+}
+
+static void test_system(void **state)
+{
+    (void)state;
+    play_file("system");
+}
+
+static void test_snapshots(void **state)
+{
+    (void)state;
+    play_file("snapshots");
+}
+
+static void test_wire(void **state)
+{
+    (void)state;
+    play_file("wire");
+}
+
+/* --- heads ------------------------------------------------------------------------------- */
+
+static void test_headers(void **state)
+{
+    (void)state;
+    static struct exchange x;
+    add_line(&x, (char[]){"call svms {}"});
+    add_line(&x, (char[]){"with {\"svm\":\"svm_kvm\"}"});
+    add_line(&x, (char[]){"< 200 {\"records\":[]}"});
+    add_line(&x, (char[]){"> GET /svm/svms?fields=name,uuid,state&max_records=1000"});
+    add_line(&x, (char[]){"= []"});
+    serve_exchange(&x);
+    struct moon_ontap *o = client(x.with);
+    struct moon_op *op = moon_ontap_call_new(o, MOON_ONTAP_SVMS, x.args, NULL);
+    run(op);
+    assert_false(op->failed);
+    assert_non_null(strstr(request(0), "\r\nAccept: application/json\r\n"));
+    assert_non_null(strstr(request(0), "\r\nAuthorization: Basic YWRtaW46Z2VoZWlt\r\n"));
+    assert_non_null(strstr(request(0), "\r\nX-Dot-Client-App: moonsnap/" MOON_VERSION "\r\n"));
+    assert_non_null(strstr(request(0), "\r\nX-Dot-SVM-Name: svm_kvm\r\n"));
+    assert_null(strstr(request(0), "Content-Type"));
+    moon_op_unref(op);
+    op = moon_ontap_call_new(o, MOON_ONTAP_CLUSTER, x.args, NULL);
+    run(op);
+    assert_null(strstr(request(1), "X-Dot-SVM-Name"));
+    moon_op_unref(op);
+    moon_ontap_unref(o);
+    exchange_free(&x);
+}
+
+/* --- text -------------------------------------------------------------------------------- */
+
+static void test_links(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"/api/storage/volumes?start.uuid=1&fields=*&name=%22a..b%22",
+                                       "/api/a/..b/c", "/api/x?y=/../z", "/api/storage/"};
+    static const char *const bad[] = {"",
+                                      "/",
+                                      "/api",
+                                      "/apis/x",
+                                      "//evil/api/x",
+                                      "http://127.0.0.1/api/x",
+                                      "https://evil/api/x",
+                                      "/api/../servlets/x",
+                                      "/api/..",
+                                      "/api/a/./b",
+                                      "/api/%2e%2e/x",
+                                      "/api/%2E./x",
+                                      "/api/x y",
+                                      "/api/x\r\nHost: evil",
+                                      "/api/x#y",
+                                      "/api\\x",
+                                      "/api/\xc3\xa4"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        if (!rest_link_ok(good[i]))
+            fail_msg("refused: %s", good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (rest_link_ok(bad[i]))
+            fail_msg("taken: %s", bad[i]);
+}
+
+static void test_queries(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *literal, *query;
+    } cases[] = {{"vm_nfs01", "?k=vm_nfs01"},
+                 {"80BeR$M7hQwA", "?k=80BeR%24M7hQwA"},
+                 {"80BeR$M7hQw?", "?k=%2280BeR%24M7hQw%3F%22"},
+                 {"a*b", "?k=%22a%2Ab%22"},
+                 {"a|b", "?k=%22a%7Cb%22"},
+                 {"!a", "?k=%22%21a%22"},
+                 {"<1", "?k=%22%3C1%22"},
+                 {"a..b", "?k=%22a..b%22"},
+                 {"[a]{b}", "?k=%22%5Ba%5D%7Bb%7D%22"},
+                 {"a,b", "?k=%22a,b%22"},
+                 {"null", "?k=%22null%22"},
+                 {"a&k=b#c%41", "?k=%22a%26k%3Db%23c%2541%22"},
+                 {"a b", "?k=%22a%20b%22"},
+                 {"~^@#$%&+/-", "?k=~%5E%40%23%24%25%26%2B/-"},
+                 {"\xc3\xa4", "?k=%C3%A4"},
+                 {"say \"x\"", ""},
+                 {NULL, ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rest_ask ask = {0};
+        assert_int_equal(rest_path(&ask, "%s", "/x"), 0);
+        assert_int_equal(rest_match(&ask, "k", cases[i].literal), 0);
+        assert_string_equal(ask.path.data + 2, cases[i].query);
+        moon_buf_free(&ask.path);
+    }
+    static const struct {
+        const char *pattern, *query;
+    } patterns[] = {{"kvmbk_*", "?k=kvmbk_*"}, {"*", "?k=*"}, {"a*|b", ""}, {"ab", "?k=ab"}};
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+        struct rest_ask ask = {0};
+        assert_int_equal(rest_path(&ask, "%s", "/x"), 0);
+        assert_int_equal(rest_pattern(&ask, "k", patterns[i].pattern), 0);
+        assert_string_equal(ask.path.data + 2, patterns[i].query);
+        moon_buf_free(&ask.path);
+    }
+}
+
+static void test_patterns(void **state)
+{
+    (void)state;
+    assert_true(rest_matches("a", "a"));
+    assert_true(rest_matches("a*", "a"));
+    assert_true(rest_matches("*", ""));
+    assert_true(rest_matches("*b*d", "abcbd"));
+    assert_true(rest_matches("a*c", "abcbc"));
+    assert_false(rest_matches("a", "ab"));
+    assert_false(rest_matches("a?", "ab"));
+    assert_false(rest_matches("*a", "ab"));
+    assert_false(rest_matches("", "a"));
+}
+
+static void test_times(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        json_int_t want; /* -1: no time */
+    } times[] = {{"2026-03-14T02:00:01+00:00", 1773453601},
+                 {"2026-03-14T03:00:01+01:00", 1773453601},
+                 {"2026-03-13T21:30:01-0430", 1773453601},
+                 {"2026-03-14T02:00:01Z", 1773453601},
+                 {"2026-03-14T02:00:01.123456Z", 1773453601},
+                 {"2026-03-14T02:00:01", 1773453601},
+                 {"2026-03-14", -1},
+                 {"2026-03-14T02:00:01+x", -1},
+                 {"2026-03-14T02:00:01Zx", -1},
+                 {"2026-03-14T02:00:01+99:00", -1},
+                 {"", -1},
+                 {NULL, -1}},
+      durations[] = {{"PT24H0M12S", 86412}, {"P1DT1H", 90000}, {"PT34S", 34},   {"P1W", 604800},
+                     {"PT0S", 0},           {"PT1.5S", 1},     {"P", -1},       {"PT5", -1},
+                     {"P5M", -1},           {"5S", -1},        {"PT1H-3M", -1}, {NULL, -1}};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        json_int_t v = -1;
+        bool good = rest_time(times[i].text, &v);
+        if (good != (times[i].want >= 0) || (good && v != times[i].want))
+            fail_msg("%s: %lld", times[i].text, (long long)v);
+    }
+    for (size_t i = 0; i < sizeof durations / sizeof *durations; i++) {
+        json_int_t v = -1;
+        bool good = rest_duration(durations[i].text, &v);
+        if (good != (durations[i].want >= 0) || (good && v != durations[i].want))
+            fail_msg("%s: %lld", durations[i].text, (long long)v);
+    }
+}
+
+static void test_parse(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "{",    "[]",   "\"x\"",        "{\"a\":\"\x01\"}", "{\"a\":\"\xff\"}",
+        "{} x", "null", "<html></html>"};
+    const char *why = NULL;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        json_t *j = rest_parse(bad[i], strlen(bad[i]), &why);
+        if (j)
+            fail_msg("taken: %s", bad[i]);
+        assert_non_null(why);
+    }
+    char deep[1000];
+    memset(deep, '[', sizeof deep);
+    memcpy(deep, "{\"a\":", 5);
+    assert_null(rest_parse(deep, sizeof deep, &why));
+    assert_string_equal(why, "nested deeper than any answer");
+    const char *quoted =
+        "{\"a\":\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+        "[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[[[[[[\"}";
+    json_t *j = rest_parse(quoted, strlen(quoted), &why);
+    assert_non_null(j);
+    json_decref(j);
+    j = rest_parse("", 0, &why);
+    assert_int_equal(json_object_size(j), 0);
+    json_decref(j);
+}
+
+static void test_codes(void **state)
+{
+    (void)state;
+    size_t n;
+    const struct moon_ontap_fault *rows = moon_ontap_rest_faults(&n);
+    assert_true(n > 100);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(i == 0 || rows[i - 1].number < rows[i].number);
+        assert_true(rows[i].code > MOON_OK && rows[i].code < MOON_CODE_COUNT);
+        assert_true(rows[i].name[0] && rows[i].remedy[0]);
+        assert_ptr_equal(moon_ontap_rest_fault(rows[i].number), &rows[i]);
+    }
+    assert_null(moon_ontap_rest_fault(0));
+    assert_null(moon_ontap_rest_fault(-4));
+    assert_int_equal(moon_ontap_rest_fault(525059)->code, MOON_EXISTS);
+    assert_int_equal(moon_ontap_rest_fault(1638555)->code, MOON_BUSY);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    loop = moon_loop_new(NULL);
+    return loop ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    moon_loop_free(loop, LIMIT);
+    loop = NULL;
+    serve_stop();
+    return 0;
+}
+
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_system), CASE(test_snapshots), CASE(test_wire),     CASE(test_headers),
+        CASE(test_links),  CASE(test_queries),   CASE(test_patterns), CASE(test_times),
+        CASE(test_parse),  CASE(test_codes)};
+    return cmocka_run_group_tests_name("ontap_rest", tests, NULL, NULL);
+}
