@@ -9,21 +9,27 @@ static const struct {
     const char *call;
     const char *command;
 } calls[] = {
+    {"aggr-get-iter", "storage aggregate show"},
     {"cg-commit", "volume snapshot create"},
     {"cg-delete", "volume snapshot delete"},
     {"cg-start", "volume snapshot create"},
     {"clone-create", "volume file clone create"},
     {"cluster-identity-get", "cluster identity show"},
+    {"cluster-node-get-iter", "cluster show"},
     {"ems-autosupport-log", "event generate-autosupport-log"},
     {"fcp-interface-get-iter", "network interface show"},
-    {"file-get-file-info", "volume file show"},
     {"file-delete-file", "volume file delete"},
+    {"file-get-file-info", "volume file show"},
+    {"file-list-directory-iter", "volume file show"},
+    {"file-rename-file", "volume file rename"},
+    {"file-usage-get", "volume file show"},
     {"igroup-add", "lun igroup add"},
     {"igroup-create", "lun igroup create"},
     {"igroup-destroy", "lun igroup delete"},
     {"igroup-get-iter", "lun igroup show"},
     {"igroup-remove", "lun igroup remove"},
     {"iscsi-interface-get-iter", "network interface show"},
+    {"iscsi-service-get-iter", "vserver iscsi show"},
     {"job-get", "job show"},
     {"job-get-iter", "job show"},
     {"lun-clone-create", "volume file clone create"},
@@ -51,6 +57,7 @@ static const struct {
     {"qtree-delete", "volume qtree delete"},
     {"qtree-list-iter", "volume qtree show"},
     {"qtree-rename", "volume qtree rename"},
+    {"sis-get-iter", "volume efficiency show"},
     {"snapmirror-abort", "snapmirror abort"},
     {"snapmirror-break", "snapmirror break"},
     {"snapmirror-create", "snapmirror create"},
@@ -86,6 +93,7 @@ static const struct {
     {"snapshot-restore-volume", "volume snapshot restore"},
     {"system-get-ontapi-version", "version"},
     {"system-get-version", "version"},
+    {"system-node-get-iter", "system node show"},
     {"volume-clone-create", "volume clone create"},
     {"volume-clone-get", "volume clone show"},
     {"volume-clone-get-iter", "volume clone show"},
@@ -106,6 +114,7 @@ static const struct {
     {"volume-unmount", "volume unmount"},
     {"vserver-get", "vserver show"},
     {"vserver-get-iter", "vserver show"},
+    {"vserver-peer-get-iter", "vserver peer show"},
 };
 
 /* The first row that fits counts. command: a whole one, or a directory to which the method adds

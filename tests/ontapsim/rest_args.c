@@ -74,13 +74,23 @@ static bool parse_query(struct rest *r)
     return true;
 }
 
+/* A slash too many, between two segments or at the end, is none. */
+static void tidy_path(char *path)
+{
+    char *to = path;
+    for (const char *c = path; *c; c++) {
+        if (*c != '/' || (c[1] && c[1] != '/'))
+            *to++ = *c;
+    }
+    *to = '\0';
+}
+
 bool rest_parse_uri(struct rest *r, const char *uri)
 {
     const char *mark = strchr(uri, '?');
     char *path = sim_arena_dup(&r->arena, uri + strlen("/api"));
     path[strcspn(path, "?")] = '\0';
-    for (size_t n = strlen(path); n > 0 && path[n - 1] == '/'; n--)
-        path[n - 1] = '\0';
+    tidy_path(path);
     r->path = path;
     r->query = mark ? mark + 1 : "";
     return parse_query(r);

@@ -10,12 +10,18 @@
 #include <string.h>
 
 static const struct zapi_call calls[] = {
+    {"aggr-get-iter", zapi_aggr_get_iter, ZAPI_CLUSTER, false},
     {"cg-commit", zapi_cg_commit, ZAPI_ANY, true},
     {"cg-start", zapi_cg_start, ZAPI_ANY, true},
     {"clone-create", zapi_clone_create, ZAPI_ANY, true},
     {"cluster-identity-get", zapi_cluster_identity_get, ZAPI_CLUSTER, false},
+    {"cluster-node-get-iter", zapi_cluster_node_get_iter, ZAPI_CLUSTER, false},
     {"ems-autosupport-log", zapi_ems_autosupport_log, ZAPI_ANY, true},
+    {"file-delete-file", zapi_file_delete_file, ZAPI_ANY, true},
     {"file-get-file-info", zapi_file_get_file_info, ZAPI_ANY, false},
+    {"file-list-directory-iter", zapi_file_list_directory_iter, ZAPI_ANY, false},
+    {"file-rename-file", zapi_file_rename_file, ZAPI_ANY, true},
+    {"file-usage-get", zapi_file_usage_get, ZAPI_ANY, false},
     {"igroup-add", zapi_igroup_add, ZAPI_ANY, true},
     {"igroup-create", zapi_igroup_create, ZAPI_ANY, true},
     {"igroup-destroy", zapi_igroup_destroy, ZAPI_ANY, true},
@@ -23,6 +29,8 @@ static const struct zapi_call calls[] = {
     {"igroup-list-info", zapi_igroup_list_info, ZAPI_ANY, false},
     {"igroup-remove", zapi_igroup_remove, ZAPI_ANY, true},
     {"igroup-rename", zapi_igroup_rename, ZAPI_ANY, true},
+    {"iscsi-interface-get-iter", zapi_iscsi_interface_get_iter, ZAPI_ANY, false},
+    {"iscsi-service-get-iter", zapi_iscsi_service_get_iter, ZAPI_ANY, false},
     {"job-get", zapi_job_get, ZAPI_ANY, false},
     {"lun-create-by-size", zapi_lun_create_by_size, ZAPI_ANY, true},
     {"lun-destroy", zapi_lun_destroy, ZAPI_ANY, true},
@@ -47,6 +55,7 @@ static const struct zapi_call calls[] = {
     {"qtree-create", zapi_qtree_create, ZAPI_ANY, true},
     {"qtree-delete", zapi_qtree_delete, ZAPI_ANY, true},
     {"qtree-list-iter", zapi_qtree_list_iter, ZAPI_ANY, false},
+    {"sis-get-iter", zapi_sis_get_iter, ZAPI_ANY, false},
     {"snapshot-create", zapi_snapshot_create, ZAPI_ANY, true},
     {"snapshot-delete", zapi_snapshot_delete, ZAPI_ANY, true},
     {"snapshot-get-iter", zapi_snapshot_get_iter, ZAPI_ANY, false},
@@ -57,6 +66,7 @@ static const struct zapi_call calls[] = {
     {"snapshot-restore-volume", zapi_snapshot_restore_volume, ZAPI_ANY, true},
     {"system-get-ontapi-version", zapi_system_get_ontapi_version, ZAPI_ANY, false},
     {"system-get-version", zapi_system_get_version, ZAPI_ANY, false},
+    {"system-node-get-iter", zapi_system_node_get_iter, ZAPI_CLUSTER, false},
     {"volume-clone-create", zapi_volume_clone_create, ZAPI_ANY, true},
     {"volume-clone-get", zapi_volume_clone_get, ZAPI_ANY, false},
     {"volume-clone-get-iter", zapi_volume_clone_get_iter, ZAPI_ANY, false},
@@ -76,6 +86,7 @@ static const struct zapi_call calls[] = {
     {"volume-size", zapi_volume_size, ZAPI_ANY, true},
     {"volume-unmount", zapi_volume_unmount, ZAPI_ANY, true},
     {"vserver-get-iter", zapi_vserver_get_iter, ZAPI_ANY, false},
+    {"vserver-peer-get-iter", zapi_vserver_peer_get_iter, ZAPI_ANY, false},
 };
 
 static const struct zapi_call *find_call(const char *name)

@@ -176,5 +176,18 @@ int zapi_volume_restrict(struct zapi *z);
 int zapi_volume_size(struct zapi *z);
 int zapi_volume_unmount(struct zapi *z);
 int zapi_snapshot_restore_volume(struct zapi *z);
+/* zapi_dir.c */
+int zapi_file_list_directory_iter(struct zapi *z);
+int zapi_file_rename_file(struct zapi *z);
+int zapi_file_delete_file(struct zapi *z);
+int zapi_file_usage_get(struct zapi *z);
+/* zapi_cluster.c */
+int zapi_system_node_get_iter(struct zapi *z);
+int zapi_cluster_node_get_iter(struct zapi *z);
+int zapi_aggr_get_iter(struct zapi *z);
+int zapi_vserver_peer_get_iter(struct zapi *z);
+int zapi_sis_get_iter(struct zapi *z);
+int zapi_iscsi_service_get_iter(struct zapi *z);
+int zapi_iscsi_interface_get_iter(struct zapi *z);
 
 #endif

@@ -76,6 +76,7 @@ static void svm_record(struct zapi_iter *it, struct zapi_rec *rec, const struct 
     zapi_rec_text(it, rec, "state", "running");
     zapi_rec_text(it, rec, "uuid", svm->uuid);
     zapi_rec_key(it, rec, "vserver-name", svm->name);
+    zapi_rec_text(it, rec, "vserver-subtype", "default");
     zapi_rec_text(it, rec, "vserver-type", "data");
 }
 

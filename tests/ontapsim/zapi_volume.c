@@ -46,6 +46,7 @@ static void space_part(struct zapi_iter *it, struct zapi_rec *rec, struct sim_vo
     zapi_rec_number(it, s, "size-used", space.used);
     zapi_rec_number(it, s, "size-used-by-snapshots", space.snaps);
     zapi_rec_number(it, s, "snapshot-reserve-size", reserve);
+    zapi_rec_flag(it, s, "is-space-guarantee-enabled", false);
     zapi_rec_text(it, s, "space-guarantee", "none");
 }
 
@@ -70,6 +71,8 @@ void zapi_volume_record(struct zapi_iter *it, struct zapi_rec *rec, struct sim_v
     if (zapi_iter_wants(it, "volume-space-attributes"))
         space_part(it, rec, vol);
     struct zapi_rec *state = zapi_rec_add(it, rec, "volume-state-attributes");
+    zapi_rec_flag(it, state, "is-inconsistent", false);
+    zapi_rec_flag(it, state, "is-invalid", false);
     zapi_rec_flag(it, state, "is-node-root", false);
     zapi_rec_flag(it, state, "is-vserver-root", vol->is_root);
     zapi_rec_text(it, state, "state", vol->state);
