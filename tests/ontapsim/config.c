@@ -187,11 +187,19 @@ static void read_cluster(struct cfg *c, json_t *top)
 
 static void read_rest(struct cfg *c, json_t *top)
 {
+    static const char *const forms[] = {"any", "relative", "slash", "vol", NULL};
     const unsigned *v = sim.ontap_version;
     bool newer = v[0] > 9 || (v[0] == 9 && v[1] >= 9);
     sim.job_ms = (unsigned)cfg_number(c, top, "", "job_ms", 0, 0, 600000);
     sim.job_keep_ms = (unsigned)cfg_number(c, top, "", "job_keep_ms", 300000, 0, 3600000);
     sim.job_error = cfg_flag(c, top, "", "job_error", newer);
+    AUTO_FREE char *form = cfg_choice(c, top, "", "restore_path_form", forms);
+    for (size_t i = 0; forms[i]; i++) {
+        if (!strcmp(forms[i], form))
+            sim.restore_path_form = (enum sim_path_form)i;
+    }
+    sim.restore_path_ignored = cfg_flag(c, top, "", "restore_path_ignored", false);
+    sim.cli_question = cfg_flag(c, top, "", "cli_question", false);
     sim.busy_owners = cfg_flag(c, top, "", "busy_owners", true);
     sim.empty_last_page = cfg_flag(c, top, "", "empty_last_page", false);
     sim.unknown_field_code =
@@ -222,6 +230,9 @@ static void read_top(struct cfg *c, json_t *top)
                                        "job_error",
                                        "empty_last_page",
                                        "busy_owners",
+                                       "restore_path_form",
+                                       "restore_path_ignored",
+                                       "cli_question",
                                        "unknown_field_code",
                                        "split_ms",
                                        NULL};

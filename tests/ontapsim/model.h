@@ -148,6 +148,9 @@ struct sim_user {
     struct sim_svm *svm;
 };
 
+/* In which form REST takes the path of a file to restore. */
+enum sim_path_form { SIM_PATH_ANY, SIM_PATH_RELATIVE, SIM_PATH_SLASH, SIM_PATH_VOL };
+
 enum sim_zapi_mode { SIM_ZAPI_OFF, SIM_ZAPI_ON, SIM_ZAPI_SUSPENDED };
 
 struct sim {
@@ -170,10 +173,13 @@ struct sim {
     /* of REST, where the sources are silent or differ */
     int unknown_field_code; /* for an unknown name in fields= */
     bool empty_last_page;   /* a full page has a next link although nothing follows */
-    bool busy_owners;       /* what keeps a snapshot busy stands among its owners */
-    bool job_error;         /* a failed job has the object "error" */
-    unsigned job_ms;        /* a job of REST runs at least that long */
-    unsigned job_keep_ms;   /* a job that has ended is known that long */
+    enum sim_path_form restore_path_form;
+    bool restore_path_ignored; /* below 9.10.1, instead of an error: the volume is reverted */
+    bool cli_question;         /* the CLI asks before it restores a LUN, and so fails over REST */
+    bool busy_owners;          /* what keeps a snapshot busy stands among its owners */
+    bool job_error;            /* a failed job has the object "error" */
+    unsigned job_ms;           /* a job of REST runs at least that long */
+    unsigned job_keep_ms;      /* a job that has ended is known that long */
     char *cluster;
     char *ontap;
     unsigned ontap_version[3];

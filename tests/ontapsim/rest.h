@@ -100,6 +100,8 @@ struct rest {
     size_t pair_count;
     json_t *body; /* an object, or NULL */
     bool hal;     /* the client takes HAL links */
+    bool
+        query_selects; /* a change of a collection: the query selects, the body says what changes */
     struct sim_arena arena;
     struct sim_fault fault;
     /* reply */
@@ -151,6 +153,8 @@ const char *rest_need(struct rest *r, const char *name);
 json_t *rest_body(const struct rest *r, const char *name); /* borrowed; dotted name */
 int rest_flag_arg(struct rest *r, const char *name, bool *value);
 int rest_count_arg(struct rest *r, const char *name, uint64_t min, uint64_t max, uint64_t *value);
+/* A size in bytes, or with KB, MB, GB, TB. */
+int rest_size_arg(struct rest *r, const char *name, uint64_t *value);
 /* The SVM that svm.name, svm.uuid or the scope says; NULL with an error. */
 struct sim_svm *rest_svm(struct rest *r);
 /* Locked or not: is this SVM within the request's scope? */
@@ -200,6 +204,8 @@ struct rest_list {
     bool more;
 };
 
+/* For GET; for PATCH and DELETE of a collection too, before rest_accept: from then on arguments are
+ * those of the body alone. */
 int rest_list_begin(struct rest_list *l, struct rest *r, const struct rest_field *fields,
                     size_t count);
 void rest_record(struct rest_list *l); /* drops the last one */
@@ -264,6 +270,16 @@ int rest_snapshot_create(struct rest *r);
 int rest_snapshot_get(struct rest *r);
 int rest_snapshot_patch(struct rest *r);
 int rest_snapshot_delete(struct rest *r);
+/* rest_volume.c */
+int rest_volumes_get(struct rest *r);
+int rest_volumes_patch(struct rest *r);
+int rest_volumes_delete(struct rest *r);
+int rest_volume_get(struct rest *r);
+int rest_volume_create(struct rest *r);
+int rest_volume_patch(struct rest *r);
+int rest_volume_delete(struct rest *r);
+/* rest_restore.c */
+int rest_cli_restore_file(struct rest *r);
 /* rest_system.c */
 int rest_cluster_get(struct rest *r);
 int rest_nodes_get(struct rest *r);

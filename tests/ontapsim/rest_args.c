@@ -159,7 +159,7 @@ static int accept_body(struct rest *r, json_t *value, const char *prefix, const 
 
 int rest_accept(struct rest *r, const char *const *names)
 {
-    for (size_t i = 0; i < r->pair_count; i++) {
+    for (size_t i = 0; i < r->pair_count && !r->query_selects; i++) {
         const char *name = r->pairs[i].name;
         if (!rest_reserved(name) && !in_list(names, name) && unknown(r, name))
             return -1;
@@ -209,7 +209,7 @@ json_t *rest_body(const struct rest *r, const char *name)
 
 const char *rest_arg(struct rest *r, const char *name)
 {
-    const char *text = rest_query_arg(r, name);
+    const char *text = r->query_selects ? NULL : rest_query_arg(r, name);
     const json_t *v = text ? NULL : rest_body(r, name);
     if (json_is_string(v))
         return json_string_value(v);
@@ -246,6 +246,25 @@ int rest_count_arg(struct rest *r, const char *name, uint64_t min, uint64_t max,
     return rest_invalid(r, name, text,
                         sim_arena_printf(&r->arena, "%llu..%llu", (unsigned long long)min,
                                          (unsigned long long)max));
+}
+
+int rest_size_arg(struct rest *r, const char *name, uint64_t *value)
+{
+    static const char units[] = "KMGT";
+    const char *text = rest_arg(r, name);
+    if (!text)
+        return 0;
+    size_t n = strspn(text, "0123456789");
+    char *digits = sim_arena_dup(&r->arena, text);
+    digits[n] = '\0';
+    const char *unit = text[n] ? strchr(units, text[n] & ~0x20) : units;
+    unsigned shift = text[n] && unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    const char *tail = text[n] ? text + n + 1 : "";
+    if (!unit || (*tail && strcasecmp(tail, "b") != 0) ||
+        !sim_number(digits, 0, INT64_MAX >> shift, value))
+        return rest_invalid(r, name, text, "integer[KB|MB|GB|TB]");
+    *value <<= shift;
+    return 0;
 }
 
 bool rest_sees(const struct rest *r, const struct sim_svm *svm)

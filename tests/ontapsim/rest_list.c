@@ -203,6 +203,7 @@ int rest_list_begin(struct rest_list *l, struct rest *r, const struct rest_field
             return -1;
     }
     l->rows = json_array();
+    r->query_selects = strcmp(r->method, "GET") != 0;
     return 0;
 }
 

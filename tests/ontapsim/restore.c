@@ -18,6 +18,8 @@ struct sim_restore {
     char *snapshot;
     char *path;
     char *dest;
+    uint64_t first; /* a part of the file; count 0: all of it */
+    uint64_t count;
     uint64_t job;
     int from;
     int to;
@@ -87,7 +89,9 @@ static void *run(void *arg)
 {
     struct sim_restore *r = arg;
     int64_t until = sim_now_ms() + sim.restore_ms;
-    int rc = sim_store_copy_file(r->from, r->to, &sim.stopping);
+    int rc = r->count ? sim_store_copy_part(r->from, r->to, (off_t)r->first, (off_t)r->first,
+                                            (off_t)r->count, &sim.stopping)
+                      : sim_store_copy_file(r->from, r->to, &sim.stopping);
     int64_t left = until - sim_now_ms();
     if (left > 0)
         sim_sleep((unsigned)left);
@@ -166,6 +170,8 @@ static int open_both(struct sim_restore *r, struct sim_snap *snap, struct sim_er
         return fail_open(err, r->path);
     if (!S_ISREG(from.st_mode))
         return sim_fail(err, SIM_EINVALID, "\"%.200s\" is not a normal file.", r->path);
+    if (r->count && r->first + r->count > (uint64_t)from.st_size)
+        return sim_fail(err, SIM_EINVALID, "\"%.200s\" has no such range of bytes.", r->path);
     r->to = sim_store_open(r->vol->dir, r->dest, O_RDWR, 0);
     uint64_t now = r->to >= 0 && !fstat(r->to, &to) ? (uint64_t)to.st_blocks * 512 : 0;
     uint64_t then = (uint64_t)from.st_blocks * 512;
@@ -175,7 +181,7 @@ static int open_both(struct sim_restore *r, struct sim_snap *snap, struct sim_er
         return sim_fail(err, SIM_ENOSPACE, "No space left in volume \"%s\".", r->vol->name);
     if (r->to >= 0 && !S_ISREG(to.st_mode))
         return sim_fail(err, SIM_EINVALID, "\"%.200s\" is not a normal file.", r->dest);
-    if (r->to < 0 && errno == ENOENT) {
+    if (r->to < 0 && errno == ENOENT && !r->count) {
         r->to =
             sim_store_open(r->vol->dir, r->dest, O_RDWR | O_CREAT | O_EXCL, from.st_mode & 0777);
         if (r->to >= 0 && !geteuid() && fchown(r->to, from.st_uid, from.st_gid))
@@ -187,21 +193,27 @@ static int open_both(struct sim_restore *r, struct sim_snap *snap, struct sim_er
 }
 
 /* Locked, volume held. */
-static int prepare(struct sim_volume *vol, struct sim_snap *snap, const char *path,
-                   const char *dest, struct sim_err *err)
+static int prepare(struct sim_volume *vol, struct sim_snap *snap,
+                   const struct sim_restore_spec *spec, uint64_t *job, struct sim_err *err)
 {
     struct sim_restore *r = sim_alloc(1, sizeof(*r));
     *r = (struct sim_restore){.vol = vol,
                               .from = -1,
                               .to = -1,
                               .snapshot = sim_dup(snap->name),
-                              .path = sim_dup(path),
-                              .dest = sim_dup(dest)};
+                              .path = sim_dup(spec->path),
+                              .dest = sim_dup(spec->dest ? spec->dest : spec->path),
+                              .first = spec->first,
+                              .count = spec->count};
     if (open_both(r, snap, err)) {
         restore_free(r);
         return -1;
     }
-    return start(r, snap, err);
+    if (start(r, snap, err)) /* r is gone */
+        return -1;
+    if (job)
+        *job = r->job;
+    return 0;
 }
 
 static bool below_snapshot(const char *path)
@@ -209,14 +221,23 @@ static bool below_snapshot(const char *path)
     return !strncmp(path, ".snapshot", 9) && (path[9] == '/' || !path[9]);
 }
 
-int sim_restore_file(struct sim_volume *vol, const char *snapshot, const char *uuid,
-                     const char *path, const char *dest, struct sim_err *err)
+static struct sim_snap *find(const struct sim_volume *vol, const struct sim_restore_spec *spec)
 {
-    if (!dest)
-        dest = path;
-    if (!sim_store_path_ok(path) || below_snapshot(path))
+    struct sim_snap *snap = spec->snapshot ? sim_snap_find(vol, spec->snapshot) : NULL;
+    for (size_t i = 0; !spec->snapshot && spec->uuid && i < vol->snap_count; i++) {
+        if (!strcmp(vol->snaps[i]->uuid, spec->uuid))
+            snap = vol->snaps[i];
+    }
+    return snap && (!spec->uuid || !strcmp(spec->uuid, snap->uuid)) ? snap : NULL;
+}
+
+int sim_restore_start(struct sim_volume *vol, const struct sim_restore_spec *spec, uint64_t *job,
+                      struct sim_err *err)
+{
+    const char *dest = spec->dest ? spec->dest : spec->path;
+    if (!sim_store_path_ok(spec->path) || below_snapshot(spec->path))
         return sim_fail(err, SIM_EINVALID, "Invalid value specified for \"path\": \"%.200s\".",
-                        path);
+                        spec->path);
     if (!sim_store_path_ok(dest) || below_snapshot(dest))
         return sim_fail(err, SIM_EINVALID,
                         "Invalid value specified for \"restore-path\": \"%.200s\".", dest);
@@ -226,24 +247,31 @@ int sim_restore_file(struct sim_volume *vol, const char *snapshot, const char *u
         sim_unlock();
         return refused;
     }
-    struct sim_snap *snap = sim_snap_find(vol, snapshot);
-    if (snap && uuid && strcmp(uuid, snap->uuid) != 0)
-        snap = NULL;
+    struct sim_snap *snap = find(vol, spec);
     int rc = check(vol, snap, dest, err);
     if (!rc)
-        rc = prepare(vol, snap, path, dest, err);
+        rc = prepare(vol, snap, spec, job, err);
     sim_op_end(&vol, 1);
     sim_unlock();
     return rc;
+}
+
+int sim_restore_file(struct sim_volume *vol, const char *snapshot, const char *uuid,
+                     const char *path, const char *dest, struct sim_err *err)
+{
+    const struct sim_restore_spec spec = {snapshot, uuid, path, dest, 0, 0};
+    return sim_restore_start(vol, &spec, NULL, err);
 }
 
 json_t *sim_restore_state(void)
 {
     json_t *list = json_array();
     for (const struct sim_restore *r = sim.restores; r; r = r->next)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "svm", r->vol->svm->name,
-                                              "volume", r->vol->name, "snapshot", r->snapshot,
-                                              "path", r->path, "dest", r->dest));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "svm",
+                                        r->vol->svm->name, "volume", r->vol->name, "snapshot",
+                                        r->snapshot, "path", r->path, "dest", r->dest, "first",
+                                        (json_int_t)r->first, "count", (json_int_t)r->count));
     return list;
 }
 
@@ -252,14 +280,19 @@ void sim_restore_load(json_t *list)
     size_t i;
     json_t *item;
     json_array_foreach (list, i, item) {
-        const char *svm, *volume, *snapshot, *path, *dest;
+        const char *svm, *volume;
+        json_int_t first = 0, count = 0;
+        struct sim_restore_spec spec = {0};
         struct sim_err err = {0};
-        if (json_unpack(item, "{s:s, s:s, s:s, s:s, s:s}", "svm", &svm, "volume", &volume,
-                        "snapshot", &snapshot, "path", &path, "dest", &dest))
+        if (json_unpack(item, "{s:s, s:s, s:s, s:s, s:s, s?I, s?I}", "svm", &svm, "volume", &volume,
+                        "snapshot", &spec.snapshot, "path", &spec.path, "dest", &spec.dest, "first",
+                        &first, "count", &count))
             continue;
+        spec.first = (uint64_t)first;
+        spec.count = (uint64_t)count;
         struct sim_svm *s = sim_svm_find(svm);
         struct sim_volume *vol = s ? sim_volume_find(s, volume) : NULL;
-        if (vol && sim_restore_file(vol, snapshot, NULL, path, dest, &err))
-            sim_log("restore of %s on %s is not taken up: %s", dest, volume, err.reason);
+        if (vol && sim_restore_start(vol, &spec, NULL, &err))
+            sim_log("restore of %s on %s is not taken up: %s", spec.dest, volume, err.reason);
     }
 }

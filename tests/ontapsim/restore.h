@@ -6,8 +6,20 @@
 
 #include <jansson.h>
 
-/* Unlocked. Check, open and start; the bytes follow later. path and dest are relative to the
- * volume; dest NULL: the same path. uuid NULL: any. */
+struct sim_restore_spec {
+    const char *snapshot; /* one of them may be NULL: any */
+    const char *uuid;
+    const char *path; /* relative to the volume, as is dest */
+    const char *dest; /* NULL: the same path */
+    uint64_t first;   /* a part of the file, in bytes; count 0: all of it */
+    uint64_t count;
+};
+
+/* Unlocked. Check, open and start; the bytes follow later, and *job (NULL: not wanted) tells when
+ * they are there. */
+int sim_restore_start(struct sim_volume *vol, const struct sim_restore_spec *spec, uint64_t *job,
+                      struct sim_err *err);
+/* The same for a whole file. */
 int sim_restore_file(struct sim_volume *vol, const char *snapshot, const char *uuid,
                      const char *path, const char *dest, struct sim_err *err);
 
