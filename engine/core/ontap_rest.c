@@ -27,6 +27,20 @@ static const struct rest_verb *const verbs[MOON_ONTAP_VERB_COUNT] = {
     [MOON_ONTAP_SNAPSHOT_DELETE] = &moon_rest_snapshot_delete,
     [MOON_ONTAP_SNAPSHOT_RENAME] = &moon_rest_snapshot_rename,
     [MOON_ONTAP_SNAPSHOT_MODIFY] = &moon_rest_snapshot_modify,
+    [MOON_ONTAP_FILE_RESTORE] = &moon_rest_file_restore,
+    [MOON_ONTAP_LUN_RESTORE] = &moon_rest_lun_restore,
+    [MOON_ONTAP_RESTORE_STATUS] = &moon_rest_restore_status,
+    [MOON_ONTAP_FILE_INFO] = &moon_rest_file_info,
+    [MOON_ONTAP_LUNS] = &moon_rest_luns,
+    [MOON_ONTAP_LUN_MAPS] = &moon_rest_lun_maps,
+    [MOON_ONTAP_IGROUPS] = &moon_rest_igroups,
+    [MOON_ONTAP_LUN_MAP] = &moon_rest_lun_map,
+    [MOON_ONTAP_LUN_UNMAP] = &moon_rest_lun_unmap,
+    [MOON_ONTAP_LUN_ONLINE] = &moon_rest_lun_online,
+    [MOON_ONTAP_LUN_OFFLINE] = &moon_rest_lun_offline,
+    [MOON_ONTAP_LUN_DELETE] = &moon_rest_lun_delete,
+    [MOON_ONTAP_FILE_CLONE] = &moon_rest_file_clone,
+    [MOON_ONTAP_LUN_CLONE] = &moon_rest_lun_clone,
     [MOON_ONTAP_EMS_LOG] = &moon_rest_ems_log,
     [MOON_ONTAP_JOB] = &moon_rest_job,
     [MOON_ONTAP_REQUEST] = &moon_rest_request,
@@ -219,8 +233,14 @@ static int rest_request(struct moon_ontap_call *call, struct moon_ontap_request 
     __attribute__((cleanup(ask_free))) struct rest_ask ask = {.method = "GET"};
     if (!verbs[call->verb])
         return rest_fail(call, err, MOON_UNSUPPORTED, "not over REST; set ONTAP_API=zapi");
-    if (ask_next(call, &ask, err) < 0 || note_asked(call, &ask, err) < 0 ||
-        fill_headers(call, &ask, out, err) < 0)
+    if (ask_next(call, &ask, err) < 0)
+        return -1;
+    if (rest_reverts(&ask))
+        return rest_fail(
+            call, err, MOON_INVALID,
+            "this would revert a whole volume, which is never done; restores go through "
+            "file_restore and lun_restore");
+    if (note_asked(call, &ask, err) < 0 || fill_headers(call, &ask, out, err) < 0)
         return -1;
     out->method = ask.method;
     out->changes = ask.changes;
@@ -401,6 +421,12 @@ int rest_take_done(struct moon_ontap_call *call, const json_t *answer, struct mo
 {
     (void)call, (void)answer, (void)err;
     return REST_DONE;
+}
+
+int rest_take_next(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)
+{
+    (void)call, (void)answer, (void)err;
+    return REST_NEXT;
 }
 
 /* --- lists ------------------------------------------------------------------------------- */

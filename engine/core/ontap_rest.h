@@ -24,6 +24,7 @@ struct rest_ask {
     bool queried;         /* path has a query already */
     bool changes;         /* must not be sent twice */
     bool warm;            /* see struct moon_ontap_request */
+    bool one_file;        /* a restore that names its file; see rest_reverts */
     bool cluster;         /* asked of the cluster, also when calls are tunnelled to an SVM */
 };
 
@@ -49,6 +50,12 @@ extern const struct rest_verb moon_rest_volumes;
 extern const struct rest_verb moon_rest_snapshot_create, moon_rest_snapshots,
     moon_rest_snapshot_delete, moon_rest_snapshot_rename, moon_rest_snapshot_modify;
 
+extern const struct rest_verb moon_rest_file_restore, moon_rest_file_info, moon_rest_file_clone,
+    moon_rest_restore_status;
+extern const struct rest_verb moon_rest_luns, moon_rest_lun_maps, moon_rest_igroups,
+    moon_rest_lun_map, moon_rest_lun_unmap, moon_rest_lun_online, moon_rest_lun_offline,
+    moon_rest_lun_delete, moon_rest_lun_clone, moon_rest_lun_restore;
+
 /* --- ontap_rest_error.c: "controller NAME: VERB OBJECT: ..."; all give -1 --- */
 
 int rest_fail(const struct moon_ontap_call *call, struct moon_err *err, enum moon_code code,
@@ -73,6 +80,8 @@ int rest_take_rows(struct moon_ontap_call *call, const json_t *answer, struct mo
 
 /* `take` of a step whose answer says no more than that it was done. */
 int rest_take_done(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err);
+/* The same where another step follows. */
+int rest_take_next(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err);
 
 int rest_go(struct moon_ontap_call *call, int step); /* REST_AGAIN */
 
@@ -141,6 +150,36 @@ bool rest_link_ok(const char *href);
 int rest_ask_volume(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err);
 int rest_ask_volume_now(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err);
 int rest_take_volume(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err);
+
+/* --- ontap_rest_restore.c --- */
+
+/* Whether a request could revert a whole volume: the flow sends none that does. */
+bool rest_reverts(const struct rest_ask *ask);
+/* The volume has the argument `snapshot`. */
+int rest_ask_source(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err);
+int rest_take_source(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err);
+/* The jobs that have not ended, and how many of them may be restores of an object (a uuid; NULL: of
+ * any): jobs tell the address that was asked for, not all of what was asked. */
+int rest_ask_jobs(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err);
+int rest_jobs_of(const json_t *answer, const char *object);
+
+/* --- ontap_rest_file.c --- */
+
+/* What a file below the volume of the memo is, now or in a snapshot. */
+int rest_ask_file(struct moon_ontap_call *call, struct rest_ask *ask, const char *snapshot,
+                  const char *path, struct moon_err *err);
+const json_t *rest_file_of(const json_t *answer);
+/* "/vol/VOLUME/REST" -> "REST"; NULL: not such a path. */
+const char *rest_below_volume(const char *path);
+
+/* --- ontap_rest_lun.c --- */
+
+/* The LUN at argument `path`: the memo then has lun.uuid, lun.svm, lun.online and lun.mapped. */
+int rest_ask_lun(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err);
+int rest_take_lun(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err);
+/* The one record with that name; NULL with *err where there is none, or several. */
+const json_t *rest_one_lun(const struct moon_ontap_call *call, const json_t *answer,
+                           const char *path, struct moon_err *err);
 
 /* --- ontap_rest_system.c --- */
 
