@@ -198,6 +198,8 @@ static int ask_ems_log(struct moon_ontap_call *call, struct rest_ask *ask, struc
 {
     json_t *level = json_object_get(call->args, "level");
     const char *host = moon_ontap_arg(call, "host");
+    if (level && (json_integer_value(level) < 0 || json_integer_value(level) > 7))
+        return rest_fail(call, err, MOON_INVALID, "level: must be from 0 (emergency) to 7 (debug)");
     if (call->ontap->version && call->ontap->version < 91101)
         return rest_fail(call, err, MOON_UNSUPPORTED,
                          "REST has the application log from ONTAP 9.11.1 on; ONTAPI has it always");
