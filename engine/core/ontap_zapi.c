@@ -1,312 +1,290 @@
 /* ONTAPI (ZAPI) over HTTP: one call per request, HTTP 200 also for failures, `results` with
  * status, errno and reason. Errors are told apart by errno, never by the reason's text. */
-#include "ontap_priv.h"
+#include "ontap_zapi.h"
 
 #include "auto.h"
 #include "ontap_codes.h"
-#include "xml.h"
 
-#include <inttypes.h>
-#include <stdint.h>
+#include <stdarg.h>
 #include <string.h>
 
-#define PAGE "100" /* max-records: the documented maximum of early releases */
+#define POLL_FIRST 0.5 /* seconds between two looks at a job */
+#define POLL_MAX   2.0
+#define LOOKS      3 /* at an object after a lost answer: the change may be under way yet */
 
-/* --- error numbers ----------------------------------------------------------------------- */
+static const struct zapi_verb *const verbs[MOON_ONTAP_VERB_COUNT] = {
+    [MOON_ONTAP_IDENTITY] = &zapi_identity,
+    [MOON_ONTAP_CLUSTER] = &zapi_cluster,
+    [MOON_ONTAP_SVMS] = &zapi_list_svms,
+    [MOON_ONTAP_LIFS] = &zapi_list_lifs,
+    [MOON_ONTAP_VOLUMES] = &zapi_list_volumes,
+    [MOON_ONTAP_SNAPSHOT_CREATE] = &zapi_snapshot_create,
+    [MOON_ONTAP_SNAPSHOTS] = &zapi_list_snapshots,
+    [MOON_ONTAP_SNAPSHOT_DELETE] = &zapi_snapshot_delete,
+    [MOON_ONTAP_SNAPSHOT_RENAME] = &zapi_snapshot_rename,
+    [MOON_ONTAP_SNAPSHOT_MODIFY] = &zapi_snapshot_modify,
+    [MOON_ONTAP_CG_START] = &zapi_cg_start,
+    [MOON_ONTAP_CG_COMMIT] = &zapi_cg_commit,
+    [MOON_ONTAP_FILE_RESTORE] = &zapi_file_restore,
+    [MOON_ONTAP_LUN_RESTORE] = &zapi_lun_restore,
+    [MOON_ONTAP_RESTORE_STATUS] = &zapi_restore_status,
+    [MOON_ONTAP_FILE_INFO] = &zapi_file_info,
+    [MOON_ONTAP_LUNS] = &zapi_list_luns,
+    [MOON_ONTAP_LUN_MAPS] = &zapi_list_lun_maps,
+    [MOON_ONTAP_IGROUPS] = &zapi_list_igroups,
+    [MOON_ONTAP_LUN_MAP] = &zapi_lun_map,
+    [MOON_ONTAP_LUN_UNMAP] = &zapi_lun_unmap,
+    [MOON_ONTAP_LUN_ONLINE] = &zapi_lun_online,
+    [MOON_ONTAP_LUN_OFFLINE] = &zapi_lun_offline,
+    [MOON_ONTAP_LUN_DELETE] = &zapi_lun_delete,
+    [MOON_ONTAP_FILE_CLONE] = &zapi_file_clone,
+    [MOON_ONTAP_LUN_CLONE] = &zapi_lun_clone,
+    [MOON_ONTAP_VOLUME_CLONE] = &zapi_volume_clone,
+    [MOON_ONTAP_VOLUME_CLONE_SPLIT] = &zapi_volume_clone_split,
+    [MOON_ONTAP_VOLUME_CLONES] = &zapi_volume_clones,
+    [MOON_ONTAP_VOLUME_DELETE] = &zapi_volume_delete,
+    [MOON_ONTAP_MIRRORS] = &zapi_list_mirrors,
+    [MOON_ONTAP_MIRROR_UPDATE] = &zapi_mirror_update,
+    [MOON_ONTAP_MIRROR_TRANSFER] = &zapi_mirror_transfer,
+    [MOON_ONTAP_MIRROR_CHANGE] = &zapi_mirror_change,
+    [MOON_ONTAP_MIRROR_RESTORE] = &zapi_mirror_restore,
+    [MOON_ONTAP_MIRROR_POLICIES] = &zapi_mirror_policies,
+    [MOON_ONTAP_EMS_LOG] = &zapi_ems_log,
+    [MOON_ONTAP_JOB] = &zapi_job,
+    [MOON_ONTAP_CALL] = &zapi_call,
+};
 
-/* Fails with what the controller said: reason, number, and what to do about it. */
-static int fault(int number, const char *what, const char *reason, const char *name,
-                 struct moon_err *err)
+/* What to do instead of a verb that ONTAPI does not have. */
+static const char *const instead[MOON_ONTAP_VERB_COUNT] = {
+    [MOON_ONTAP_CG_GROUPS] = "ONTAPI takes group snapshots of any volumes and has no group objects",
+    [MOON_ONTAP_REQUEST] = "a raw REST request needs ONTAP_API=auto or rest",
+};
+
+/* --- jobs -------------------------------------------------------------------------------- */
+
+static int build_poll(struct moon_buf *b, const struct moon_ontap_call *call, struct moon_err *err)
 {
-    const struct moon_ontap_fault *f = moon_ontap_zapi_fault(number);
-    return moon_err_set(err, f ? f->code : MOON_IO, MOON_SRC_ONTAP, number, name,
-                        "%s: %s (errno %d)%s%s", what,
-                        reason && *reason ? reason : "failed without a reason", number,
-                        f ? "; " : "", f ? f->remedy : "");
+    return zapi_put(b, "job-id", zapi_known(call, "job"), err);
 }
 
-/* --- requests ---------------------------------------------------------------------------- */
+static const struct zapi_step *step_of(const struct moon_ontap_call *call);
 
-static int no_memory(struct moon_err *err)
+static bool job_runs(const char *state)
+{
+    static const char *const ended[] = {"success", "failure", "error", "quit", "dead", "unknown"};
+    for (size_t i = 0; i < sizeof ended / sizeof *ended; i++) {
+        if (strcmp(state, ended[i]) == 0)
+            return false;
+    }
+    return true;
+}
+
+static int take_poll(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err)
+{
+    const xmlNode *info = moon_xml_path(results, "attributes/job-info");
+    AUTO_FREE char *state = moon_xml_child_text(info, "job-state");
+    AUTO_FREE char *text = moon_xml_child_text(info, "job-completion");
+    int64_t code = 0;
+    if (!state)
+        return zapi_fail(call, err, MOON_PROTOCOL, "job %s has no state", zapi_known(call, "job"));
+    if (moon_xml_child_int(info, "job-status-code", 0, INT32_MAX, &code, NULL) < 0)
+        code = 0;
+    if (job_runs(state)) {
+        call->delay = call->pages == 0 ? POLL_FIRST : POLL_MAX;
+        return ZAPI_NEXT;
+    }
+    call->step = (int)json_integer_value(json_object_get(call->memo, "step"));
+    if (strcmp(state, "success") == 0 && code == 0) {
+        const struct zapi_step *step = step_of(call);
+        return step->take ? step->take(call, results, err) : ZAPI_DONE;
+    }
+    zapi_fault(call, (int)code, text && *text ? text : state, err);
+    return zapi_doubt(call, err); /* a job may fail after it has done its work */
+}
+
+/* Finished jobs are forgotten after a while. */
+static int poll_refused(struct moon_ontap_call *call, int number, struct moon_err *err)
+{
+    (void)number;
+    call->step = (int)json_integer_value(json_object_get(call->memo, "step"));
+    return zapi_doubt(call, err);
+}
+
+static const struct zapi_step poll_step = {.call = "job-get",
+                                           .build = build_poll,
+                                           .take = take_poll,
+                                           .refused = poll_refused,
+                                           .reads = true};
+#define POLL_STEP (-1) /* in call->step */
+
+/* --- the flow ---------------------------------------------------------------------------- */
+
+static const struct zapi_step *step_of(const struct moon_ontap_call *call)
+{
+    return call->step == POLL_STEP ? &poll_step : &verbs[call->verb]->steps[call->step];
+}
+
+static const char *name_of(const struct moon_ontap_call *call)
+{
+    const struct zapi_step *step = step_of(call);
+    if (step->list)
+        return step->list->call;
+    return step->call ? step->call : step->named(call);
+}
+
+int zapi_no_memory(struct moon_err *err)
 {
     return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "zapi", "out of memory");
 }
 
-/* <name>text</name>, nothing when text is NULL. */
-static int put(struct moon_buf *b, const char *name, const char *text, struct moon_err *err)
+/* "controller svm1: snapshot-create vol1 snap1" */
+static void describe(const struct moon_ontap_call *call, char *out, size_t size)
 {
-    if (!text)
-        return 0;
-    if (moon_buf_addf(b, "<%s>", name) < 0 || moon_xml_escape(b, text, err) < 0 ||
-        moon_buf_addf(b, "</%s>", name) < 0)
-        return -1;
-    return 0;
-}
-
-static int put_arg(struct moon_buf *b, const struct moon_ontap_call *call, const char *element,
-                   const char *arg, struct moon_err *err)
-{
-    return put(b, element, moon_ontap_arg(call, arg), err);
-}
-
-/* The part that every iterator shares: page size and continuation. */
-static int put_page(struct moon_buf *b, const struct moon_ontap_call *call, struct moon_err *err)
-{
-    if (moon_buf_adds(b, "<max-records>" PAGE "</max-records>") < 0)
-        return -1;
-    return put(b, "tag", call->tag, err);
-}
-
-static int build_page_only(struct moon_buf *b, const struct moon_ontap_call *c,
-                           struct moon_err *err)
-{
-    return put_page(b, c, err);
-}
-
-static int build_volumes(struct moon_buf *b, const struct moon_ontap_call *c, struct moon_err *err)
-{
-    int rc = put_page(b, c, err);
-    if (moon_ontap_arg(c, "name") || moon_ontap_arg(c, "junction")) {
-        rc |= moon_buf_adds(b, "<query><volume-attributes><volume-id-attributes>");
-        rc |= put_arg(b, c, "junction-path", "junction", err);
-        rc |= put_arg(b, c, "name", "name", err);
-        rc |= moon_buf_adds(b, "</volume-id-attributes></volume-attributes></query>");
+    static const char *const objects[] = {"volume", "name",   "path",        "from",
+                                          "to",     "igroup", "destination", "group"};
+    int n = snprintf(out, size, "controller %s: %s", call->ontap->name, name_of(call));
+    if (call->verb == MOON_ONTAP_CALL)
+        return;
+    for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
+        const char *text = moon_ontap_arg(call, objects[i]);
+        if (text && n > 0 && (size_t)n < size)
+            n += snprintf(out + n, size - (size_t)n, " %.200s", text);
     }
-    rc |= moon_buf_adds(
-        b, "<desired-attributes><volume-attributes><volume-id-attributes><name/><instance-uuid/>"
-           "<junction-path/><owning-vserver-name/><type/><style-extended/></volume-id-attributes>"
-           "<volume-space-attributes><size/><size-available/><size-used/></volume-space-attributes>"
-           "<volume-state-attributes><state/><is-vserver-root/></volume-state-attributes>"
-           "</volume-attributes></desired-attributes>");
-    return rc;
 }
 
-static int build_snapshots(struct moon_buf *b, const struct moon_ontap_call *c,
-                           struct moon_err *err)
+static int fail_from(const struct moon_ontap_call *call, enum moon_code code,
+                     enum moon_source source, int native, const char *text, struct moon_err *err)
 {
-    int rc = put_page(b, c, err);
-    rc |= moon_buf_adds(b, "<query><snapshot-info>");
-    rc |= put_arg(b, c, "name", "name", err);
-    rc |= put_arg(b, c, "volume", "volume", err);
-    rc |= moon_buf_adds(b, "</snapshot-info></query>");
-    return rc;
+    char what[512];
+    describe(call, what, sizeof what);
+    return moon_err_set(err, code, source, native, name_of(call), "%s: %s", what, text);
 }
 
-static int build_snapshot_create(struct moon_buf *b, const struct moon_ontap_call *c,
-                                 struct moon_err *err)
+int zapi_fail(const struct moon_ontap_call *call, struct moon_err *err, enum moon_code code,
+              const char *fmt, ...)
 {
-    /* async would return before the snapshot is there, while a guest waits for it. */
-    return put_arg(b, c, "volume", "volume", err) | put_arg(b, c, "snapshot", "name", err) |
-           put_arg(b, c, "comment", "comment", err) |
-           put_arg(b, c, "snapmirror-label", "label", err) | put(b, "async", "false", err);
+    char text[768];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return fail_from(call, code, code == MOON_INVALID ? MOON_SRC_ENGINE : MOON_SRC_ONTAP, 0, text,
+                     err);
 }
 
-static int build_snapshot_delete(struct moon_buf *b, const struct moon_ontap_call *c,
-                                 struct moon_err *err)
+int zapi_fault(const struct moon_ontap_call *call, int number, const char *reason,
+               struct moon_err *err)
 {
-    bool force = json_is_true(json_object_get(c->args, "force"));
-    return put_arg(b, c, "volume", "volume", err) | put_arg(b, c, "snapshot", "name", err) |
-           put_arg(b, c, "snapshot-instance-uuid", "uuid", err) |
-           put(b, "ignore-owners", force ? "true" : NULL, err);
+    const struct moon_ontap_fault *f = moon_ontap_zapi_fault(number);
+    char text[768];
+    snprintf(text, sizeof text, "%.500s (errno %d)%s%s",
+             reason && *reason ? reason : "failed without a reason", number, f ? "; " : "",
+             f ? f->remedy : "");
+    return fail_from(call, f ? f->code : MOON_IO, MOON_SRC_ONTAP, number, text, err);
 }
 
-static int build_snapshot_rename(struct moon_buf *b, const struct moon_ontap_call *c,
-                                 struct moon_err *err)
+int zapi_remember(struct moon_ontap_call *call, const char *key, json_t *value)
 {
-    return put_arg(b, c, "volume", "volume", err) | put_arg(b, c, "current-name", "name", err) |
-           put_arg(b, c, "new-name", "to", err);
+    if (!call->memo)
+        call->memo = json_object();
+    return json_object_set_new(call->memo, key, value);
 }
 
-static int build_file_restore(struct moon_buf *b, const struct moon_ontap_call *c,
-                              struct moon_err *err)
+const char *zapi_known(const struct moon_ontap_call *call, const char *key)
 {
-    /* The full path form says the volume twice over and can never mean another one. */
-    const char *path = moon_ontap_arg(c, "path");
-    AUTO_BUF struct moon_buf full = {0};
-    if (!moon_ontap_plain_path(path))
-        return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, "file_restore",
-                            "path '%s': must be a file's path below its volume", path);
-    if (moon_buf_addf(&full, "/vol/%s/%s", moon_ontap_arg(c, "volume"), path) < 0)
+    return json_string_value(json_object_get(call->memo, key));
+}
+
+int zapi_go(struct moon_ontap_call *call, int step)
+{
+    call->step = step;
+    return ZAPI_NEXT;
+}
+
+int zapi_give(struct moon_ontap_call *call, json_t *value, struct moon_err *err)
+{
+    call->op.result = value;
+    return value ? ZAPI_DONE : zapi_no_memory(err);
+}
+
+int zapi_take_empty(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err)
+{
+    (void)results;
+    return zapi_give(call, json_object(), err);
+}
+
+/* --- when the outcome is not known ------------------------------------------------------- */
+
+int zapi_doubt(struct moon_ontap_call *call, const struct moon_err *err)
+{
+    int look = verbs[call->verb]->look;
+    if (look == 0 || json_object_get(call->memo, "why"))
         return -1;
-    return put_arg(b, c, "snapshot", "snapshot", err) | put(b, "path", full.data, err);
-}
-
-static int build_file_info(struct moon_buf *b, const struct moon_ontap_call *c,
-                           struct moon_err *err)
-{
-    return put_arg(b, c, "path", "path", err);
-}
-
-static int build_ems_log(struct moon_buf *b, const struct moon_ontap_call *c, struct moon_err *err)
-{
-    char level[24];
-    json_t *n = json_object_get(c->args, "level");
-    snprintf(level, sizeof level, "%d", n ? (int)json_integer_value(n) : 6);
-    return put(b, "app-version", MOON_VERSION, err) | put(b, "auto-support", "false", err) |
-           put(b, "category", "moonsnap", err) | put(b, "computer-name", "kvm-host", err) |
-           put_arg(b, c, "event-description", "message", err) | put(b, "event-id", "0", err) |
-           put_arg(b, c, "event-source", "source", err) | put(b, "log-level", level, err);
-}
-
-static int build_call(struct moon_buf *b, const struct moon_ontap_call *c, struct moon_err *err)
-{
-    const char *args = moon_ontap_arg(c, "args");
-    if (!args)
-        return 0;
-    /* Parsed and not just pasted: "</x><other-call>" would make another call of it. */
-    AUTO_BUF struct moon_buf whole = {0};
-    AUTO_XML xmlDocPtr doc = NULL;
-    if (moon_buf_addf(&whole, "<x>%s</x>", args) < 0 ||
-        moon_xml_parse(whole.data, whole.len, "arguments of the call", &doc, err) < 0)
+    json_t *why =
+        json_pack("{s:i, s:i, s:i, s:s, s:s}", "code", (int)err->code, "source", (int)err->source,
+                  "native", err->native, "op", err->op, "message", err->message);
+    if (zapi_remember(call, "why", why) < 0)
         return -1;
-    return moon_buf_adds(b, args);
+    return zapi_go(call, look);
 }
 
-/* --- replies ----------------------------------------------------------------------------- */
-
-/* Set o[key] from the text of an element; absent or empty elements leave the key out. */
-static void take_text(json_t *o, const char *key, const xmlNode *parent, const char *path)
+bool zapi_was_refused(const struct moon_ontap_call *call)
 {
-    AUTO_FREE char *s = moon_xml_text(moon_xml_path(parent, path));
-    if (s && *s)
-        json_object_set_new(o, key, json_string(s));
+    const json_t *why = json_object_get(call->memo, "why");
+    return json_integer_value(json_object_get(why, "source")) == MOON_SRC_ONTAP &&
+           json_integer_value(json_object_get(why, "native")) != 0;
 }
 
-static void take_int(json_t *o, const char *key, const xmlNode *parent, const char *path)
+int zapi_not_so(struct moon_ontap_call *call, struct moon_err *err)
 {
-    AUTO_FREE char *s = moon_xml_text(moon_xml_path(parent, path));
-    char *end = NULL;
-    long long v = s && *s ? strtoll(s, &end, 10) : 0;
-    if (end && *end == '\0')
-        json_object_set_new(o, key, json_integer(v));
-}
-
-static void take_bool(json_t *o, const char *key, const xmlNode *parent, const char *path)
-{
-    AUTO_FREE char *s = moon_xml_text(moon_xml_path(parent, path));
-    json_object_set_new(o, key, json_boolean(s && strcmp(s, "true") == 0));
-}
-
-static void take_list(json_t *o, const char *key, const xmlNode *parent, const char *list,
-                      const char *item, const char *child)
-{
-    json_t *out = json_array();
-    for (xmlNodePtr n = moon_xml_child(moon_xml_path(parent, list), item); n;
-         n = moon_xml_next(n, item)) {
-        AUTO_FREE char *s = child ? moon_xml_child_text(n, child) : moon_xml_text(n);
-        if (s)
-            json_array_append_new(out, json_string(s));
+    const json_t *why = json_object_get(call->memo, "why");
+    json_int_t looks = json_integer_value(json_object_get(call->memo, "looks")) + 1;
+    if (!zapi_was_refused(call) && looks < LOOKS &&
+        zapi_remember(call, "looks", json_integer(looks)) == 0) {
+        call->delay = call->ontap->retry_wait;
+        return ZAPI_NEXT;
     }
-    json_object_set_new(o, key, out);
+    return moon_err_set(err, (enum moon_code)json_integer_value(json_object_get(why, "code")),
+                        (enum moon_source)json_integer_value(json_object_get(why, "source")),
+                        (int)json_integer_value(json_object_get(why, "native")),
+                        zapi_value(why, "op"), "%s", zapi_value(why, "message"));
 }
 
-static void row_svm(json_t *o, const xmlNode *n)
+/* A reply that was lost says nothing about what was done. */
+static int zapi_lost(struct moon_ontap_call *call, const struct moon_err *why, struct moon_err *err)
 {
-    take_text(o, "name", n, "vserver-name");
-    take_text(o, "uuid", n, "uuid");
-    take_text(o, "type", n, "vserver-type");
-    take_text(o, "state", n, "state");
+    (void)err;
+    return call->changes ? zapi_doubt(call, why) : -1;
 }
 
-static void row_lif(json_t *o, const xmlNode *n)
+/* --- requests ---------------------------------------------------------------------------- */
+
+/* What narrows the list of this step: a new reference. */
+static json_t *where_of(const struct moon_ontap_call *call)
 {
-    take_text(o, "name", n, "interface-name");
-    take_text(o, "address", n, "address");
-    take_text(o, "svm", n, "vserver");
-    take_list(o, "protocols", n, "data-protocols", "data-protocol", NULL);
+    const struct zapi_step *step = step_of(call);
+    return step->where ? step->where(call) : json_incref(call->args);
 }
 
-static void row_volume(json_t *o, const xmlNode *n)
+static int put_call(struct moon_buf *b, const struct moon_ontap_call *call, const char *name,
+                    struct moon_err *err)
 {
-    take_text(o, "name", n, "volume-id-attributes/name");
-    take_text(o, "uuid", n, "volume-id-attributes/instance-uuid");
-    take_text(o, "svm", n, "volume-id-attributes/owning-vserver-name");
-    take_text(o, "junction", n, "volume-id-attributes/junction-path");
-    take_text(o, "type", n, "volume-id-attributes/type");
-    take_text(o, "style", n, "volume-id-attributes/style-extended");
-    take_text(o, "state", n, "volume-state-attributes/state");
-    take_bool(o, "svm_root", n, "volume-state-attributes/is-vserver-root");
-    take_int(o, "size", n, "volume-space-attributes/size");
-    take_int(o, "available", n, "volume-space-attributes/size-available");
-    take_int(o, "used", n, "volume-space-attributes/size-used");
+    const struct zapi_step *step = step_of(call);
+    int rc = moon_buf_addf(b, "><%s>", name);
+    if (step->list) {
+        json_t *where = where_of(call);
+        rc |= where ? zapi_put_list(b, call, step->list, where, err) : zapi_no_memory(err);
+        json_decref(where);
+    } else if (step->build) {
+        rc |= step->build(b, call, err);
+    }
+    return rc | moon_buf_addf(b, "</%s></netapp>", name);
 }
 
-static void row_snapshot(json_t *o, const xmlNode *n)
+static bool is_call_name(const char *name)
 {
-    take_text(o, "name", n, "name");
-    take_text(o, "uuid", n, "snapshot-instance-uuid");
-    take_text(o, "volume", n, "volume");
-    take_text(o, "svm", n, "vserver");
-    take_int(o, "created", n, "access-time");
-    take_bool(o, "busy", n, "busy");
-    take_text(o, "dependency", n, "dependency");
-    take_list(o, "owners", n, "snapshot-owners-list", "snapshot-owner", "owner");
-    take_text(o, "label", n, "snapmirror-label");
-    take_text(o, "comment", n, "comment");
-    take_text(o, "state", n, "state");
+    return *name && !name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")];
 }
-
-/* "NetApp Release 9.14.1P3: Thu ..." -> "9.14.1" */
-static void parse_identity(json_t *o, const xmlNode *results)
-{
-    take_text(o, "release", results, "version");
-    take_bool(o, "clustered", results, "is-clustered");
-    const char *release = json_string_value(json_object_get(o, "release"));
-    const char *p = release ? strpbrk(release, "0123456789") : NULL;
-    size_t len = p ? strspn(p, "0123456789.") : 0;
-    json_object_set_new(o, "version", json_stringn(p ? p : "", len));
-    json_object_set_new(o, "transport", json_string("zapi"));
-}
-
-static void parse_restores(json_t *o, const xmlNode *results)
-{
-    take_int(o, "running", results, "sfsr-in-progress");
-    take_int(o, "limit", results, "max-sfsr-limit");
-}
-
-static void parse_file_info(json_t *o, const xmlNode *results)
-{
-    take_int(o, "size", results, "file-info/file-size");
-    take_text(o, "type", results, "file-info/file-type");
-    take_int(o, "modified", results, "file-info/modified-timestamp");
-}
-
-/* {}: there is no job to ask for, see restore_status. */
-static void parse_nothing(json_t *o, const xmlNode *results)
-{
-    (void)o, (void)results;
-}
-
-/* One row per verb: the call, its arguments, and how its reply reads: an iterator's rows
- * (`row`, `record` names the element), one object (`object`), or nothing. */
-static const struct {
-    const char *call;
-    int (*build)(struct moon_buf *b, const struct moon_ontap_call *c, struct moon_err *err);
-    const char *record;
-    void (*row)(json_t *o, const xmlNode *n);
-    void (*object)(json_t *o, const xmlNode *results);
-} zapi[MOON_ONTAP_VERB_COUNT] = {
-    [MOON_ONTAP_IDENTITY] = {.call = "system-get-version", .object = parse_identity},
-    [MOON_ONTAP_SVMS] = {"vserver-get-iter", build_page_only, "vserver-info", row_svm, NULL},
-    [MOON_ONTAP_LIFS] = {"net-interface-get-iter", build_page_only, "net-interface-info", row_lif,
-                         NULL},
-    [MOON_ONTAP_VOLUMES] = {"volume-get-iter", build_volumes, "volume-attributes", row_volume,
-                            NULL},
-    [MOON_ONTAP_SNAPSHOT_CREATE] = {.call = "snapshot-create", .build = build_snapshot_create},
-    [MOON_ONTAP_SNAPSHOTS] = {"snapshot-get-iter", build_snapshots, "snapshot-info", row_snapshot,
-                              NULL},
-    [MOON_ONTAP_SNAPSHOT_DELETE] = {.call = "snapshot-delete", .build = build_snapshot_delete},
-    [MOON_ONTAP_SNAPSHOT_RENAME] = {.call = "snapshot-rename", .build = build_snapshot_rename},
-    [MOON_ONTAP_FILE_RESTORE] = {.call = "snapshot-restore-file",
-                                 .build = build_file_restore,
-                                 .object = parse_nothing},
-    [MOON_ONTAP_RESTORE_STATUS] = {.call = "snapshot-restore-file-info", .object = parse_restores},
-    [MOON_ONTAP_FILE_INFO] = {.call = "file-get-file-info",
-                              .build = build_file_info,
-                              .object = parse_file_info},
-    [MOON_ONTAP_EMS_LOG] = {.call = "ems-autosupport-log", .build = build_ems_log},
-    [MOON_ONTAP_CALL] = {.call = NULL, .build = build_call},
-};
 
 static int zapi_request(struct moon_ontap_call *call, struct moon_ontap_request *out,
                         struct moon_err *err)
@@ -314,14 +292,16 @@ static int zapi_request(struct moon_ontap_call *call, struct moon_ontap_request 
     struct moon_buf *body = &out->body;
     static const char *const lines[] = {"Content-Type: text/xml; charset=\"UTF-8\"",
                                         "X-Dot-Client-App: moonsnap/" MOON_VERSION, NULL};
-    const char *name = zapi[call->verb].call;
-    if (!name && call->verb != MOON_ONTAP_CALL)
+    if (!verbs[call->verb])
         return moon_err_set(err, MOON_UNSUPPORTED, MOON_SRC_ONTAP, 0,
-                            moon_ontap_verb_name(call->verb), "controller %s: %s: not over ONTAPI",
-                            call->ontap->name, moon_ontap_verb_name(call->verb));
-    if (!name)
-        name = moon_ontap_arg(call, "name");
-    if (!*name || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")])
+                            moon_ontap_verb_name(call->verb),
+                            "controller %s: %s: not over ONTAPI: %s", call->ontap->name,
+                            moon_ontap_verb_name(call->verb), instead[call->verb]);
+    if (verbs[call->verb]->begin && !call->memo && verbs[call->verb]->begin(call, err) < 0)
+        return -1;
+    const struct zapi_step *step = step_of(call);
+    const char *name = name_of(call);
+    if (!is_call_name(name))
         return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, "call",
                             "'%s' is not the name of an ONTAPI call", name);
     err->code = MOON_OK;
@@ -332,157 +312,214 @@ static int zapi_request(struct moon_ontap_call *call, struct moon_ontap_request 
         rc |= moon_xml_escape(body, call->ontap->svm, err);
         rc |= moon_buf_adds(body, "\"");
     }
-    rc |= moon_buf_addf(body, "><%s>", name);
-    if (zapi[call->verb].build)
-        rc |= zapi[call->verb].build(body, call, err);
-    rc |= moon_buf_addf(body, "</%s></netapp>", name);
+    rc |= put_call(body, call, name, err);
     if (rc)
-        return err->code == MOON_OK ? no_memory(err) : -1;
+        return err->code == MOON_OK ? zapi_no_memory(err) : -1;
     if (asprintf(&out->url, "%s/servlets/netapp.servlets.admin.XMLrequest_filer",
                  call->ontap->base) < 0) {
         out->url = NULL;
-        return no_memory(err);
+        return zapi_no_memory(err);
     }
     out->headers = lines;
-    out->changes = moon_ontap_verb_changes(call->verb, call->args);
+    out->changes = moon_ontap_verb_changes(call->verb, call->args) && !step->list && !step->reads;
+    /* A guest waits for it: should it be sent twice, the second answer says that the name exists. */
     out->warm = call->verb == MOON_ONTAP_SNAPSHOT_CREATE;
     return 0;
 }
 
-/* "controller svm1: snapshot-create vol1" */
-static void describe(const struct moon_ontap_call *call, const char *name, char *out, size_t size)
-{
-    const char *volume = moon_ontap_arg(call, "volume");
-    const char *object = moon_ontap_arg(call, "name");
-    if (!object)
-        object = moon_ontap_arg(call, "path");
-    if (call->verb == MOON_ONTAP_CALL)
-        object = NULL;
-    snprintf(out, size, "controller %s: %s%s%s%s%s", call->ontap->name, name, volume ? " " : "",
-             volume ? volume : "", object ? " " : "", object ? object : "");
-}
+/* --- replies ----------------------------------------------------------------------------- */
 
-static int check_http(const struct moon_http_reply *reply, const char *what, const char *name,
+static int check_http(const struct moon_ontap_call *call, const struct moon_http_reply *reply,
                       struct moon_err *err)
 {
     int status = (int)reply->status;
+    char text[128];
+    enum moon_code code = MOON_IO;
+    snprintf(text, sizeof text, "HTTP %d", status);
     if (status == 200)
         return 0;
-    if (status == 401)
-        return moon_err_set(err, MOON_DENIED, MOON_SRC_HTTP, 401, name,
-                            "%s: wrong user or password (HTTP 401); see NTAP_USERS", what);
-    if (status == 429 || status == 503)
-        return moon_err_set(err, MOON_BUSY, MOON_SRC_HTTP, status, name,
-                            "%s: the controller has too much to do (HTTP %d)", what, status);
-    if (status >= 300 && status < 400)
-        return moon_err_set(err, MOON_PROTOCOL, MOON_SRC_HTTP, status, name,
-                            "%s: answered with a redirect (HTTP %d), which is not followed", what,
-                            status);
-    if (status >= 400 && status < 500)
-        return moon_err_set(err, MOON_UNSUPPORTED, MOON_SRC_HTTP, status, name,
-                            "%s: ONTAPI is not served there (HTTP %d)", what, status);
-    return moon_err_set(err, MOON_IO, MOON_SRC_HTTP, status, name, "%s: HTTP %d", what, status);
+    if (status == 401) {
+        code = MOON_DENIED;
+        snprintf(text, sizeof text, "wrong user or password (HTTP 401); see NTAP_USERS");
+    } else if (status == 429 || status == 503) {
+        code = MOON_BUSY;
+        snprintf(text, sizeof text, "the controller has too much to do (HTTP %d); %s", status,
+                 "try again later, or lower ONTAP_MAX_REQUESTS");
+    } else if (status >= 300 && status < 400) {
+        code = MOON_PROTOCOL;
+        snprintf(text, sizeof text, "answered with a redirect (HTTP %d), which is not followed",
+                 status);
+    } else if (status >= 400 && status < 500) {
+        code = MOON_UNSUPPORTED;
+        snprintf(text, sizeof text, "ONTAPI is not served there (HTTP %d); set ONTAP_API=rest",
+                 status);
+    }
+    return fail_from(call, code, MOON_SRC_HTTP, status, text, err);
+}
+
+/* The number in a child element, 0 when there is none. */
+static int number_in(const xmlNode *parent, const char *child)
+{
+    int64_t number = 0;
+    return moon_xml_child_int(parent, child, 0, INT32_MAX, &number, NULL) < 0 ? 0 : (int)number;
 }
 
 /* A passed reply may still carry failures: one per volume that could not be read. */
-static int check_volume_errors(const xmlNode *results, const char *what, const char *name,
-                               struct moon_err *err)
+static int check_volume_errors(const struct moon_ontap_call *call, const xmlNode *results,
+                               int *number, struct moon_err *err)
 {
     xmlNodePtr e = moon_xml_path(results, "volume-errors/volume-error");
     if (!e)
         return 0;
     AUTO_FREE char *reason = moon_xml_child_text(e, "reason");
     AUTO_FREE char *volume = moon_xml_child_text(e, "name");
-    int64_t number = 0;
-    if (moon_xml_child_int(e, "errno", 0, INT32_MAX, &number, NULL) < 0)
-        number = 0;
-    AUTO_BUF struct moon_buf where = {0};
-    if (moon_buf_addf(&where, "%s: volume '%s'", what, volume ? volume : "?") < 0)
-        return no_memory(err);
-    return fault((int)number, where.data, reason, name, err);
+    char text[512];
+    snprintf(text, sizeof text, "volume '%.200s': %.250s", volume ? volume : "?",
+             reason ? reason : "no reason given");
+    *number = number_in(e, "errno");
+    return zapi_fault(call, *number, text, err);
 }
 
-/* A call that runs on as a job says so with status="passed": its outcome counts, not that. */
-static int check_result_status(const xmlNode *results, const char *what, const char *name,
-                               struct moon_err *err)
+/* So may those of calls that change many objects: one per object that could not be changed. */
+static int check_failure_list(const struct moon_ontap_call *call, const xmlNode *results,
+                              int *number, struct moon_err *err)
 {
-    AUTO_FREE char *status = moon_xml_child_text(results, "result-status");
-    if (!status || strcmp(status, "failed") != 0)
+    xmlNodePtr e = moon_xml_child(moon_xml_child(results, "failure-list"), NULL);
+    if (!e)
         return 0;
-    AUTO_FREE char *text = moon_xml_child_text(results, "result-error-message");
-    int64_t number = 0;
-    if (moon_xml_child_int(results, "result-error-code", 0, INT32_MAX, &number, NULL) < 0)
-        number = 0;
-    return fault((int)number, what, text, name, err);
+    AUTO_FREE char *reason = moon_xml_child_text(e, "error-message");
+    *number = number_in(e, "error-code");
+    return zapi_fault(call, *number, reason, err);
 }
 
-static int check_results(const xmlNode *results, const char *what, const char *name,
+/* 0, or -1 with the number of the failure, which may be 0. */
+static int check_results(const struct moon_ontap_call *call, const xmlNode *results, int *number,
                          struct moon_err *err)
 {
     AUTO_FREE char *status = moon_xml_attr(results, "status");
-    if (status && strcmp(status, "passed") == 0) {
-        if (check_result_status(results, what, name, err) < 0)
-            return -1;
-        return check_volume_errors(results, what, name, err);
+    int64_t given = 0;
+    if (status && strcmp(status, "failed") == 0) {
+        AUTO_FREE char *reason = moon_xml_attr(results, "reason");
+        if (moon_xml_attr_int(results, "errno", INT32_MIN, INT32_MAX, &given, NULL) < 0)
+            given = 0;
+        *number = (int)given;
+        return zapi_fault(call, *number, reason, err);
     }
-    if (!status || strcmp(status, "failed") != 0)
-        return moon_err_set(err, MOON_PROTOCOL, MOON_SRC_ONTAP, 0, name,
-                            "%s: the reply has no result status", what);
-    AUTO_FREE char *reason = moon_xml_attr(results, "reason");
-    int64_t number = 0;
-    if (moon_xml_attr_int(results, "errno", INT32_MIN, INT32_MAX, &number, NULL) < 0)
-        number = 0;
-    return fault((int)number, what, reason, name, err);
+    if (!status || strcmp(status, "passed") != 0)
+        return zapi_fail(call, err, MOON_PROTOCOL, "the reply has no result status");
+    AUTO_FREE char *outcome = moon_xml_child_text(results, "result-status");
+    if (outcome && strcmp(outcome, "failed") == 0) {
+        AUTO_FREE char *text = moon_xml_child_text(results, "result-error-message");
+        *number = number_in(results, "result-error-code");
+        return zapi_fault(call, *number, text, err);
+    }
+    if (check_volume_errors(call, results, number, err) < 0)
+        return -1;
+    return check_failure_list(call, results, number, err);
 }
 
-static int take_page(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err)
+/* Whether the call goes on as a job that the caller waits for. */
+static bool to_be_polled(struct moon_ontap_call *call, const xmlNode *results)
 {
-    const char *record = zapi[call->verb].record;
-    json_t *rows = json_array();
-    for (xmlNodePtr n = moon_xml_child(moon_xml_child(results, "attributes-list"), record);
-         rows && n; n = moon_xml_next(n, record)) {
-        json_t *row = json_object();
-        json_array_append_new(rows, row);
-        zapi[call->verb].row(row, n);
+    if (step_of(call)->begins || call->verb == MOON_ONTAP_CALL || call->step == POLL_STEP)
+        return false;
+    AUTO_FREE char *outcome = moon_xml_child_text(results, "result-status");
+    AUTO_FREE char *job = moon_xml_child_text(results, "result-jobid");
+    if (!outcome || strcmp(outcome, "in_progress") != 0 || !job || !*job)
+        return false;
+    return zapi_remember(call, "job", json_string(job)) == 0 &&
+           zapi_remember(call, "step", json_integer(call->step)) == 0;
+}
+
+/* The rows of a list inside another verb, over all its pages. */
+static int take_inner(struct moon_ontap_call *call, json_t *rows, char *next, struct moon_err *err)
+{
+    AUTO_FREE char *before = MOON_STEAL(call->tag);
+    bool more = *next && !(before && strcmp(before, next) == 0);
+    if (!call->rows)
+        call->rows = json_array();
+    int rc = json_array_extend(call->rows, rows);
+    json_decref(rows);
+    call->tag = more ? next : NULL;
+    if (!more)
+        free(next);
+    if (rc < 0)
+        return zapi_no_memory(err);
+    if (more)
+        return ZAPI_NEXT;
+    AUTO_JSON json_t *all = MOON_STEAL(call->rows);
+    return step_of(call)->rows(call, all, err);
+}
+
+static bool nothing(const json_t *result)
+{
+    const json_t *rows = json_object_get(result, "rows");
+    return json_array_size(rows ? rows : result) == 0 && !json_object_get(result, "next");
+}
+
+static int take_list(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err)
+{
+    const struct zapi_step *step = step_of(call);
+    AUTO_JSON json_t *where = where_of(call);
+    json_t *rows = where ? zapi_rows(results, step->list, where) : NULL;
+    char *next = moon_xml_child_text(results, "next-tag");
+    if (!next)
+        next = strdup("");
+    if (!rows || !next) {
+        json_decref(rows);
+        free(next);
+        return zapi_no_memory(err);
     }
-    return rows ? moon_ontap_take_page(call, rows, moon_xml_child_text(results, "next-tag"), err)
-                : no_memory(err);
+    for (size_t i = 0; step->touch && i < json_array_size(rows); i++)
+        step->touch(call, json_array_get(rows, i));
+    if (step->rows)
+        return take_inner(call, rows, next, err);
+    bool first = !call->tag;
+    int rc = moon_ontap_take_page(call, rows, next, err);
+    return rc == ZAPI_DONE && first && step->none && nothing(call->op.result)
+               ? zapi_go(call, step->none)
+               : rc;
+}
+
+static int take_results(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err)
+{
+    const struct zapi_step *step = step_of(call);
+    int number = 0;
+    if (check_results(call, results, &number, err) < 0)
+        return step->refused && number ? step->refused(call, number, err) : -1;
+    if (to_be_polled(call, results)) {
+        call->pages = -1;
+        return zapi_go(call, POLL_STEP);
+    }
+    if (step->list)
+        return take_list(call, results, err);
+    return step->take ? step->take(call, results, err) : ZAPI_DONE;
 }
 
 static int zapi_reply(struct moon_ontap_call *call, const struct moon_http_reply *reply,
                       struct moon_err *err)
 {
-    const char *name = zapi[call->verb].call ? zapi[call->verb].call : moon_ontap_arg(call, "name");
-    char what[384];
-    describe(call, name, what, sizeof what);
-    if (check_http(reply, what, name, err) < 0)
+    if (check_http(call, reply, err) < 0)
         return -1;
+    char what[512];
+    describe(call, what, sizeof what);
     AUTO_XML xmlDocPtr doc = NULL;
     if (moon_xml_parse_with(reply->body.data ? reply->body.data : "", reply->body.len, what,
                             MOON_XML_RECOVER, &doc, err) < 0) {
         err->source = MOON_SRC_ONTAP;
         err->code = MOON_PROTOCOL;
-        return -1;
+        return call->changes ? zapi_doubt(call, err) : -1;
     }
     xmlNodePtr results = moon_xml_child(xmlDocGetRootElement(doc), "results");
     if (!results)
-        return moon_err_set(err, MOON_PROTOCOL, MOON_SRC_ONTAP, 0, name,
-                            "%s: the answer is not an ONTAPI reply", what);
-    if (check_results(results, what, name, err) < 0)
-        return -1;
-    if (call->verb == MOON_ONTAP_CALL)
-        return moon_xml_to_json(results, &call->op.result, err);
-    if (zapi[call->verb].row)
-        return take_page(call, results, err);
-    if (zapi[call->verb].object) {
-        if (!(call->op.result = json_object()))
-            return no_memory(err);
-        zapi[call->verb].object(call->op.result, results);
-        if (call->verb == MOON_ONTAP_IDENTITY && call->ontap->reason)
-            json_object_set_new(call->op.result, "reason", json_string(call->ontap->reason));
+        return zapi_fail(call, err, MOON_PROTOCOL, "the answer is not an ONTAPI reply");
+    int rc = take_results(call, results, err);
+    if (rc < 0 && call->op.result) { /* found before the step that failed */
+        json_decref(call->op.result);
+        call->op.result = NULL;
     }
-    return 0;
+    return rc;
 }
 
 const struct moon_ontap_ops moon_ontap_zapi = {
-    .name = "zapi", .request = zapi_request, .reply = zapi_reply};
+    .name = "zapi", .request = zapi_request, .reply = zapi_reply, .lost = zapi_lost};

@@ -8,13 +8,13 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#define MAX_REPLIES 8
+#define MAX_REPLIES 16
 
 static struct moon_buf texts[MAX_REPLIES];
 static struct answer replies[MAX_REPLIES];
 static size_t nreplies;
 
-static void reply_bytes(const char *status, const void *body, size_t len)
+static inline void reply_bytes(const char *status, const void *body, size_t len)
 {
     assert_true(nreplies < MAX_REPLIES);
     struct moon_buf *b = &texts[nreplies];
@@ -24,7 +24,7 @@ static void reply_bytes(const char *status, const void *body, size_t len)
     replies[nreplies++] = (struct answer){b->data, b->len, KEEP};
 }
 
-static void reply_text(const char *body)
+static inline void reply_text(const char *body)
 {
     reply_bytes("200 OK", body, strlen(body));
 }
@@ -35,7 +35,7 @@ static void reply_text(const char *body)
     "xmlns='http://www.netapp.com/filer/admin'>\n"
 
 /* The results element in its envelope. */
-static void reply(const char *results)
+static inline void reply(const char *results)
 {
     AUTO_BUF struct moon_buf b = {0};
     moon_buf_addf(&b, XML_HEAD "%s</netapp>\n", results);
@@ -43,7 +43,7 @@ static void reply(const char *results)
 }
 
 /* The next line of a data file without its end; false after the last one. */
-static bool line_of(FILE *f, char *out, size_t size)
+static inline bool line_of(FILE *f, char *out, size_t size)
 {
     if (!fgets(out, (int)size, f))
         return false;
@@ -51,7 +51,7 @@ static bool line_of(FILE *f, char *out, size_t size)
     return true;
 }
 
-static FILE *open_data(const char *name)
+static inline FILE *open_data(const char *name)
 {
     char path[128];
     snprintf(path, sizeof path, "tests/data/zapi/%s", name);
@@ -61,7 +61,7 @@ static FILE *open_data(const char *name)
     return f;
 }
 
-static void reply_file(const char *name)
+static inline void reply_file(const char *name)
 {
     AUTO_FCLOSE FILE *f = open_data(name);
     AUTO_BUF struct moon_buf b = {0};
@@ -77,7 +77,7 @@ static void reply_file(const char *name)
 /* --- what was asked, and data as text --- */
 
 /* The text of JSON data, keys sorted. */
-static void equals(const json_t *got, const char *want)
+static inline void equals(const json_t *got, const char *want)
 {
     AUTO_FREE char *text = json_dumps(got, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
     assert_string_equal(text ? text : "(none)", want);
@@ -87,14 +87,14 @@ static void equals(const json_t *got, const char *want)
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<netapp xmlns=\"http://www.netapp.com/filer/"     \
     "admin\" version=\"1.21\""
 
-static const char *body_of(int n)
+static inline const char *body_of(int n)
 {
     const char *end = strstr(request(n), "\r\n\r\n");
     assert_non_null(end);
     return end + 4;
 }
 
-static void sent(int n, const char *call)
+static inline void sent(int n, const char *call)
 {
     AUTO_BUF struct moon_buf b = {0};
     moon_buf_addf(&b, ENVELOPE ">%s</netapp>", call);
@@ -103,7 +103,7 @@ static void sent(int n, const char *call)
 
 #define PAGE "<max-records>100</max-records>"
 
-static json_t *parse(const char *text)
+static inline json_t *parse(const char *text)
 {
     json_t *j = json_loads(text, 0, NULL);
     if (!j)
