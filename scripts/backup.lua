@@ -26,6 +26,7 @@ return workflow {
     log.banner("Plugin validation")
     log.banner("Application auto discovery")
     assert(discovery.run(ctx))
+    assert(discovery.verdict(ctx))
     log.banner("Running storage discovery")
     return backup.prepare(ctx)
   end,

@@ -39,5 +39,6 @@ return workflow {
     end
     report.print(ctx, document, text)
     if #ctx.missing > 0 then ctx:worse(3) end
+    return discovery.verdict(ctx)
   end,
 }

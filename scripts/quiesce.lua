@@ -18,7 +18,8 @@ return workflow {
     assert(ontap.identify(ctx))
     assert(discovery.connect(ctx))
     assert(recover.stale(ctx))
-    return discovery.run(ctx)
+    assert(discovery.run(ctx))
+    return discovery.verdict(ctx)
   end,
 
   quiesce = function(ctx)

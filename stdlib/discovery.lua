@@ -16,6 +16,9 @@ local task = require "std.task"
 
 local discovery = {}
 
+-- Reasons to leave a guest out and go on; everything else ends the run.
+local LEFT_OUT = { ["kvm-00005"] = true, ["kvm-00013"] = true, ["kvm-00014"] = true }
+
 --- Open the libvirt connection of the config: `ctx.conn`, `ctx.uri`.
 -- @tparam table ctx
 -- @treturn[1] Connection
@@ -90,7 +93,8 @@ local function select_domains(ctx, rows)
   return list
 end
 
-local function skip(ctx, guest, target, code, reason)
+local function skip(ctx, guest, target, code, reason, unsupported)
+  if unsupported then ctx.unsupported[#ctx.unsupported + 1] = guest end
   ctx.skipped[#ctx.skipped + 1] = { guest = guest, target = target, code = code, reason = reason }
   log.warn("Guest '%s'%s is left out: [%s] %s", guest, target and (", disk " .. target) or "", code, reason)
 end
@@ -109,7 +113,9 @@ end
 local function check_backing(ctx, guest, disk, object)
   local chain, seen = {}, {}
   for _, one in ipairs(disk.backing or {}) do chain[#chain + 1] = one end
-  for _, path in ipairs(image.backing_files(object.file)) do chain[#chain + 1] = { type = "file", path = path } end
+  for _, path in ipairs(object.file and image.backing_files(object.file) or {}) do
+    chain[#chain + 1] = { type = "file", path = path }
+  end
   for _, one in ipairs(chain) do
     local name = one.path or "?"
     local below = one.path and not seen[name] and storage.locate(ctx, { type = one.type, path = one.path,
@@ -178,15 +184,18 @@ local function drop_shared(ctx, guests)
   end
   local kept = {}
   for _, guest in ipairs(guests) do
-    local shared
+    local shared, on_lun
     for _, disk in ipairs(guest.disks) do
       local names = {}
       for name in pairs(users[disk.object.controller .. ":" .. disk.object.mapping]) do names[#names + 1] = name end
       table.sort(names)
-      if #names > 1 then shared = ("%s is used by %s"):format(disk.object.mapping, table.concat(names, " and ")) end
+      if #names > 1 then
+        shared = ("%s is used by %s"):format(disk.object.mapping, table.concat(names, " and "))
+        on_lun = disk.object.serial ~= nil
+      end
     end
     if shared then
-      skip(ctx, guest.name, nil, "kvm-00012", shared)
+      skip(ctx, guest.name, nil, "kvm-00012", shared, on_lun)
     else
       kept[#kept + 1] = guest
     end
@@ -271,7 +280,7 @@ end
 
 --- Discover. Sets `ctx.guests` (those that can be backed up, in order: {name, uuid, dom, state, xml,
 -- disks={{target, source, boot, object}}}), `ctx.skipped`, `ctx.volumes`, `ctx.missing` (guests that the
--- config names but that had to be left out) and the run's KVM_VM_MAPPING.
+-- config names but that had to be left out), `ctx.unsupported` (see `verdict`) and the run's KVM_VM_MAPPING.
 -- @tparam table ctx
 -- @treturn[1] boolean true
 -- @return[2] nil
@@ -280,7 +289,7 @@ function discovery.run(ctx)
   local ok, failed = discovery.connect(ctx)
   if ok then ok, failed = ontap.connect(ctx) end
   if not ok then return nil, failed end
-  ctx.skipped, ctx.missing = {}, {}
+  ctx.skipped, ctx.missing, ctx.unsupported = {}, {}, {}
   local rows
   rows, failed = ctx.conn:list()
   if not rows then return nil, err.coded("scf-00028", "domains", failed) end
@@ -294,10 +303,10 @@ function discovery.run(ctx)
   if not inspected then return nil, err.coded("scf-00028", "guests", failed) end
   local guests = {}
   for _, guest in ipairs(inspected) do
-    if guest.problem and guest.problem.scf ~= "kvm-00005" and guest.problem.code ~= "not_found" then
+    if guest.problem and not LEFT_OUT[guest.problem.scf] and guest.problem.code ~= "not_found" then
       return nil, err.coded("scf-00028", ("guest '%s'"):format(guest.name), guest.problem)
     elseif guest.problem then
-      skip(ctx, guest.name, nil, guest.problem.scf or "kvm-00005", guest.problem.message)
+      skip(ctx, guest.name, nil, guest.problem.scf or "kvm-00005", guest.problem.message, guest.problem.san)
     else
       guests[#guests + 1] = guest
     end
@@ -329,6 +338,23 @@ function discovery.run(ctx)
   if not ok then return nil, failed end
   log.info("KVM_VM_MAPPING=%s", text)
   return persist(ctx, lasting)
+end
+
+--- What guests on SAN in a way that is not supported (a logical volume, a partition, one path, a LUN that
+-- several guests share or that no configured controller has) mean for the run: it ends before anything is
+-- suspended, or goes on without them with APP_IGNORE_ERROR=Y and ends with exit code 3.
+-- @tparam table ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err kvm-00013
+function discovery.verdict(ctx)
+  if #ctx.unsupported == 0 then return true end
+  if ctx.cfg:get("APP_IGNORE_ERROR") then
+    ctx:worse(3)
+    return true
+  end
+  return nil, err.coded("kvm-00013", ("guest(s) %s; see above, leave them out with KVM_EXCLUDE_VMS, or write "
+    .. "APP_IGNORE_ERROR=Y"):format(table.concat(ctx.unsupported, ", ")), nil, { code = "unsupported" })
 end
 
 return discovery

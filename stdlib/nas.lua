@@ -8,18 +8,10 @@ local err = require "std.err"
 local log = require "std.log"
 local ontap = require "std.ontap"
 local privileges = require "std.privileges"
+local restoring = require "std.restoring"
 local task = require "std.task"
 
 local nas = { name = "nfs" }
-
--- Failures of a restore that had begun, or about which the controller does not know. The rest of what it says
--- with a number of its own is a refusal.
-local BEGUN = {}
-for _, number in ipairs {
-  13038, 15801, 13004, 13114,                        -- ONTAPI: restore error, restore in progress, internal errors
-  524511, 1638532, 917536, 5374053,                  -- REST: restore failed, one is in progress, a job's own error
-  65541, 65552, 65562, 262210, 500, 502, 504,        -- REST: internal errors, and HTTP where there is no number
-} do BEGUN[number] = true end
 
 local SIZE_WAIT = 65 -- seconds until the NFS client has surely asked for the size again
 
@@ -132,30 +124,6 @@ function nas.in_snapshot(ctx, object, snapshot)
   return nil, err.coded("STORAGE-02025", ("file %s in snapshot %s"):format(object.mapping, snapshot), failed)
 end
 
--- The call returns before the data is there. Over ONTAPI completion of one file cannot be asked for,
--- so that the number of restores under way is waited out.
-local function wait_restored(client, object, begun)
-  local step = 0.2
-  while true do
-    local state, failed = client:restore_status { volume = object.volume, path = object.path, job = begun.job }
-    if not state then return nil, failed end
-    if (state.running or 0) == 0 then return true end
-    log.debug("restore of %s: %d under way", object.mapping, state.running)
-    task.sleep(step)
-    step = math.min(step * 1.5, 5)
-  end
-end
-
--- These say that nothing was begun, whoever says them: the controller, or the client that did not get so far.
-local REFUSED = { denied = true, unsupported = true, invalid = true, not_found = true }
-
--- A refusal leaves the file alone; a lost answer says nothing about it.
-local function is_refusal(failed)
-  if BEGUN[failed.native] then return false end
-  if REFUSED[failed.code] then return true end
-  return failed.source == "ontap" and failed.native ~= nil and failed.native ~= 0
-end
-
 --- Restore the file from a snapshot, in place, and wait until the data is there. The guest must be off.
 -- @tparam table ctx
 -- @tparam table object
@@ -171,11 +139,13 @@ function nas.restore(ctx, object, snapshot, info)
   local begun, failed = client:file_restore(object.volume, snapshot, { path = object.path })
   if not begun then
     return nil, err.coded("STORAGE-02025", what, privileges.explain(controller, failed, "restore files"),
-      { started = not is_refusal(failed) })
+      { started = not restoring.is_refusal(failed) })
   end
   if begun.planned then return true end -- a dry run
   local done
-  done, failed = task.timeout(ctx.cfg:get("KVM_RESTORE_TIMEOUT"), function() return wait_restored(client, object, begun) end)
+  done, failed = task.timeout(ctx.cfg:get("KVM_RESTORE_TIMEOUT"), function()
+    return restoring.wait(client, { volume = object.volume, path = object.path, job = begun.job })
+  end)
   if not done then
     failed = privileges.explain(controller, failed, "follow restores")
     return nil, err.coded("kvm-00011", what, failed, { started = true })

@@ -11,7 +11,7 @@
 
 local err = require "std.err"
 
-local storage = { providers = { (require "std.nas") } }
+local storage = { providers = { (require "std.nas"), (require "std.san") } }
 
 local by_name = {}
 for _, provider in ipairs(storage.providers) do by_name[provider.name] = provider end

@@ -74,6 +74,20 @@ static int drop_cache(void *self, const json_t *args, json_t **out, struct moon_
     return moon_lun_drop_cache(&w, str(args, "name"), err);
 }
 
+static int scan(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self;
+    struct moon_mpath_world w = world(args);
+    return moon_lun_scan(&w, out, err);
+}
+
+static int remove_disks(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self;
+    struct moon_mpath_world w = world(args);
+    return moon_lun_remove(&w, str(args, "wwid"), out, err);
+}
+
 static const struct moonlua_self plain = {.prefix = "lun"};
 static const struct moonlua_prim functions[] = {
     /*** Who uses a device: `{{kind = "partition" | "lvm" | "crypt" | "dm" | "mount" | "swap" | "process",
@@ -97,6 +111,18 @@ static const struct moonlua_prim functions[] = {
      * @tparam string name any name of the device
      * @tparam[opt] {root=string,dm=string,socket=string} where */
     {"drop_cache", "name:s {root:s? dm:s? socket:s?}", MOONLUA_CHANGES, drop_cache},
+    /*** Let every SCSI host look for LUNs that were mapped since: `{hosts}`. The map appears a moment later.
+     * @function scan
+     * @awaits
+     * @tparam[opt] {root=string} where */
+    {"scan", "{root:s? dm:s? socket:s?}", MOONLUA_CHANGES, scan},
+    /*** Take the disks of one LUN off this host, after its map was flushed and before the controller unmaps
+     * it: `{removed={...}}`. `busy`, naming the holder, while one is used.
+     * @function remove
+     * @awaits
+     * @tparam string wwid of the LUN
+     * @tparam[opt] {root=string} where */
+    {"remove", "wwid:s {root:s? dm:s? socket:s?}", MOONLUA_CHANGES, remove_disks},
     {NULL, NULL, 0, NULL}};
 
 int luaopen_engine_lun(lua_State *L)

@@ -13,7 +13,7 @@
 #   sim_requests / sim_fault JSON / sim_faults_clear
 #   sim_changes                  the calls so far that change something, one a line
 #   image_make PATH [SIZE]       a bootable disk: guest code, room for its counter, random bytes
-#   guest_define NAME IMAGE [DISK | cdrom:FILE | floppy:FILE] ...
+#   guest_define NAME IMAGE [DISK | block:DEVICE | cdrom:FILE | floppy:FILE] ...   IMAGE may be block:DEVICE, too
 #   guest_start NAME ... / guest_stop NAME ... / guest_state NAME / guest_reason NAME
 #   guest_counter IMAGE          the number that the guest wrote last; 0 if there is none
 #   wait_counter IMAGE MIN [SECONDS] / wait_state NAME STATE [SECONDS]
@@ -319,12 +319,14 @@ image_make() {
 }
 
 guest_define() {
-  local name=$1 image=$2 letter=b disk driver="name='qemu' type='raw' cache='$WORLD_CACHE'" disks=''
+  local name=$1 letter=a disk driver="name='qemu' type='raw' cache='$WORLD_CACHE'" disks=''
   if [ $WORLD_CACHE = none ]; then driver+=" io='native'"; fi
-  shift 2
-  disks="<disk type='file' device='disk'><driver $driver/><source file='$image'/><target dev='vda' bus='virtio'/></disk>"
+  shift
   for disk in "$@"; do
     case $disk in
+      block:*) disks+="<disk type='block' device='disk'><driver $driver/><source dev='${disk#*:}'/>"
+        disks+="<target dev='vd$letter' bus='virtio'/></disk>"
+        letter=$(tr a-y b-z <<<"$letter") ;;
       cdrom:*) disks+="<disk type='file' device='cdrom'><driver name='qemu' type='raw'/><source file='${disk#*:}'/>"
         disks+="<target dev='hdc' bus='ide'/><readonly/></disk>" ;;
       floppy:*) disks+="<disk type='file' device='floppy'><driver name='qemu' type='raw'/><source file='${disk#*:}'/>"

@@ -689,6 +689,75 @@ static void test_holders_lvm(void **state)
     assert_int_equal(json_array_size(without), 3);
 }
 
+/* --- disks that come and go ---------------------------------------------------------------- */
+
+static void attribute(const char *place, const char *name, const char *value)
+{
+    char path_[256];
+    snprintf(path_, sizeof path_, "%s/%s/%s", dir, place, name);
+    make_parents(path_);
+    put_file(path_, value, false);
+}
+
+static void test_remove(void **state)
+{
+    (void)state;
+    static const char A[] = "sys/devices/platform/host1/session2/target1:0:0/1:0:0:1";
+    static const char B[] = "sys/devices/platform/host0/session1/target0:0:0/0:0:0:1";
+    struct moon_err err;
+    json_t *out = NULL;
+    host("plain");
+    assert_int_equal(moon_lun_remove(&world, LUN2, &out, &err), -1);
+    assert_int_equal(err.code, MOON_BUSY); /* its map is still there */
+    teardown(NULL), setup(NULL);
+    host("unmapped");
+    assert_int_equal(moon_lun_remove(&world, "3600a0980", &out, &err), -1);
+    assert_int_equal(err.code, MOON_INVALID);
+    assert_int_equal(moon_lun_remove(&world, LUN3, &out, &err), 0); /* no such LUN: nothing to do */
+    assert_int_equal(json_array_size(json_object_get(out, "removed")), 0);
+    json_decref(out);
+    attribute(A, "delete", "-"), attribute(B, "delete", "-");
+    assert_int_equal(moon_lun_remove(&world, LUN2, &out, &err), 0);
+    assert_int_equal(json_array_size(json_object_get(out, "removed")), 2);
+    json_decref(out);
+    AUTO_FREE char *a = moon_sysfs_text(dir, "/%s/delete", A);
+    AUTO_FREE char *b = moon_sysfs_text(dir, "/%s/delete", B);
+    assert_string_equal(a, "1");
+    assert_string_equal(b, "1");
+}
+
+static void test_scan(void **state)
+{
+    (void)state;
+    struct moon_err err;
+    json_t *out = NULL;
+    host("plain");
+    attribute("sys/class/scsi_host/host0", "scan", "");
+    attribute("sys/class/scsi_host/host1", "scan", "");
+    assert_int_equal(moon_lun_scan(&world, &out, &err), 0);
+    assert_int_equal(number(out, "hosts"), 2);
+    json_decref(out);
+    AUTO_FREE char *scan = moon_sysfs_text(dir, "/sys/class/scsi_host/host1/scan");
+    assert_string_equal(scan, "- - -");
+}
+
+static void test_rescan(void **state)
+{
+    (void)state;
+    static const char B[] = "sys/devices/platform/host0/session1/target0:0:0/0:0:0:0";
+    struct moon_err err;
+    json_t *out = NULL;
+    host("cut");
+    attribute(B, "rescan", "-");
+    assert_int_equal(moon_lun_rescan(&world, "dm-0", &out, &err), 0);
+    assert_int_equal(number(out, "rescanned"), 1);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(out, "left_out"), 0)),
+                        "sda");
+    json_decref(out);
+    AUTO_FREE char *asked = moon_sysfs_text(dir, "/%s/rescan", B);
+    assert_string_equal(asked, "1");
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -698,6 +767,7 @@ int main(void)
         CASE(test_alias),          CASE(test_daemon),        CASE(test_kinds),
         CASE(test_identity),       CASE(test_table_garbage), CASE(test_resize),
         CASE(test_resize_refused), CASE(test_flush),         CASE(test_paths),
-        CASE(test_protocol),       CASE(test_holders),       CASE(test_holders_lvm)};
+        CASE(test_protocol),       CASE(test_holders),       CASE(test_holders_lvm),
+        CASE(test_remove),         CASE(test_scan),          CASE(test_rescan)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
