@@ -200,6 +200,7 @@ static void read_rest(struct cfg *c, json_t *top)
     }
     sim.restore_path_ignored = cfg_flag(c, top, "", "restore_path_ignored", false);
     sim.cli_question = cfg_flag(c, top, "", "cli_question", false);
+    sim.ems_status = (unsigned)cfg_number(c, top, "", "ems_status", 201, 200, 201);
     sim.busy_owners = cfg_flag(c, top, "", "busy_owners", true);
     sim.empty_last_page = cfg_flag(c, top, "", "empty_last_page", false);
     sim.unknown_field_code =
@@ -233,6 +234,7 @@ static void read_top(struct cfg *c, json_t *top)
                                        "restore_path_form",
                                        "restore_path_ignored",
                                        "cli_question",
+                                       "ems_status",
                                        "unknown_field_code",
                                        "split_ms",
                                        NULL};

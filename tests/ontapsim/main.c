@@ -3,6 +3,7 @@
 #include "cg.h"
 #include "config.h"
 #include "faults.h"
+#include "group.h"
 #include "job.h"
 #include "restore.h"
 #include "server.h"
@@ -85,6 +86,7 @@ static int serve(const sigset_t *signals)
     many_files();
     if (sim_state_open())
         return 1;
+    sim_group_load();
     sim_volume_resume();
     if (sim_cg_timer_start() || sim_server_start())
         return 1;
@@ -116,6 +118,7 @@ int main(int argc, char **argv)
     sim_stop();
     sim_server_stop();
     sim_cg_free();
+    sim_group_free();
     sim_restore_free();
     sim_job_free();
     sim_fault_clear();

@@ -176,6 +176,7 @@ struct sim {
     enum sim_path_form restore_path_form;
     bool restore_path_ignored; /* below 9.10.1, instead of an error: the volume is reverted */
     bool cli_question;         /* the CLI asks before it restores a LUN, and so fails over REST */
+    unsigned ems_status;       /* of a written application log: 201 or 200 */
     bool busy_owners;          /* what keeps a snapshot busy stands among its owners */
     bool job_error;            /* a failed job has the object "error" */
     unsigned job_ms;           /* a job of REST runs at least that long */

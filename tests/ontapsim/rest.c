@@ -1,6 +1,7 @@
 /* REST requests: login, route, scope, faults, dispatch, reply. */
 #include "rest.h"
 #include "access.h"
+#include "group.h"
 #include "requests.h"
 #include "server.h"
 
@@ -14,6 +15,23 @@
 
 /* The first row that fits. */
 static const struct rest_route routes[] = {
+    {"GET /application/consistency-groups", rest_groups_get, V9101, REST_ANY, REST_DO_CG},
+    {"POST /application/consistency-groups", rest_group_create, V9101, REST_ANY, REST_DO_CG},
+    {"GET /application/consistency-groups/{uuid}", rest_group_get, V9101, REST_ANY, REST_DO_CG},
+    {"PATCH /application/consistency-groups/{uuid}", rest_group_patch, V9101, REST_ANY, REST_DO_CG},
+    {"DELETE /application/consistency-groups/{uuid}", rest_group_delete, V9101, REST_ANY,
+     REST_DO_CG},
+    {"GET /application/consistency-groups/{uuid}/snapshots", rest_group_snaps_get, V9101, REST_ANY,
+     REST_DO_CG},
+    {"POST /application/consistency-groups/{uuid}/snapshots", rest_group_snap_create, V9101,
+     REST_ANY, REST_DO_CG_SNAP},
+    {"GET /application/consistency-groups/{uuid}/snapshots/{uuid}", rest_group_snap_get, V9101,
+     REST_ANY, REST_DO_CG},
+    {"PATCH /application/consistency-groups/{uuid}/snapshots/{uuid}", rest_group_snap_patch, V9111,
+     REST_ANY, REST_DO_CG_COMMIT},
+    {"DELETE /application/consistency-groups/{uuid}/snapshots/{uuid}", rest_group_snap_delete,
+     V9101, REST_ANY, REST_DO_CG_SNAP},
+    {"POST /support/ems/application-logs", rest_application_log, V9111, REST_ANY, REST_DO_ANY},
     {"GET /cluster", rest_cluster_get, V96, REST_ANY, REST_DO_ANY},
     {"GET /cluster/jobs", rest_jobs_get, V96, REST_ANY, REST_DO_ANY},
     {"GET /cluster/jobs/{uuid}", rest_job_get, V96, REST_ANY, REST_DO_ANY},
@@ -32,6 +50,11 @@ static const struct rest_route routes[] = {
     {"GET /storage/volumes/{uuid}", rest_volume_get, V96, REST_ANY, REST_DO_ANY},
     {"PATCH /storage/volumes/{uuid}", rest_volume_patch, V96, REST_ANY, REST_DO_VOLUME_MODIFY},
     {"DELETE /storage/volumes/{uuid}", rest_volume_delete, V96, REST_ANY, REST_DO_VOLUME_DELETE},
+    {"GET /storage/volumes/{uuid}/files", rest_files_get, V96, REST_ANY, REST_DO_FILE},
+    {"GET /storage/volumes/{uuid}/files/{path...}", rest_files_get, V96, REST_ANY, REST_DO_FILE},
+    {"PATCH /storage/volumes/{uuid}/files/{path...}", rest_file_patch, V96, REST_ANY, REST_DO_FILE},
+    {"DELETE /storage/volumes/{uuid}/files/{path...}", rest_file_delete, V96, REST_ANY,
+     REST_DO_FILE},
     {"GET /storage/volumes/{uuid}/snapshots", rest_snapshots_get, V96, REST_ANY, REST_DO_ANY},
     {"POST /storage/volumes/*/snapshots", rest_snapshots_bulk, V9111, REST_ANY,
      REST_DO_SNAP_CREATE},
@@ -196,6 +219,13 @@ static size_t named_volumes(struct rest *r, const char *out[VOLUMES])
         sim_unlock();
         r->error = kept;
     }
+    if (strstr(r->route->name, "/consistency-groups/{")) {
+        sim_lock();
+        const struct sim_group *group = sim_group_by_uuid(r->params[0]);
+        for (i = 0; group && i < group->count; i++)
+            add_volume(out, &n, sim_arena_dup(&r->arena, group->vols[i]->name));
+        sim_unlock();
+    }
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         add_volume(out, &n, rest_arg(r, names[i]));
     add_volume(out, &n, volume_of_path(r, rest_arg(r, "name")));
@@ -263,16 +293,19 @@ static int doomed_job(struct rest *r, const struct sim_fault *f)
 }
 
 /* A rule for one volume of a request that handles several is the handler's business. */
-static bool for_handler(const struct sim_fault *f)
+static bool for_handler(struct rest *r, const struct sim_fault *f)
 {
-    return f->action == SIM_FAULT_LOSE || f->action == SIM_FAULT_REPEAT;
+    enum rest_doing doing = r->route->doing;
+    bool commits =
+        doing == REST_DO_CG_COMMIT || (doing == REST_DO_CG_SNAP && !rest_arg(r, "action"));
+    return f->action == SIM_FAULT_LOSE || (commits && f->volume[0] && sim_fault_fails(f));
 }
 
 /* Carry the request out, or what a fault makes of it. */
 static int run(struct rest *r, struct sim_fault *f)
 {
     sim_fault_wait(f);
-    if (for_handler(f)) {
+    if (for_handler(r, f)) {
         r->fault = *f;
         f->action = SIM_FAULT_NONE;
     }

@@ -102,6 +102,7 @@ struct rest {
     bool hal;     /* the client takes HAL links */
     bool
         query_selects; /* a change of a collection: the query selects, the body says what changes */
+    const char *const *extras; /* query arguments of a list that are no filters; NULL: none */
     struct sim_arena arena;
     struct sim_fault fault;
     /* reply */
@@ -280,8 +281,25 @@ int rest_volume_patch(struct rest *r);
 int rest_volume_delete(struct rest *r);
 /* rest_restore.c */
 int rest_cli_restore_file(struct rest *r);
+/* rest_file.c */
+int rest_files_get(struct rest *r);
+int rest_file_patch(struct rest *r);
+int rest_file_delete(struct rest *r);
+/* rest_group.c */
+int rest_groups_get(struct rest *r);
+int rest_group_get(struct rest *r);
+int rest_group_create(struct rest *r);
+int rest_group_patch(struct rest *r);
+int rest_group_delete(struct rest *r);
+/* rest_group_snap.c */
+int rest_group_snaps_get(struct rest *r);
+int rest_group_snap_get(struct rest *r);
+int rest_group_snap_create(struct rest *r);
+int rest_group_snap_patch(struct rest *r);
+int rest_group_snap_delete(struct rest *r);
 /* rest_system.c */
 int rest_cluster_get(struct rest *r);
+int rest_application_log(struct rest *r);
 int rest_nodes_get(struct rest *r);
 int rest_svms_get(struct rest *r);
 int rest_svm_get(struct rest *r);

@@ -193,13 +193,23 @@ static int begin(struct rest_list *l, struct rest *r, const struct rest_field *f
     return want_fields(l);
 }
 
+static bool is_extra(const struct rest *r, const char *name)
+{
+    for (size_t i = 0; r->extras && r->extras[i]; i++) {
+        if (!strcmp(r->extras[i], name))
+            return true;
+    }
+    return false;
+}
+
 int rest_list_begin(struct rest_list *l, struct rest *r, const struct rest_field *fields,
                     size_t count)
 {
     if (begin(l, r, fields, count, false) || read_page(l))
         return -1;
     for (size_t i = 0; i < r->pair_count; i++) {
-        if (!rest_reserved(r->pairs[i].name) && add_filter(l, &r->pairs[i]))
+        const char *name = r->pairs[i].name;
+        if (!rest_reserved(name) && !is_extra(r, name) && add_filter(l, &r->pairs[i]))
             return -1;
     }
     l->rows = json_array();

@@ -92,6 +92,33 @@ int rest_nodes_get(struct rest *r)
     return rest_list_end(&l);
 }
 
+/* Nothing is kept but the entry in the request log. */
+int rest_application_log(struct rest *r)
+{
+    static const char *const names[] = {"computer_name", "event_source",         "app_version",
+                                        "category",      "event_description",    "event_id",
+                                        "severity",      "autosupport_required", NULL};
+    static const char *const severities[] = {"emergency", "alert", "error", "notice"};
+    bool known = false, flag = false;
+    uint64_t id = 0;
+    if (rest_accept(r, names))
+        return -1;
+    for (size_t i = 0; names[i]; i++) {
+        if (!rest_need(r, names[i]))
+            return -1;
+    }
+    const char *severity = rest_arg(r, "severity");
+    for (size_t i = 0; i < COUNT(severities); i++)
+        known = known || !strcmp(severities[i], severity);
+    if (!known)
+        return rest_fail(r, 983146, "severity", "\"%.40s\" is no severity.", severity);
+    if (rest_count_arg(r, "event_id", 0, UINT32_MAX, &id) ||
+        rest_flag_arg(r, "autosupport_required", &flag))
+        return -1;
+    r->status = sim.ems_status;
+    return 0;
+}
+
 static const struct rest_field svm_fields[] = {
     {"uuid", REST_KEY, 0},
     {"name", REST_KEY, 0},

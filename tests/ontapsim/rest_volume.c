@@ -135,6 +135,13 @@ static void clone_part(struct rest_list *l, const struct sim_volume *vol)
     rest_text(l, "clone.parent_svm.uuid", parent->svm->uuid);
 }
 
+static void group_part(struct rest_list *l, const struct sim_volume *vol)
+{
+    const struct sim_group *group = rest_wants(l, "consistency_group") ? sim_group_of(vol) : NULL;
+    rest_text(l, "consistency_group.name", group ? group->name : NULL);
+    rest_text(l, "consistency_group.uuid", group ? group->uuid : NULL);
+}
+
 static void record(struct rest_list *l, struct sim_volume *vol)
 {
     rest_text(l, "uuid", vol->instance_uuid);
@@ -163,6 +170,7 @@ static void record(struct rest_list *l, struct sim_volume *vol)
     rest_flag(l, "error_state.is_inconsistent", false);
     rest_flag(l, "error_state.has_bad_blocks", false);
     rest_text(l, "autosize.mode", "off");
+    group_part(l, vol);
     nas_part(l, vol);
     clone_part(l, vol);
 }
