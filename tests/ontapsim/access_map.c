@@ -128,6 +128,8 @@ static const struct {
     {"GET", "/api/cluster/nodes*", "version"},
     {NULL, "/api/cluster/jobs*", "job"},
     {NULL, "/api/svm/svms*", "vserver"},
+    {NULL, "/api/svm/peers*", "vserver peer"},
+    {NULL, "/api/protocols/san/iscsi/services*", "vserver iscsi"},
     {NULL, "/api/network/*/interfaces*", "network interface"},
     {"POST", "/api/storage/file/clone*", "volume file clone create"},
     {NULL, "/api/storage/file/clone*", "volume file clone"},

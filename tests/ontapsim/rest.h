@@ -297,6 +297,11 @@ int rest_group_snap_get(struct rest *r);
 int rest_group_snap_create(struct rest *r);
 int rest_group_snap_patch(struct rest *r);
 int rest_group_snap_delete(struct rest *r);
+/* rest_cluster.c */
+int rest_aggregates_get(struct rest *r);
+int rest_cli_vserver_get(struct rest *r);
+int rest_iscsi_services_get(struct rest *r);
+int rest_svm_peers_get(struct rest *r);
 /* rest_system.c */
 int rest_cluster_get(struct rest *r);
 int rest_application_log(struct rest *r);

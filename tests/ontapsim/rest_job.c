@@ -79,11 +79,11 @@ static void *work(void *arg)
     return NULL;
 }
 
+/* The link to a job is there without HAL too: Cinder asks for plain JSON and follows it. */
 static void job_reply(struct rest *r, const struct sim_job *job)
 {
     json_t *ref = json_pack("{s:s}", "uuid", job->uuid);
-    if (r->hal)
-        json_object_set_new(ref, "_links", rest_link("/api/cluster/jobs/%s", job->uuid));
+    json_object_set_new(ref, "_links", rest_link("/api/cluster/jobs/%s", job->uuid));
     json_decref(r->out);
     r->out = json_pack("{s:o}", "job", ref);
     r->status = 202;

@@ -144,6 +144,8 @@ static const struct rest_field svm_fields[] = {
     {"fcp.allowed", 0, REST_V(9, 7, 0)},
     {"nvme.enabled", 0, 0},
     {"nvme.allowed", 0, REST_V(9, 7, 0)},
+    {"ndmp.allowed", 0, REST_V(9, 7, 0)},
+    {"max_volumes", 0, REST_V(9, 9, 1)},
 };
 
 static json_t *aggregates_of(const struct sim_svm *svm)
@@ -197,6 +199,8 @@ static void svm_record(struct rest_list *l, const struct sim_svm *svm)
         rest_flag(l, protocols[i].enabled, protocols[i].on);
         rest_flag(l, protocols[i].allowed, protocols[i].on);
     }
+    rest_flag(l, "ndmp.allowed", false);
+    rest_text(l, "max_volumes", "unlimited");
 }
 
 int rest_svms_get(struct rest *r)

@@ -56,6 +56,20 @@ bool sim_aggregate_exists(const char *name)
     return !strcmp(name, "aggr1");
 }
 
+const char *sim_aggregate_after(const char *name)
+{
+    const char *next = NULL;
+    for (size_t s = 0; s < sim.svm_count; s++) {
+        const struct sim_svm *svm = sim.svms[s];
+        for (size_t i = 0; i < svm->volume_count; i++) {
+            const char *a = svm->volumes[i]->aggregate;
+            if ((!name || strcmp(a, name) > 0) && (!next || strcmp(a, next) < 0))
+                next = a;
+        }
+    }
+    return next;
+}
+
 struct sim_volume *sim_volume_new(struct sim_svm *svm, const struct sim_volume_spec *spec)
 {
     struct sim_volume *vol = sim_alloc(1, sizeof(*vol));

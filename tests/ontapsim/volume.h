@@ -43,6 +43,8 @@ int sim_junction_check(const struct sim_svm *svm, const struct sim_volume *vol,
                        const char *junction, struct sim_err *err);
 /* Locked. Is there such an aggregate? */
 bool sim_aggregate_exists(const char *name);
+/* Locked. The one with the smallest name that is greater; NULL: none. name NULL: the first. */
+const char *sim_aggregate_after(const char *name);
 
 /* Locked, for those who make volumes: the struct with everything but its directories; and the
  * directories, the entry and the saved state. */

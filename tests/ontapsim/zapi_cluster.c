@@ -1,6 +1,7 @@
 /* What clients that provision storage ask before they begin: nodes, aggregates, SVM peers, iSCSI. */
 #include "zapi.h"
 #include "iscsi.h"
+#include "volume.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -41,21 +42,6 @@ int zapi_cluster_node_get_iter(struct zapi *z)
     return one_node(z, "cluster-node-info", "node-name");
 }
 
-/* Locked. The aggregate with the smallest name that is greater; NULL: none. */
-static const char *aggregate_after(const char *name)
-{
-    const char *next = NULL;
-    for (size_t s = 0; s < sim.svm_count; s++) {
-        const struct sim_svm *svm = sim.svms[s];
-        for (size_t i = 0; i < svm->volume_count; i++) {
-            const char *a = svm->volumes[i]->aggregate;
-            if ((!name || strcmp(a, name) > 0) && (!next || strcmp(a, next) < 0))
-                next = a;
-        }
-    }
-    return next;
-}
-
 /* An aggregate is as large as the file system that the volumes lie in. */
 static void aggregate_space(struct zapi_iter *it, struct zapi_rec *rec)
 {
@@ -78,8 +64,8 @@ int zapi_aggr_get_iter(struct zapi *z)
     if (zapi_iter_begin(&it, z, "aggr-attributes"))
         return -1;
     sim_lock();
-    for (const char *name = aggregate_after(it.keys[0]); name && room;
-         name = aggregate_after(name)) {
+    for (const char *name = sim_aggregate_after(it.keys[0]); name && room;
+         name = sim_aggregate_after(name)) {
         struct zapi_rec *rec = zapi_iter_record(&it, "aggr-attributes");
         struct zapi_rec *owner = zapi_rec_add(&it, rec, "aggr-ownership-attributes");
         zapi_rec_text(&it, owner, "home-name", node_name(&it));
