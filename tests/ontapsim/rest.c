@@ -115,10 +115,9 @@ static int route_fits(struct rest *r, const struct rest_route *route)
 
 static int find_route(struct rest *r)
 {
-    const unsigned *v = sim.ontap_version;
     bool path = false;
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-        if (routes[i].since > REST_V(v[0], v[1], v[2]))
+        if (routes[i].since > rest_version())
             continue;
         memset(r->params, 0, sizeof(r->params));
         int fit = route_fits(r, &routes[i]);
@@ -185,8 +184,7 @@ static int open_request(struct rest *r, const struct sim_http *h)
     AUTO_FREE char *path = sim_printf("/api%s", r->path);
     if ((r->route->scope == REST_CLUSTER && r->svm) || !sim_may_rest(r->user, r->method, path))
         return rest_fail(r, REST_EDENIED, NULL, "%s", rest_text_of(REST_EDENIED));
-    const unsigned *v = sim.ontap_version;
-    if (rest_query_arg(r, "ignore_unknown_fields") && REST_V(v[0], v[1], v[2]) < V9111)
+    if (rest_query_arg(r, "ignore_unknown_fields") && rest_version() < V9111)
         return rest_fail(r, REST_EUNKNOWN, "ignore_unknown_fields",
                          "Unexpected argument \"ignore_unknown_fields\".");
     return rest_flag_arg(r, "ignore_unknown_fields", &ignore);
@@ -377,8 +375,7 @@ static void answer(struct rest *r, struct sim_http *h)
 
 static bool too_old(void)
 {
-    const unsigned *v = sim.ontap_version;
-    return REST_V(v[0], v[1], v[2]) < V96;
+    return rest_version() < V96;
 }
 
 void sim_rest_serve(struct sim_http *h)

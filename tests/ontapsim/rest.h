@@ -74,6 +74,8 @@ enum rest_doing {
 
 #define REST_V(generation, major, minor) ((generation)*10000 + (major)*100 + (minor))
 
+unsigned rest_version(void); /* of the simulated release, as REST_V */
+
 struct rest_pair {
     const char *name;
     const char *value;

@@ -146,11 +146,10 @@ static int delete (void *arg, struct sim_err *err)
 /* action=start and its timeout; none: one phase. */
 static int read_action(struct rest *r, struct work *w)
 {
-    const unsigned *v = sim.ontap_version;
     const char *action = rest_arg(r, "action");
     const char *timeout = rest_arg(r, "action_timeout");
     uint64_t seconds = TIMEOUT;
-    bool phases = REST_V(v[0], v[1], v[2]) >= REST_V(9, 11, 1);
+    bool phases = rest_version() >= REST_V(9, 11, 1);
     if (!phases && (action || timeout))
         return rest_fail(r, REST_EUNKNOWN, action ? "action" : "action_timeout",
                          "Unexpected argument \"%s\".", action ? "action" : "action_timeout");

@@ -258,8 +258,7 @@ static int delete (void *arg, struct sim_err *err)
 
 static int read_ignore(struct rest *r, bool *ignore)
 {
-    const unsigned *v = sim.ontap_version;
-    if (rest_arg(r, "ignore_owners") && REST_V(v[0], v[1], v[2]) < REST_V(9, 19, 1))
+    if (rest_arg(r, "ignore_owners") && rest_version() < REST_V(9, 19, 1))
         return rest_fail(r, REST_EUNKNOWN, "ignore_owners",
                          "Unexpected argument \"ignore_owners\".");
     return rest_flag_arg(r, "ignore_owners", ignore);

@@ -335,8 +335,7 @@ static int patch_restore(struct rest *r)
                                       "restore_to.path",          "restore_to.restore_path",
                                       "restore_to.start_byte",    "restore_to.byte_count",
                                       "preserve_lun_ids",         NULL};
-    const unsigned *v = sim.ontap_version;
-    bool newer = REST_V(v[0], v[1], v[2]) >= REST_V(9, 10, 1);
+    bool newer = rest_version() >= REST_V(9, 10, 1);
     if (rest_accept(r, newer || sim.restore_path_ignored ? now : old))
         return -1;
     sim_lock();
