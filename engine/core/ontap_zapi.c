@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define NO_SUCH_SVM 15698
+
 #define POLL_FIRST 0.5 /* seconds between two looks at a job */
 #define POLL_MAX   2.0
 #define LOOKS      3 /* at an object after a lost answer: the change may be under way yet */
@@ -141,12 +143,14 @@ int zapi_no_memory(struct moon_err *err)
 static void describe(const struct moon_ontap_call *call, char *out, size_t size)
 {
     static const char *const objects[] = {"volume", "name",   "path",        "from",
-                                          "to",     "igroup", "destination", "group"};
+                                          "to",     "igroup", "destination", "snapshot"};
     int n = snprintf(out, size, "controller %s: %s", call->ontap->name, name_of(call));
     if (call->verb == MOON_ONTAP_CALL)
         return;
     for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
         const char *text = moon_ontap_arg(call, objects[i]);
+        if (!text && i == 0 && call->verb == MOON_ONTAP_JOB)
+            text = moon_ontap_arg(call, "id");
         if (text && n > 0 && (size_t)n < size)
             n += snprintf(out + n, size - (size_t)n, " %.200s", text);
     }
@@ -176,8 +180,10 @@ int zapi_fault(const struct moon_ontap_call *call, int number, const char *reaso
                struct moon_err *err)
 {
     const struct moon_ontap_fault *f = moon_ontap_zapi_fault(number);
+    const char *svm = number == NO_SUCH_SVM ? call->ontap->svm : NULL;
     char text[768];
-    snprintf(text, sizeof text, "%.500s (errno %d)%s%s",
+    snprintf(text, sizeof text, "%s%.64s%s%.400s (errno %d)%s%s", svm ? "SVM '" : "",
+             svm ? svm : "", svm ? "': " : "",
              reason && *reason ? reason : "failed without a reason", number, f ? "; " : "",
              f ? f->remedy : "");
     return fail_from(call, f ? f->code : MOON_IO, MOON_SRC_ONTAP, number, text, err);

@@ -156,9 +156,12 @@ static int build_call(struct moon_buf *b, const struct moon_ontap_call *c, struc
     /* Parsed and not just pasted: "</x><other-call>" would make another call of it. */
     AUTO_BUF struct moon_buf whole = {0};
     AUTO_XML xmlDocPtr doc = NULL;
-    if (moon_buf_addf(&whole, "<x>%s</x>", args) < 0 ||
-        moon_xml_parse(whole.data, whole.len, "arguments of the call", &doc, err) < 0)
+    if (moon_buf_addf(&whole, "<x>%s</x>", args) < 0)
         return -1;
+    if (moon_xml_parse(whole.data, whole.len, "arguments of the call", &doc, err) < 0) {
+        err->code = MOON_INVALID;
+        return -1;
+    }
     return moon_buf_adds(b, args);
 }
 

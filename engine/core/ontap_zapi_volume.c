@@ -63,19 +63,9 @@ static int build_split(struct moon_buf *b, const struct moon_ontap_call *c, stru
     return zapi_put_arg(b, c, "volume", "volume", err);
 }
 
-enum { SPLIT_RUNS = 17151, NOTHING_RUNS = 13171 };
-
-static int split_refused(struct moon_ontap_call *call, int number, struct moon_err *err)
-{
-    (void)call, (void)err;
-    return number == SPLIT_RUNS ? ZAPI_DONE : -1;
-}
-
 const struct zapi_verb zapi_volume_clone_split = {
-    .steps = (const struct zapi_step[]){{.call = "volume-clone-split-start",
-                                         .build = build_split,
-                                         .refused = split_refused,
-                                         .begins = true}}};
+    .steps = (const struct zapi_step[]){
+        {.call = "volume-clone-split-start", .build = build_split, .begins = true}}};
 
 static const struct zapi_list clones = {
     .call = "volume-clone-get-iter",
@@ -90,6 +80,7 @@ static const struct zapi_list clones = {
 
 /* The list of clones does not tell which are being split: that is asked first. */
 enum { SPLITS, CLONES };
+enum { NOTHING_RUNS = 13171 };
 
 static int take_splits(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err)
 {

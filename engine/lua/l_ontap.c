@@ -7,6 +7,8 @@
 
 #include "ontap.h"
 
+#include <string.h>
+
 #define ONTAP_TYPE "engine.Ontap"
 
 static struct moon_ontap *check_ontap(lua_State *L)
@@ -62,6 +64,83 @@ static int ontap_verb(lua_State *L)
     return op ? moonlua_await(L, op, NULL) : moonlua_pusherr(L, &err);
 }
 
+/* --- lists page by page ------------------------------------------------------------------ */
+
+enum { PAGES_CLIENT = 1, PAGES_VERB, PAGES_ARGS, PAGES_DONE }; /* upvalues of the iterator */
+
+static int finish_page(lua_State *L, struct moon_op *op)
+{
+    if (op->failed) {
+        moonlua_pusherr(L, &op->err);
+        return lua_error(L);
+    }
+    json_t **args = lua_touserdata(L, lua_upvalueindex(PAGES_ARGS));
+    json_t *next = json_object_get(op->result, "next");
+    if (next) {
+        json_object_set(*args, "page", next);
+    } else {
+        lua_pushboolean(L, true);
+        lua_replace(L, lua_upvalueindex(PAGES_DONE));
+    }
+    moonlua_pushjson(L, json_object_get(op->result, "rows"));
+    return 1;
+}
+
+static int next_page(lua_State *L)
+{
+    struct moon_ontap **o = lua_touserdata(L, lua_upvalueindex(PAGES_CLIENT));
+    json_t **args = lua_touserdata(L, lua_upvalueindex(PAGES_ARGS));
+    enum moon_ontap_verb verb =
+        (enum moon_ontap_verb)lua_tointeger(L, lua_upvalueindex(PAGES_VERB));
+    if (lua_toboolean(L, lua_upvalueindex(PAGES_DONE)))
+        return 0;
+    struct moon_err err;
+    struct moon_op *op = moon_ontap_call_new(*o, verb, *args, &err);
+    if (!op) {
+        moonlua_pusherr(L, &err);
+        return lua_error(L);
+    }
+    return moonlua_await(L, op, finish_page);
+}
+
+/* The verb of that name that gives pages; raises when it is none. */
+static enum moon_ontap_verb check_list(lua_State *L, int arg)
+{
+    const char *name = luaL_checkstring(L, arg);
+    int verb = 0;
+    while (verb < MOON_ONTAP_VERB_COUNT &&
+           strcmp(moon_ontap_verb_name((enum moon_ontap_verb)verb), name) != 0)
+        verb++;
+    if (verb == MOON_ONTAP_VERB_COUNT ||
+        !strstr(moon_ontap_verb_signature((enum moon_ontap_verb)verb), "page:s?"))
+        luaL_argerror(L, arg, lua_pushfstring(L, "'%s' is no list", name));
+    return (enum moon_ontap_verb)verb;
+}
+
+/*** A list too long to hold, page by page: `for rows in client:pages("luns", {max = 500}) do`. Each turn
+ * waits for one page and forgets the one before; no page is asked for before it is wanted. A failure
+ * raises the error object, since a loop that ends early would pass for the whole list.
+ * @function Ontap:pages
+ * @tparam string verb one of those that give a list
+ * @param ... its arguments; options also take `max` (rows of a page at most) and `page` (where to begin)
+ * @treturn function for a generic `for`: each time an array of rows
+ */
+static int ontap_pages(lua_State *L)
+{
+    check_ontap(L);
+    enum moon_ontap_verb verb = check_list(L, 2);
+    json_t *args = moonlua_args(L, 3, moon_ontap_verb_signature(verb));
+    int box = lua_gettop(L);
+    if (!json_object_get(args, "page"))
+        json_object_set_new(args, "page", json_string(""));
+    lua_pushvalue(L, 1);
+    lua_pushinteger(L, verb);
+    lua_pushvalue(L, box);
+    lua_pushboolean(L, false);
+    lua_pushcclosure(L, next_page, PAGES_DONE);
+    return 1;
+}
+
 int luaopen_engine_ontap(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"new", ontap_new}, {NULL, NULL}};
@@ -73,6 +152,8 @@ int luaopen_engine_ontap(lua_State *L)
         lua_pushcclosure(L, ontap_verb, 1);
         lua_setfield(L, -2, moon_ontap_verb_name((enum moon_ontap_verb)verb));
     }
+    lua_pushcfunction(L, ontap_pages);
+    lua_setfield(L, -2, "pages");
     luaL_newlib(L, functions);
     return 1;
 }

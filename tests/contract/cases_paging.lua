@@ -33,7 +33,7 @@ end
 for _, size in ipairs { 1, 2, 3, 6, 7, 100 } do
   c.case { ("paging: six snapshots by %d"):format(size), run = function(w)
     local vol, names = many(w, 6)
-    c.eq(c.column(pages(w.client, "snapshots", size, vol)), names)
+    c.eq(c.column((pages(w.client, "snapshots", size, vol))), names)
     c.eq(c.column(c.ok(w.client:snapshots(vol))), names)
   end }
 end
@@ -47,13 +47,13 @@ end }
 c.case { "paging: a filter holds on every page", run = function(w)
   local vol = many(w, 5)
   for i = 1, 3 do c.ok(w.client:snapshot_create(vol, "b" .. i)) end
-  c.eq(c.column(pages(w.client, "snapshots", 2, vol, { name = "b*" })), { "b1", "b2", "b3" })
+  c.eq(c.column((pages(w.client, "snapshots", 2, vol, { name = "b*" }))), { "b1", "b2", "b3" })
 end }
 
 c.case { "paging: volumes, LUNs, SVMs and LIFs page by page are the whole list", run = function(w)
   for _, list in ipairs { { "volumes", "name" }, { "luns", "path" }, { "svms", "name" }, { "lifs", "name" } } do
     local whole = c.column(c.ok(w.client[list[1]](w.client)), list[2])
-    c.eq(c.column(pages(w.client, list[1], 50, {}), list[2]), whole, list[1])
+    c.eq(c.column((pages(w.client, list[1], 50, {})), list[2]), whole, list[1])
     c.ok(#whole > 0, list[1])
   end
 end }
@@ -61,7 +61,10 @@ end }
 c.case { "client:pages streams rows and ends early when the loop does", run = function(w)
   local vol, names = many(w, 5)
   local seen = {}
-  for row in w.client:pages("snapshots", vol, { max = 2 }) do seen[#seen + 1] = row.name end
+  for rows in w.client:pages("snapshots", vol, { max = 2 }) do
+    c.ok(#rows <= 2, "a page of " .. #rows)
+    for _, row in ipairs(rows) do seen[#seen + 1] = row.name end
+  end
   table.sort(seen)
   c.eq(seen, names)
   w:begin()

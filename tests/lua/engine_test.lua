@@ -75,6 +75,11 @@ local misuse = {
   { filer.snapshot_create, { filer, "v", "s", {}, 1 }, "too many arguments" },
   { filer.identity, { filer, 1 }, "too many arguments" },
   { filer.identity, { rx }, "engine.Ontap expected" },
+  { filer.pages, { filer, "identity" }, "'identity' is no list" },
+  { filer.pages, { filer, "lun_delete", "/vol/v/a" }, "'lun_delete' is no list" },
+  { filer.pages, { filer, "nothing" }, "'nothing' is no list" },
+  { filer.pages, { filer, "snapshots", { max = 5 } }, "string expected, got table" },
+  { filer.pages, { filer, "luns", { max = "5" } }, "field 'max': integer expected" },
   { filer.identity, {}, "engine.Ontap expected" },
   { http.certificate, { "h" }, "'port' is missing" },
   { http.certificate, { "h", 443, { pins = "x" } }, "unknown option 'pins'" },
@@ -381,6 +386,14 @@ t.case("handles that nobody closes", function()
   collectgarbage()
   collectgarbage()
   t.eq(dom:state().state, "running")
+end)
+
+t.case("a list page by page raises what goes wrong", function()
+  local ok, problem = pcall(function()
+    for _ in filer:pages("luns", { max = 5 }) do error("a page came") end
+  end)
+  t.eq(ok, false)
+  t.err(nil, problem, "unreachable")
 end)
 
 t.case("log", function()
