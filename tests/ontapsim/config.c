@@ -2,6 +2,7 @@
  * reading goes on after a mistake, so that one run shows them all. */
 #include "config.h"
 #include "config_priv.h"
+#include "mirror_source.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -207,6 +208,23 @@ static void read_rest(struct cfg *c, json_t *top)
         (int)cfg_number(c, top, "", "unknown_field_code", 262197, 262160, 262400);
 }
 
+static void read_peers(struct cfg *c, json_t *top)
+{
+    static const char *const keys[] = {"name", "root", "url", NULL};
+    json_t *list = cfg_list(c, top, "", "peers");
+    size_t i;
+    json_t *item;
+    sim.peers = sim_alloc(json_array_size(list), sizeof(*sim.peers));
+    json_array_foreach (list, i, item) {
+        AUTO_FREE char *at = sim_printf("peers[%zu]", i);
+        struct sim_peer *peer = &sim.peers[sim.peer_count++];
+        cfg_keys(c, item, at, keys);
+        peer->name = cfg_name(c, item, at);
+        peer->root = cfg_text(c, item, at, "root", "", true);
+        peer->url = cfg_text(c, item, at, "url", NULL, false);
+    }
+}
+
 static void read_top(struct cfg *c, json_t *top)
 {
     static const char *const keys[] = {"listen",
@@ -225,6 +243,10 @@ static void read_top(struct cfg *c, json_t *top)
                                        "sfsr_limit",
                                        "client_ca",
                                        "roles",
+                                       "transfer_ms",
+                                       "transfer_rate",
+                                       "rst_keep_ms",
+                                       "peers",
                                        "comments",
                                        "job_ms",
                                        "job_keep_ms",
@@ -237,7 +259,6 @@ static void read_top(struct cfg *c, json_t *top)
                                        "ems_status",
                                        "unknown_field_code",
                                        "split_ms",
-                                       "clone_resize",
                                        NULL};
     if (!cfg_keys(c, top, "", keys))
         return;
@@ -256,8 +277,11 @@ static void read_top(struct cfg *c, json_t *top)
     sim.page_limit = (unsigned)cfg_number(c, top, "", "page_limit", 0, 0, 1000000);
     sim.sfsr_limit = (unsigned)cfg_number(c, top, "", "sfsr_limit", 64, 1, 1000);
     sim.comments = cfg_flag(c, top, "", "comments", false);
-    sim.clone_resize = cfg_flag(c, top, "", "clone_resize", true);
     sim.split_ms = (unsigned)cfg_number(c, top, "", "split_ms", 500, 0, 3600000);
+    sim.transfer_ms = (unsigned)cfg_number(c, top, "", "transfer_ms", 200, 0, 3600000);
+    sim.transfer_rate = cfg_number(c, top, "", "transfer_rate", 0, 0, INT64_MAX);
+    sim.rst_keep_ms = (unsigned)cfg_number(c, top, "", "rst_keep_ms", 2000, 0, 3600000);
+    read_peers(c, top);
     read_cluster(c, top);
     read_rest(c, top);
     json_t *list = cfg_list(c, top, "", "svms");

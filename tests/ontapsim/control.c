@@ -1,5 +1,6 @@
 /* /sim/...: what a test says to the simulator itself. No login is needed here. */
 #include "faults.h"
+#include "mirror_source.h"
 #include "requests.h"
 #include "server.h"
 #include "state.h"
@@ -117,6 +118,27 @@ static void serve_snapshot(struct sim_http *h)
     json_decref(doc);
 }
 
+/* POST: what a destination in another simulator asks its source. */
+static void serve_source(struct sim_http *h)
+{
+    struct sim_err err = {0};
+    json_t *question = json_loadb(h->body, h->body_len, 0, NULL);
+    json_t *answer = NULL;
+    if (strcmp(h->method, "POST") != 0) {
+        json_error(h, 405, "POST");
+    } else if (!json_is_object(question)) {
+        json_error(h, 400, "an object is needed");
+    } else if ((answer = sim_source_answer(question, &err))) {
+        json_reply(h, 200, json_dumps(answer, JSON_COMPACT));
+    } else {
+        json_t *doc = json_pack("{s:i, s:s}", "errno", err.num, "reason", err.reason);
+        json_reply(h, 409, doc ? json_dumps(doc, JSON_COMPACT) : NULL);
+        json_decref(doc);
+    }
+    json_decref(answer);
+    json_decref(question);
+}
+
 void sim_control_serve(struct sim_http *h)
 {
     const char *rest = h->path + strlen("/sim/");
@@ -126,6 +148,8 @@ void sim_control_serve(struct sim_http *h)
         serve_faults(h, rest + 6);
     else if (!strcmp(rest, "snapshot"))
         serve_snapshot(h);
+    else if (!strcmp(rest, "source"))
+        serve_source(h);
     else
-        json_error(h, 404, "there is /sim/requests, /sim/faults and /sim/snapshot");
+        json_error(h, 404, "there is /sim/requests, /sim/faults, /sim/snapshot and /sim/source");
 }

@@ -2,6 +2,7 @@
  * one thread per connection. */
 #include "server_priv.h"
 #include "cert.h"
+#include "store.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -107,6 +108,9 @@ void sim_server_announce(void)
             printf("ontapsim: LIF %s of SVM %s at %s\n", l->lif->name, l->lif->svm->name, url);
         else
             printf("ontapsim: listening on %s\n", url);
+        /* for simulators that have this one as a peer */
+        if (!l->lif && sim_store_write(sim.state_dir, "url", url, strlen(url), 0644))
+            sim_log("%s/.ontapsim/url cannot be written", sim.root);
     }
     fflush(stdout);
 }

@@ -4,12 +4,14 @@
 #include "config.h"
 #include "faults.h"
 #include "group.h"
+#include "mirror.h"
 #include "job.h"
 #include "restore.h"
 #include "server.h"
 #include "state.h"
 #include "volume.h"
 
+#include <curl/curl.h>
 #include <getopt.h>
 #include <gnutls/gnutls.h>
 #include <libxml/parser.h>
@@ -87,9 +89,12 @@ static int serve(const sigset_t *signals)
     if (sim_state_open())
         return 1;
     sim_group_load();
+    if (sim_mirror_load())
+        return 1;
     sim_volume_resume();
     if (sim_cg_timer_start() || sim_server_start())
         return 1;
+    sim_mirror_resume_all();
     sim_server_announce();
     while (sigwait(signals, &sig))
         ;
@@ -110,6 +115,7 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* inherited by every thread */
     signal(SIGPIPE, SIG_IGN);
     xmlInitParser();
+    curl_global_init(CURL_GLOBAL_DEFAULT);
     int rc = 2;
     if (!sim_config_load(config)) {
         sim.http = sim.http || http;
@@ -117,12 +123,14 @@ int main(int argc, char **argv)
     }
     sim_stop();
     sim_server_stop();
+    sim_mirror_free();
     sim_cg_free();
     sim_group_free();
     sim_restore_free();
     sim_job_free();
     sim_fault_clear();
     sim_free();
+    curl_global_cleanup();
     xmlCleanupParser();
     return rc;
 }

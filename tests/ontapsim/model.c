@@ -1,6 +1,8 @@
 /* Lookups, the mutex, background threads, jobs and space accounting. */
 #include "model.h"
 #include "access.h"
+#include "mirror.h"
+#include "mirror_source.h"
 #include "lun.h"
 #include "store.h"
 
@@ -61,6 +63,7 @@ void sim_stop(void)
 {
     sim_lock();
     sim.stopping = true;
+    sim_mirror_stop();
     sim_wake();
     while (sim.workers)
         sim_wait(sim_now_ms() + 1000);
@@ -423,6 +426,12 @@ void sim_free(void)
         free(sim.roles[i].name);
     }
     free(sim.roles);
+    for (size_t i = 0; i < sim.peer_count; i++) {
+        free(sim.peers[i].name);
+        free(sim.peers[i].root);
+        free(sim.peers[i].url);
+    }
+    free(sim.peers);
     free(sim.client_ca);
     free(sim.svms);
     free(sim.users);

@@ -165,12 +165,14 @@ struct sim {
     unsigned latency_ms;
     unsigned restore_ms;
     unsigned async_ms;
+    unsigned transfer_ms;   /* a SnapMirror transfer runs at least that long */
+    uint64_t transfer_rate; /* bytes per second; 0: no limit */
+    unsigned rst_keep_ms;   /* a finished restore relationship stays that long */
     unsigned fence_ms;   /* 0: as the call says */
     unsigned page_limit; /* 0: none */
     unsigned sfsr_limit;
     unsigned split_ms;
-    bool clone_resize; /* a LUN that is overwritten by a clone over REST takes its size */
-    bool comments;     /* ONTAPI replies hold an XML comment before their results */
+    bool comments; /* ONTAPI replies hold an XML comment before their results */
     /* of REST, where the sources are silent or differ */
     int unknown_field_code; /* for an unknown name in fields= */
     bool empty_last_page;   /* a full page has a next link although nothing follows */
@@ -190,6 +192,8 @@ struct sim {
     enum sim_zapi_mode zapi;
     bool rest;
     int scope_error; /* of a cluster's call on an SVM */
+    struct sim_peer *peers; /* other simulators */
+    size_t peer_count;
     struct sim_role *roles;
     size_t role_count;
     struct sim_user *users;
@@ -211,6 +215,12 @@ struct sim {
     struct sim_index serials; /* LUNs */
     char **old_names;         /* of renamed volumes: somebody may be reading one */
     size_t old_name_count;
+    struct sim_policy **policies; /* SnapMirror: by name; none before the first look */
+    size_t policy_count;
+    struct sim_mirror **mirrors; /* by destination */
+    size_t mirror_count;
+    struct sim_destination **destinations; /* of what is mirrored from here */
+    size_t destination_count;
     unsigned workers; /* background threads alive */
     atomic_bool stopping;
 };

@@ -70,7 +70,7 @@ int sim_snap_check(struct sim_volume *vol, const struct sim_snap_spec *spec, str
     return 0;
 }
 
-static char *temp_name(const char *kind)
+char *sim_snap_temp(const char *kind)
 {
     sim_lock();
     uint64_t n = sim.next_temp++;
@@ -94,7 +94,7 @@ void sim_snap_discard(struct sim_volume *vol, const char *temp)
 
 char *sim_snap_copy(struct sim_volume *vol, struct sim_err *err)
 {
-    char *temp = temp_name("new");
+    char *temp = sim_snap_temp("new");
     int rc = sim_store_copy_tree(vol->dir, vol->snap_dir, temp, ".snapshot", &sim.stopping);
     if (!rc)
         return temp;
@@ -104,27 +104,26 @@ char *sim_snap_copy(struct sim_volume *vol, struct sim_err *err)
     return NULL;
 }
 
-int sim_snap_publish(struct sim_volume *vol, const struct sim_snap_spec *spec, const char *temp,
-                     int64_t created, struct sim_err *err)
+int sim_snap_receive(struct sim_volume *vol, struct sim_snap *snap, const char *temp,
+                     struct sim_err *err)
 {
+    int rc = 0;
     if (vol->gone)
-        return sim_op_refused(&vol, 1, err);
-    if (sim_snap_find(vol, spec->name))
-        return sim_fail(err, SIM_ESNAPEXISTS, "Snapshot \"%s\" already exists on volume \"%s\".",
-                        spec->name, vol->name);
-    if (vol->snap_count >= vol->limit)
-        return sim_fail(err, SIM_ESNAPTOOMANY, "Volume \"%s\" holds %zu snapshots, its limit.",
-                        vol->name, vol->snap_count);
-    struct sim_snap *snap = sim_alloc(1, sizeof(*snap));
-    snap->name = sim_dup(spec->name);
-    snap->comment = spec->comment && *spec->comment ? sim_dup(spec->comment) : NULL;
-    snap->label = spec->label && *spec->label ? sim_dup(spec->label) : NULL;
-    snap->created = created;
-    sim_uuid(snap->uuid);
+        rc = sim_op_refused(&vol, 1, err);
+    else if (sim_snap_find(vol, snap->name))
+        rc = sim_fail(err, SIM_ESNAPEXISTS, "Snapshot \"%s\" already exists on volume \"%s\".",
+                      snap->name, vol->name);
+    else if (vol->snap_count >= vol->limit)
+        rc = sim_fail(err, SIM_ESNAPTOOMANY, "Volume \"%s\" holds %zu snapshots, its limit.",
+                      vol->name, vol->snap_count);
+    if (rc) {
+        sim_snap_free(snap);
+        return rc;
+    }
     sim_snap_add(vol, snap);
     /* The file first: a crash between the two leaves an entry without directory, which the next
      * start drops, and a hidden copy, which it removes. */
-    int rc = sim_state_save_volume(vol) ? EIO : 0;
+    rc = sim_state_save_volume(vol) ? EIO : 0;
     if (!rc && renameat(vol->snap_dir, temp, vol->snap_dir, snap->name))
         rc = errno;
     if (rc) {
@@ -136,6 +135,18 @@ int sim_snap_publish(struct sim_volume *vol, const struct sim_snap_spec *spec, c
     if (vol->snap_count > 1)
         sim_snap_measure(vol, vol->snap_count - 2);
     return 0;
+}
+
+int sim_snap_publish(struct sim_volume *vol, const struct sim_snap_spec *spec, const char *temp,
+                     int64_t created, struct sim_err *err)
+{
+    struct sim_snap *snap = sim_alloc(1, sizeof(*snap));
+    snap->name = sim_dup(spec->name);
+    snap->comment = spec->comment && *spec->comment ? sim_dup(spec->comment) : NULL;
+    snap->label = spec->label && *spec->label ? sim_dup(spec->label) : NULL;
+    snap->created = created;
+    sim_uuid(snap->uuid);
+    return sim_snap_receive(vol, snap, temp, err);
 }
 
 static int create_now(struct sim_volume *vol, const struct sim_snap_spec *spec, struct sim_err *err)
@@ -255,7 +266,7 @@ static char *unlink_snap(struct sim_volume *vol, struct sim_snap *snap, const ch
 int sim_snap_delete(struct sim_volume *vol, const char *name, const char *uuid, bool ignore_owners,
                     struct sim_err *err)
 {
-    AUTO_FREE char *temp = temp_name("del");
+    AUTO_FREE char *temp = sim_snap_temp("del");
     AUTO_FREE char *gone = NULL;
     sim_lock();
     if (sim_op_begin(&vol, 1)) {
@@ -329,4 +340,34 @@ int sim_snap_modify(struct sim_volume *vol, struct sim_snap *snap, const char *c
     set_text(&snap->comment, comment);
     set_text(&snap->label, label);
     return sim_state_save_volume(vol) ? sim_fail(err, SIM_EINTERNAL, "State not saved.") : 0;
+}
+
+static size_t owner_index(const struct sim_snap *snap, const char *owner)
+{
+    size_t i = 0;
+    while (i < snap->owner_count && strcmp(snap->owners[i], owner) != 0)
+        i++;
+    return i;
+}
+
+bool sim_snap_owned(const struct sim_snap *snap, const char *owner)
+{
+    return owner_index(snap, owner) < snap->owner_count;
+}
+
+void sim_snap_own(struct sim_snap *snap, const char *owner)
+{
+    if (sim_snap_owned(snap, owner))
+        return;
+    snap->owners = sim_grow(snap->owners, snap->owner_count + 1, sizeof(*snap->owners));
+    snap->owners[snap->owner_count++] = sim_dup(owner);
+}
+
+void sim_snap_disown(struct sim_snap *snap, const char *owner)
+{
+    size_t i = owner_index(snap, owner);
+    if (i == snap->owner_count)
+        return;
+    free(snap->owners[i]);
+    snap->owners[i] = snap->owners[--snap->owner_count];
 }

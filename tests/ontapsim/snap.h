@@ -24,6 +24,11 @@ int sim_snap_rename(struct sim_volume *vol, const char *name, const char *new_na
 int sim_snap_modify(struct sim_volume *vol, struct sim_snap *snap, const char *comment,
                     const char *label, struct sim_err *err);
 
+/* Locked. Who wants it to stay; a change is not saved. */
+bool sim_snap_owned(const struct sim_snap *snap, const char *owner);
+void sim_snap_own(struct sim_snap *snap, const char *owner);
+void sim_snap_disown(struct sim_snap *snap, const char *owner);
+
 /* The steps of a creation, for consistency groups too. */
 
 /* Locked, the volume held by sim_op_begin. */
@@ -33,6 +38,11 @@ char *sim_snap_copy(struct sim_volume *vol, struct sim_err *err);
 /* Locked. Turn such a copy into a snapshot, or leave it there and fail. */
 int sim_snap_publish(struct sim_volume *vol, const struct sim_snap_spec *spec, const char *temp,
                      int64_t created, struct sim_err *err);
+/* The same for a snapshot that comes with its own identity; takes snap. */
+int sim_snap_receive(struct sim_volume *vol, struct sim_snap *snap, const char *temp,
+                     struct sim_err *err);
+/* Unlocked. A name in .snapshot that no client sees and the next start removes; owned. */
+char *sim_snap_temp(const char *kind);
 /* Unlocked. */
 void sim_snap_discard(struct sim_volume *vol, const char *temp);
 

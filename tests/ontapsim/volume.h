@@ -75,6 +75,8 @@ int sim_volume_modify(struct sim_volume *vol, const char *comment, const char *p
                       const char *exports, const unsigned *reserve, struct sim_err *err);
 /* offline_first: unmount it and take it offline; else it must be offline already. */
 int sim_volume_destroy(struct sim_volume *vol, bool offline_first, struct sim_err *err);
+/* Unlocked, volume held: the live files out, those of a copy in .snapshot in. 0 or an errno value. */
+int sim_volume_exchange(struct sim_volume *vol, const char *temp);
 /* The whole volume back to the snapshot; newer snapshots go. LUNs keep their identity. */
 int sim_volume_revert(struct sim_volume *vol, const char *snapshot, struct sim_err *err);
 

@@ -210,8 +210,7 @@ static bool is_own(const char *name)
     return !strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, ".snapshot");
 }
 
-/* Unlocked, volume held: the live files out, those of the copy in. */
-static int exchange(struct sim_volume *vol, const char *temp)
+int sim_volume_exchange(struct sim_volume *vol, const char *temp)
 {
     int rc = 0;
     DIR *d = open_list(vol->dir);
@@ -281,7 +280,7 @@ int sim_volume_revert(struct sim_volume *vol, const char *snapshot, struct sim_e
     sim_unlock();
     int io = rc ? 0 : sim_store_copy_tree(dir, vol->snap_dir, temp, NULL, &sim.stopping);
     if (!rc && !io)
-        io = exchange(vol, temp);
+        io = sim_volume_exchange(vol, temp);
     if (io)
         rc = fail_io(err, io, vol);
     sim_store_remove_tree(vol->snap_dir, temp);

@@ -98,6 +98,8 @@ bool zapi_iter_wants(const struct zapi_iter *it, const char *part);
 /* Can records with this value in that direct field match at all? */
 bool zapi_iter_may(struct zapi_iter *it, const char *field, const char *value);
 void zapi_iter_end(struct zapi_iter *it);
+/* The one record of a call that gets a single object: <attributes> instead of a list. */
+void zapi_iter_single(struct zapi_iter *it);
 bool zapi_query_match(const char *query, const char *value);
 
 /* zapi_system.c */
@@ -189,5 +191,33 @@ int zapi_vserver_peer_get_iter(struct zapi *z);
 int zapi_sis_get_iter(struct zapi *z);
 int zapi_iscsi_service_get_iter(struct zapi *z);
 int zapi_iscsi_interface_get_iter(struct zapi *z);
+
+/* zapi_mirror.c */
+int zapi_snapmirror_create(struct zapi *z);
+int zapi_snapmirror_initialize(struct zapi *z);
+int zapi_snapmirror_update(struct zapi *z);
+int zapi_snapmirror_resync(struct zapi *z);
+int zapi_snapmirror_abort(struct zapi *z);
+int zapi_snapmirror_quiesce(struct zapi *z);
+int zapi_snapmirror_resume(struct zapi *z);
+int zapi_snapmirror_break(struct zapi *z);
+int zapi_snapmirror_modify(struct zapi *z);
+int zapi_snapmirror_destroy(struct zapi *z);
+int zapi_snapmirror_release(struct zapi *z);
+int zapi_snapmirror_restore(struct zapi *z);
+int zapi_snapmirror_snapshot_owner_create(struct zapi *z);
+int zapi_snapmirror_snapshot_owner_destroy(struct zapi *z);
+int zapi_snapmirror_snapshot_owner_get(struct zapi *z);
+/* zapi_mirror_get.c */
+int zapi_snapmirror_get_iter(struct zapi *z);
+int zapi_snapmirror_get(struct zapi *z);
+int zapi_snapmirror_get_destination_iter(struct zapi *z);
+int zapi_snapmirror_history_get_iter(struct zapi *z);
+/* zapi_policy.c */
+int zapi_snapmirror_policy_get_iter(struct zapi *z);
+int zapi_snapmirror_policy_create(struct zapi *z);
+int zapi_snapmirror_policy_delete(struct zapi *z);
+int zapi_snapmirror_policy_add_rule(struct zapi *z);
+int zapi_snapmirror_policy_remove_rule(struct zapi *z);
 
 #endif

@@ -273,6 +273,13 @@ bool zapi_iter_row(struct zapi_iter *it, const struct zapi_rec *rec, const char 
     return false;
 }
 
+static void drop(struct zapi_iter *it)
+{
+    sim_buf_free(&it->rows);
+    sim_buf_free(&it->next_tag);
+    sim_arena_free(&it->arena);
+}
+
 void zapi_iter_end(struct zapi_iter *it)
 {
     struct zapi *z = it->z;
@@ -285,7 +292,16 @@ void zapi_iter_end(struct zapi_iter *it)
     if (again || it->next_tag.len) /* a fault: the tag of this page once more, for ever */
         zapi_put(z, "next-tag", again ? again : it->next_tag.data);
     zapi_put_number(z, "num-records", it->count);
-    sim_buf_free(&it->rows);
-    sim_buf_free(&it->next_tag);
-    sim_arena_free(&it->arena);
+    drop(it);
+}
+
+void zapi_iter_single(struct zapi_iter *it)
+{
+    struct zapi *z = it->z;
+    if (it->count) {
+        sim_buf_adds(&z->out, "<attributes>");
+        sim_buf_add(&z->out, it->rows.data, it->rows.len);
+        sim_buf_adds(&z->out, "</attributes>");
+    }
+    drop(it);
 }
