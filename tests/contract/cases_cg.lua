@@ -50,7 +50,7 @@ c.case { "cg_start: comment and label are on every snapshot", since = OBJECT, ru
   end
 end }
 
-c.case { "cg_commit: too late: an error, and no snapshot is left on any volume", since = TWO_PHASE, run = function(w)
+c.case { "cg_commit: too late: an error, and no snapshot is left on any volume", since = TWO_PHASE, slow = true, run = function(w)
   local volumes = pair(w)
   group(w, volumes)
   local cg = c.ok(w.client:cg_start(volumes, "late", { timeout = 5 }))

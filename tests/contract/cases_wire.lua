@@ -75,7 +75,7 @@ c.case { "a redirect is not followed, and takes no password along", run = functi
   c.eq(w:count(w:call "volumes"), 1)
 end }
 
-c.case { "429 with Retry-After: a call that reads is repeated after that time", run = function(w)
+c.case { "429 with Retry-After: a call that reads is repeated after that time", slow = true, run = function(w)
   w:fault("volumes", { action = "http", status = 429, retry_after = 1, count = 1 })
   local before = clock.mono()
   c.eq(c.column(c.ok(client(w):volumes { name = "plain" })), { "plain" })
@@ -204,7 +204,7 @@ c.case { "control characters inside values do no harm", run = function(w)
   end
 end }
 
-c.case { "a controller that is slow: a timeout in the time that was given", run = function(w)
+c.case { "a controller that is slow: a timeout in the time that was given", slow = true, run = function(w)
   w:fault("volumes", { action = "delay", ms = 3000 })
   local before = clock.mono()
   local value, e = client(w, { timeout = 0.4 }):volumes()
@@ -237,7 +237,7 @@ end }
 c.case { "many calls at once on one client all come back", run = function(w)
   local task = require "std.task"
   local list = {}
-  for i = 1, 20 do list[i] = ("p%03d"):format(i) end
+  for i = 1, 20 do list[i] = ("p%04d"):format(i) end
   local names = c.ok(task.map(list, function(name)
     local rows, e = w.client:volumes { name = name }
     if not rows then return nil, e end
@@ -254,8 +254,7 @@ c.case { "an SVM's own LIF: its login, its objects, no tunnel", run = function(w
   c.eq(svm:snapshot_create(vol, "s"), true)
   c.eq(#c.ok(w.client:snapshots(vol)), 1)
   local value, e = svm:cluster()
-  c.eq(value, nil)
-  c.ok(e.code == "denied" or e.code == "unsupported", tostring(e))
+  c.ok(w:is "rest" and value or e and (e.code == "denied" or e.code == "unsupported"), tostring(e))
 end }
 
 c.case { "the cluster's administrator is nobody on an SVM's LIF: denied once", run = function(w)

@@ -6,7 +6,9 @@ local json = require "engine.json"
 local profiles = require "profiles"
 
 local GIB = 1 << 30
-local POOL, SAN_POOL = 160, 60
+-- A run that damages replies takes new ones for each of them, and needs no TLS for that.
+local POOL, SAN_POOL = 200, 80
+if os.getenv "MUTATE" then POOL, SAN_POOL = 3000, 1000 end
 
 -- Every character that ONTAP puts into a serial number and some layer between would take for its own.
 local AWKWARD = { "80BeR$M7hQw?", "80BeR*M7hQwA", "800&b%d#fg+i", "[800]Rj0Gde!", "80^a~b@c/d-e", "!80]Rj0Gd[?*",
@@ -30,10 +32,10 @@ volume { name = "off", state = "offline" }
 volume { name = "few", snapshot_limit = 2 }
 volume { name = "small", size = 1 << 20 }
 volume { name = "odd" }
-for i = 1, POOL do volume { name = ("p%03d"):format(i), junction = ("/p%03d"):format(i) } end
+for i = 1, POOL do volume { name = ("p%04d"):format(i), junction = ("/p%04d"):format(i) } end
 for i = 1, SAN_POOL do
-  volume { name = ("s%03d"):format(i) }
-  luns[#luns + 1] = { path = ("/vol/s%03d/lun0"):format(i), size = 262144, serial = ("80ConTract%02d"):format(i) }
+  volume { name = ("s%04d"):format(i) }
+  luns[#luns + 1] = { path = ("/vol/s%04d/lun0"):format(i), size = 262144, serial = ("80ConTra%04d"):format(i) }
 end
 for i, serial in ipairs(AWKWARD) do
   luns[#luns + 1] = { path = ("/vol/odd/lun%d"):format(i), size = 65536, serial = serial }
@@ -52,7 +54,7 @@ local commands = { { command = "DEFAULT", access = "none" } }
 for _, command in ipairs(READ) do commands[#commands + 1] = { command = command, access = "readonly" } end
 
 print(json.encode({
-  listen = "127.0.0.1:0", root = root, restore_ms = 60, async_ms = 50, fence_ms = 1000, comments = true,
+  listen = "127.0.0.1:0", http = os.getenv "MUTATE" ~= nil, root = root, restore_ms = 60, async_ms = 50, fence_ms = 1000, comments = true,
   client_ca = client_ca, cluster = { name = "cl1", profile = profile.name },
   roles = { reader = { commands = commands } },
   users = { { name = "admin", password = "secret" }, { name = "vsadmin", password = "secret", svm = "svm1" },

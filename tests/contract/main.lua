@@ -10,7 +10,10 @@ local world = require "world"
 
 local ready, root, certs, profile, api, pattern = ...
 log.open { quiet = true }
-math.randomseed(tonumber(os.getenv("MOON_SEED") or 1))
+math.randomseed(1)
+
+-- MUTATE=N: damage replies, by that seed; "held" then counts the damaged ones.
+local MUTATE = tonumber(os.getenv "MUTATE" or "")
 
 local here = package.path:match("^(.-)/%?%.lua")
 for _, name in ipairs(assert(file.list(here))) do
@@ -19,35 +22,79 @@ for _, name in ipairs(assert(file.list(here))) do
 end
 
 local function text_of(problem)
+  if type(problem) == "table" and problem.broken then return problem.broken end
   if err.is(problem) then return ("%s (%s %s)"):format(tostring(problem), problem.code, tostring(problem.native)) end
   return tostring(problem)
 end
 
 local said, lifs = assert(file.read(ready)), {}
 for name, url in said:gmatch("ontapsim: LIF (%S+) of SVM %S+ at (%S+)") do lifs[name] = url end
-local url = assert(said:match("ontapsim: listening on (%S+)"), said)
-local w = world.new { url = url, root = root, ca = root .. "/.ontapsim/cert.pem", lifs = lifs, certs = certs, profile = assert(profiles.find(profile)), api = api }
-local held, failed, reasons, not_applicable = 0, 0, {}, 0
-for _, case in ipairs(contract.cases) do
-  if not pattern or case.name:find(pattern) then
-    local reason = contract.reason(case, w)
-    if reason then
-      not_applicable = not_applicable + 1
-      reasons[reason] = (reasons[reason] or 0) + 1
-    else
-      w:begin()
-      local ok, problem = pcall(case.run, w)
-      local done, trouble = pcall(w.finish, w)
-      if ok and not done then ok, problem = false, trouble end
-      collectgarbage()
-      if ok then held = held + 1 else
-        failed = failed + 1
-        print(("FAILED %s/%s: %s: %s"):format(profile, api, case.name, text_of(problem)))
+local w = world.new { url = assert(said:match("ontapsim: listening on (%S+)"), said), root = root, lifs = lifs,
+  ca = root .. "/.ontapsim/cert.pem", certs = certs, profile = assert(profiles.find(profile)), api = api, mutates = MUTATE }
+
+-- The cases of this cell, and how many there are for each reason that others are not.
+local function choose()
+  local chosen, reasons, left_out = {}, {}, 0
+  for _, case in ipairs(contract.cases) do
+    if not pattern or case.name:find(pattern) then
+      local reason = contract.reason(case, w)
+      if not reason then chosen[#chosen + 1] = case else
+        left_out = left_out + 1
+        reasons[reason] = (reasons[reason] or 0) + 1
       end
     end
   end
+  return chosen, reasons, left_out
 end
 
+local function run(case)
+  w:begin()
+  local ok, problem = pcall(case.run, w)
+  local done, trouble = pcall(w.finish, w)
+  if ok and not done then ok, problem = false, trouble end
+  collectgarbage()
+  return ok, problem
+end
+
+local function fail(case, problem)
+  print(("FAILED %s/%s: %s: %s"):format(profile, api, case.name, text_of(problem)))
+end
+
+-- Every case once.
+local function hold(cases)
+  local failed = 0
+  for _, case in ipairs(cases) do
+    local ok, problem = run(case)
+    if not ok then
+      failed = failed + 1
+      fail(case, problem)
+    end
+  end
+  return #cases - failed, failed
+end
+
+-- Every case once for each of its replies, with that one damaged: whatever it comes to, each call must end in time
+-- with a result or an error.
+local function mutate(cases)
+  local mutated, failed = 0, 0
+  for _, case in ipairs(cases) do
+    local at, hit = 0, not case.slow
+    while hit and at < 40 do
+      at = at + 1
+      local ok, problem, hits = w:damaged(MUTATE * 1000003 + at, at, function() return pcall(case.run, w) end)
+      hit = hits > 0
+      mutated = mutated + hits
+      if not ok and type(problem) == "table" and problem.broken then
+        failed = failed + 1
+        fail(case, { broken = ("reply %d, MUTATE=%d: %s"):format(at, MUTATE, problem.broken) })
+      end
+    end
+  end
+  return mutated, failed
+end
+
+local cases, reasons, left_out = choose()
+local held, failed = (MUTATE and mutate or hold)(cases)
 local list = {}
 for reason in pairs(reasons) do list[#list + 1] = reason end
 table.sort(list)
@@ -56,5 +103,5 @@ for _, reason in ipairs(list) do
 end
 print(("provoked %d"):format(contract.provoked()))
 print(("transport %s"):format(w.transport or "none"))
-print(("held %d, not applicable %d, failed %d"):format(held, not_applicable, failed))
+print(("held %d, not applicable %d, failed %d"):format(held, left_out, failed))
 return failed == 0 and 0 or 1

@@ -2,6 +2,7 @@
 -- @module world
 
 local clock = require "engine.clock"
+local err = require "std.err"
 local file = require "engine.file"
 local http = require "engine.http"
 local json = require "engine.json"
@@ -9,11 +10,39 @@ local ontap = require "engine.ontap"
 local process = require "engine.process"
 local task = require "std.task"
 
-local world = {}
+local KNOWN = {}
+for _, code in ipairs(err.codes()) do KNOWN[code] = true end
+
+local world = { patience = 60 }
 world.__index = world
 
 -- The call that carries a verb's own change or question, as fault rules name it.
 local CALLS = require "calls"
+
+-- The longest that one call may take: its timeout with all repetitions, jobs and looks.
+local LONGEST = 25
+
+-- A client whose every call must end in time with a result, or with nil and an error of a known code.
+local function check(verb, since, value, problem)
+  if clock.mono() - since > LONGEST then error({ broken = verb .. ": it took too long" }, 0) end
+  if value ~= nil then return end
+  if not err.is(problem) or not KNOWN[problem.code] or problem.message == "" or problem.message:find("[\r\n]") then
+    error({ broken = ("%s: failed without an error object: %s"):format(verb, tostring(problem)) }, 0)
+  end
+end
+
+local function watched(client)
+  return setmetatable({}, { __index = function(_, verb)
+    local method = client[verb]
+    if not method then return nil end
+    return function(_, ...)
+      local since = clock.mono()
+      local results = table.pack(method(client, ...))
+      if verb ~= "pages" then check(verb, since, results[1], results[2]) end
+      return table.unpack(results, 1, results.n)
+    end
+  end })
+end
 
 --- @tparam {url=string,root=string,ca=string,lifs=table,certs=string,profile=table,api=string} cell: lifs: name to
 --   URL; certs: where certified.pem and certified.key are
@@ -21,8 +50,9 @@ local CALLS = require "calls"
 function world.new(cell)
   local scheme, host, port = cell.url:match("^(https?)://%[?([^%]]-)%]?:(%d+)$")
   local w = setmetatable({ url = cell.url, root = cell.root, ca = cell.ca, profile = cell.profile, api = cell.api,
-    lifs = cell.lifs, certs = cell.certs, host = host, port = tonumber(port), https = scheme == "https", next = { p = 0, s = 0 } }, world)
+    lifs = cell.lifs, certs = cell.certs, mutates = cell.mutates, host = host, port = tonumber(port), https = scheme == "https", next = { p = 0, s = 0 } }, world)
   w.version = require("contract").version(cell.profile.ontap)
+  if w.mutates then world.patience = 0.5 end
   w.client = w:connect {}
   if cell.api == "auto" then
     local who = w.client:identity()
@@ -47,7 +77,9 @@ function world:connect(with)
   for key, value in pairs(with or {}) do
     if value == false and key ~= "https" then o[key] = nil else o[key] = value end
   end
-  return ontap.new(o)
+  if self.mutates then o.timeout, o.retries, o.retry_wait = 3, 1, 0.01 end
+  local client, problem = ontap.new(o)
+  return client and watched(client), problem
 end
 
 --- A client of an SVM's own LIF.
@@ -66,14 +98,14 @@ function world:is(transport) return self.transport == transport end
 --- A volume that no other case uses, and the directory of its live files.
 function world:volume()
   self.next.p = self.next.p + 1
-  local name = ("p%03d"):format(self.next.p)
+  local name = ("p%04d"):format(self.next.p)
   return name, self:dir(name)
 end
 
 --- A volume with a LUN that no other case uses: volume, path of the LUN, its file.
 function world:lun()
   self.next.s = self.next.s + 1
-  local name = ("s%03d"):format(self.next.s)
+  local name = ("s%04d"):format(self.next.s)
   return name, ("/vol/%s/lun0"):format(name), self:dir(name) .. "/lun0"
 end
 
@@ -161,7 +193,7 @@ end
 
 --- Wait until a function gives something.
 function world.wait(fn, seconds)
-  local till = clock.mono() + (seconds or 5)
+  local till = clock.mono() + math.min(seconds or 5, world.patience)
   repeat
     local value = fn()
     if value then return value end
@@ -230,6 +262,19 @@ function world:created(reply, problem)
       return j.state == "success"
     end, 10)
   end
+end
+
+--- Run something with the nth reply damaged: what it gave, and how many replies were.
+function world:damaged(seed, nth, fn)
+  local id = control(self, "POST", "faults", { match = "*", action = "mutate", seed = seed, nth = nth }).id
+  local ok, problem = fn()
+  local hits = 0
+  for _, rule in ipairs(control(self, "GET", "faults").faults) do
+    if rule.id == id then hits = rule.hits end
+  end
+  control(self, "DELETE", "faults")
+  self.faulty = nil
+  return ok, problem, hits
 end
 
 --- Before and after each case.
