@@ -40,7 +40,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 core_lib := $(B)/libmoon.a
 units    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 
-.PHONY: all help deps test unit lua e2e contract demo bench lint format clean install
+.PHONY: all help deps test unit lua e2e contract mutate adversary demo bench lint format clean install
 .DEFAULT_GOAL := all
 
 all: $(B)/moonsnap $(B)/ontapsim
@@ -114,6 +114,16 @@ unit lua e2e: build/.deps
 contract: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
 	$(Q)tests/contract/run $(B)
+
+## mutate       N=500 replies of that suite damaged, under ASan and UBSan: no crash, no hang
+## adversary    lying controllers: no sequence of replies makes the client revert a volume
+N ?= 500
+mutate: build/.deps
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) SAN=address,undefined all
+	$(Q)tests/contract/mutate $(N) build/san-address-undefined
+adversary: build/.deps
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) $(B)/adversary
+	$(Q)$(B)/adversary 100000
 
 ## demo         three real guests backed up, damaged, restored and checked
 demo: build/.deps

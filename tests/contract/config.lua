@@ -8,7 +8,7 @@ local profiles = require "profiles"
 local GIB = 1 << 30
 -- A run that damages replies takes new ones for each of them, and needs no TLS for that.
 local POOL, SAN_POOL = 200, 80
-if os.getenv "MUTATE" then POOL, SAN_POOL = 3000, 1000 end
+if os.getenv "MUTATE" then POOL, SAN_POOL = 600, 200 end
 
 -- Every character that ONTAP puts into a serial number and some layer between would take for its own.
 local AWKWARD = { "80BeR$M7hQw?", "80BeR*M7hQwA", "800&b%d#fg+i", "[800]Rj0Gde!", "80^a~b@c/d-e", "!80]Rj0Gd[?*",

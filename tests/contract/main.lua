@@ -12,8 +12,8 @@ local ready, root, certs, profile, api, pattern = ...
 log.open { quiet = true }
 math.randomseed(1)
 
--- MUTATE=N: damage replies, by that seed; "held" then counts the damaged ones.
-local MUTATE = tonumber(os.getenv "MUTATE" or "")
+-- MUTATE=SEED: damage replies, at most MUTATE_MOST, in an order of that seed; "held" then counts the damaged ones.
+local MUTATE, MUTATE_MOST = tonumber(os.getenv "MUTATE" or ""), tonumber(os.getenv "MUTATE_MOST" or "200")
 
 local here = package.path:match("^(.-)/%?%.lua")
 for _, name in ipairs(assert(file.list(here))) do
@@ -77,7 +77,13 @@ end
 -- with a result or an error.
 local function mutate(cases)
   local mutated, failed = 0, 0
+  math.randomseed(MUTATE)
+  for i = #cases, 2, -1 do
+    local k = math.random(i)
+    cases[i], cases[k] = cases[k], cases[i]
+  end
   for _, case in ipairs(cases) do
+    if mutated >= MUTATE_MOST then break end
     local at, hit = 0, not case.slow
     while hit and at < 40 do
       at = at + 1
