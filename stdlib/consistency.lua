@@ -73,10 +73,12 @@ local function check_group(ctx, group)
     end
     if how and how ~= "" then hint = how end
   end
+  local why = rows and "none has exactly these" .. hint or "they cannot be listed: " .. tostring(failed)
   return nil, err.coded("STORAGE-02003", ("%s: over REST the volumes of a run must be those of one consistency group "
-    .. "on the controller, and none has exactly these%s; make one of them there, or write ONTAP_API=zapi where ONTAPI "
-    .. "answers, or NTAP_CONSISTENCY_GROUP_SNAPSHOT=N"):format(describe(group), hint), failed,
-    { code = failed and failed.code or "unsupported" })
+    .. "on the controller; %s; make such a group there, or write ONTAP_API=zapi where ONTAPI answers, or "
+    .. "NTAP_CONSISTENCY_GROUP_SNAPSHOT=N"):format(describe(group), why), nil,
+    { code = failed and failed.code or "unsupported", source = failed and failed.source,
+      native = failed and failed.native })
 end
 
 --- Check that the controllers can make the groups, before anything stands still. `ontap.identify` comes first.

@@ -24,7 +24,7 @@ role_json() {
 }
 
 actions=(discover volumeList backupList backup restore backupDel)
-apis=(zapi)
+apis=(zapi rest)
 
 # --- one user for each role, and one for each role without one of its lines ---
 
@@ -40,7 +40,7 @@ for api in "${apis[@]}"; do
     for ((i = 0; i <= lines; i++)); do account "${action}_${api}_$i" "$(role_json "$action" "$api" $i)"; done
   done
 done
-check_eq 'every line of the blocks was understood' "$(grep -cE '^security login role create ' "$readme")" \
+check_eq 'every line of the blocks was understood' "$(grep -cE '^security login (role|rest-role) create ' "$readme")" \
   "$(for api in "${apis[@]}"; do for action in "${actions[@]}"; do role "$action" "$api"; done; done | wc -l)"
 sim_stop
 sim_config "$WORLD_DIR/sim.json" "$accounts as \$roles | .roles = \$roles

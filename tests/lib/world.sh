@@ -298,7 +298,7 @@ zapi() {
 }
 
 # snapshots VOLUME: the names of its snapshots, sorted.
-snapshots() { find "$SIM_ROOT/svm1/$1/.snapshot" -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | sort; }
+snapshots() { find "$SIM_ROOT/svm1/$1/.snapshot" -mindepth 1 -maxdepth 1 ! -name '.*' -printf '%f\n' 2>/dev/null | sort; }
 
 # --- guests -------------------------------------------------------------------------------------------------------
 

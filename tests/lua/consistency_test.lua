@@ -180,7 +180,7 @@ t.case("over REST the group must stand there already", function()
   local function refused(pattern, ...)
     local ok, failed = check(...)
     t.eq(t.err(ok, failed, "unsupported", pattern).scf, "STORAGE-02003")
-    for _, way in ipairs { "make one of them there", "ONTAP_API=zapi", "NTAP_CONSISTENCY_GROUP_SNAPSHOT=N" } do
+    for _, way in ipairs { "make such a group there", "ONTAP_API=zapi", "NTAP_CONSISTENCY_GROUP_SNAPSHOT=N" } do
       t.ok(tostring(failed):find(way, 1, true), way)
     end
   end
@@ -188,7 +188,7 @@ t.case("over REST the group must stand there already", function()
   refused("group 'g1' lacks v2;", has { name = "g1", volumes = { "v1" } })
   refused("group 'g1' also has v3;", has { name = "g1", volumes = { "v1", "v2", "v3" } })
   refused("none has exactly these; make", has { name = "g1", svm = "svm2", volumes = { "v1", "v2" } }, "svm1")
-  refused("told to be unsupported", refuse("unsupported"))
+  refused("they cannot be listed: told to be unsupported", refuse("unsupported"))
   local ok, failed = check(refuse("denied"))
   t.err(ok, failed, "denied", "told to be denied")
 end)

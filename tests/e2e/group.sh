@@ -1,0 +1,77 @@
+#!/bin/bash
+# Consistency groups: all volumes at one moment or none, on both transports; what is refused before a guest stands still.
+set -euo pipefail
+# shellcheck source=../lib/scene.sh
+. "$(dirname "$(realpath "$0")")/../lib/scene.sh"
+scene alpha:vol1 bravo:vol2
+cg=(NTAP_CONSISTENCY_GROUP_SNAPSHOT=Y)
+calls() { sim_requests | jq -r "[.log[] | select(.call == \"$1\")] | length"; }
+both_have() { test -f "$(copy alpha)" -a -f "$(copy bravo)"; }
+nothing_left() { # name
+  check_eq "$1: no half of a group is left" "$(snapshots vol1; snapshots vol2)" "$BEFORE"
+  check "$1: the guests run" all_running alpha bravo
+}
+
+# --- ONTAPI ---
+
+moon_conf "${cg[@]}"
+check_exit 'a dry run' 0 moon backup --policy daily --dry-run
+said 'a dry run: the group is in the plan' 'ontap\.cg_start'
+said 'a dry run: and its commit' 'ontap\.cg_commit'
+check_eq 'a dry run: nothing was called' "$(sim_changes | wc -l)" 0
+backup
+check 'both volumes have the snapshot' both_have
+check_eq 'as one group' "$(calls cg-start) $(calls cg-commit) $(calls snapshot-create)" '1 1 0'
+for guest in alpha bravo; do check "$guest: paused, and for how long is known" pause_is_sane $guest; done
+check_eq 'the copies are known as ours' "$(zapi snapshot-get-iter | grep -c 'moonsnap config=demo/kvm run=' || true)" 1
+check_eq 'both have their label' "$(zapi snapshot-get-iter | grep -o '<snapmirror-label>daily<' | wc -l)" 2
+check_exit 'a guest is restored from it' 0 restore alpha --yes
+BEFORE=$(snapshots vol1; snapshots vol2)
+
+next_second
+sim_fault '{"match": "cg-start", "action": "error", "errno": 13700}'
+check_exit 'a group that does not start' 1 moon backup --policy daily
+said 'has its code, volumes and controller' "\[STORAGE-02003\].*volumes vol1, vol2 of controller 'svm1'"
+nothing_left 'a group that does not start'
+sim_faults_clear
+
+next_second
+sim_fault '{"match": "cg-commit", "action": "error", "errno": 13701}'
+check_exit 'a group that is not committed' 1 moon backup --policy daily
+said 'has its code' '\[STORAGE-02006\]'
+nothing_left 'a group that is not committed'
+sim_faults_clear
+
+next_second
+sim_fault '{"match": "cg-commit", "action": "lose", "volume": "vol2"}'
+run moon backup --policy daily
+check_eq 'a commit that says it passed, and one volume has no snapshot: exit' "$CODE" 1
+nothing_left 'a volume without its snapshot'
+sim_faults_clear
+
+moon_conf "${cg[@]}" NTAP_CONSISTENCY_GROUP_SNAPSHOT_RETRY_COUNT=2 NTAP_CONSISTENCY_GROUP_SNAPSHOT_RETRY_WAIT=0
+next_second
+sim_fault '{"match": "cg-start", "nth": 1, "action": "error", "errno": 13700}'
+backup
+check 'a second try helps' both_have
+said 'and is said' 'try 2 of 3 follows in 0 s'
+sim_faults_clear
+BEFORE=$(snapshots vol1; snapshots vol2)
+
+next_second
+started=$(calls cg-start)
+sim_fault '{"match": "cg-start", "action": "error", "errno": 13003}'
+check_exit 'what is not allowed' 1 moon backup --policy daily
+check_eq 'is not tried again' $(($(calls cg-start) - started)) 1
+nothing_left 'what is not allowed'
+sim_faults_clear
+
+# --- REST: the group must stand on the controller ---
+
+moon_conf "${cg[@]}" ONTAP_API=rest
+changes=$(sim_changes | wc -l)
+next_second
+check_exit 'REST without a group object' 1 moon backup --policy daily
+said 'says what would serve' '\[STORAGE-02003\].*of one consistency group on the controller; .*; make such a group there, or write ONTAP_API=zapi'
+check_eq 'before anything was changed' "$(sim_changes | wc -l)" "$changes"
+finish
