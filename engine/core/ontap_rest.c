@@ -27,6 +27,9 @@ static const struct rest_verb *const verbs[MOON_ONTAP_VERB_COUNT] = {
     [MOON_ONTAP_SNAPSHOT_DELETE] = &moon_rest_snapshot_delete,
     [MOON_ONTAP_SNAPSHOT_RENAME] = &moon_rest_snapshot_rename,
     [MOON_ONTAP_SNAPSHOT_MODIFY] = &moon_rest_snapshot_modify,
+    [MOON_ONTAP_CG_START] = &moon_rest_cg_start,
+    [MOON_ONTAP_CG_COMMIT] = &moon_rest_cg_commit,
+    [MOON_ONTAP_CG_GROUPS] = &moon_rest_cg_groups,
     [MOON_ONTAP_FILE_RESTORE] = &moon_rest_file_restore,
     [MOON_ONTAP_LUN_RESTORE] = &moon_rest_lun_restore,
     [MOON_ONTAP_RESTORE_STATUS] = &moon_rest_restore_status,
@@ -41,6 +44,16 @@ static const struct rest_verb *const verbs[MOON_ONTAP_VERB_COUNT] = {
     [MOON_ONTAP_LUN_DELETE] = &moon_rest_lun_delete,
     [MOON_ONTAP_FILE_CLONE] = &moon_rest_file_clone,
     [MOON_ONTAP_LUN_CLONE] = &moon_rest_lun_clone,
+    [MOON_ONTAP_VOLUME_CLONE] = &moon_rest_volume_clone,
+    [MOON_ONTAP_VOLUME_CLONE_SPLIT] = &moon_rest_volume_clone_split,
+    [MOON_ONTAP_VOLUME_CLONES] = &moon_rest_volume_clones,
+    [MOON_ONTAP_VOLUME_DELETE] = &moon_rest_volume_delete,
+    [MOON_ONTAP_MIRRORS] = &moon_rest_mirrors,
+    [MOON_ONTAP_MIRROR_UPDATE] = &moon_rest_mirror_update,
+    [MOON_ONTAP_MIRROR_TRANSFER] = &moon_rest_mirror_transfer,
+    [MOON_ONTAP_MIRROR_CHANGE] = &moon_rest_mirror_change,
+    [MOON_ONTAP_MIRROR_RESTORE] = &moon_rest_mirror_restore,
+    [MOON_ONTAP_MIRROR_POLICIES] = &moon_rest_mirror_policies,
     [MOON_ONTAP_EMS_LOG] = &moon_rest_ems_log,
     [MOON_ONTAP_JOB] = &moon_rest_job,
     [MOON_ONTAP_REQUEST] = &moon_rest_request,
@@ -77,16 +90,40 @@ bool rest_in_doubt(const struct moon_ontap_call *call)
     return json_object_get(call->memo, "doubt") != NULL;
 }
 
+/* An error as the memo keeps it. */
+static json_t *kept(const struct moon_err *err)
+{
+    return json_pack("{s:i, s:i, s:i, s:s}", "code", (int)err->code, "source", (int)err->source,
+                     "native", err->native, "text", err->message);
+}
+
+static int fail_as_kept(const struct moon_ontap_call *call, const char *key, const char *still,
+                        struct moon_err *err)
+{
+    const json_t *why = json_object_get(call->memo, key);
+    const char *text = rest_text(why, "text");
+    return moon_err_set(err, (enum moon_code)json_integer_value(rest_at(why, "code")),
+                        (enum moon_source)json_integer_value(rest_at(why, "source")),
+                        (int)json_integer_value(rest_at(why, "native")),
+                        moon_ontap_verb_name(call->verb), "%s%s%s", text ? text : "failed",
+                        still ? "; " : "", still ? still : "");
+}
+
 /* Fails with what raised the doubt, and why it stays. */
 static int fail_in_doubt(const struct moon_ontap_call *call, const char *still,
                          struct moon_err *err)
 {
-    const json_t *doubt = json_object_get(call->memo, "doubt");
-    const char *text = rest_text(doubt, "text");
-    return moon_err_set(err, (enum moon_code)json_integer_value(rest_at(doubt, "code")),
-                        (enum moon_source)json_integer_value(rest_at(doubt, "source")),
-                        (int)json_integer_value(rest_at(doubt, "native")),
-                        moon_ontap_verb_name(call->verb), "%s; %s", text ? text : "failed", still);
+    return fail_as_kept(call, "doubt", still, err);
+}
+
+int rest_note_said(struct moon_ontap_call *call, const struct moon_err *err)
+{
+    return rest_remember(call, "said", kept(err));
+}
+
+int rest_fail_as_said(const struct moon_ontap_call *call, struct moon_err *err)
+{
+    return fail_as_kept(call, "said", NULL, err);
 }
 
 /* *err says what happened to a change. On to the step that looks at the object, if there is one. */
@@ -94,9 +131,9 @@ static int doubt(struct moon_ontap_call *call, struct moon_err *err)
 {
     const struct rest_step *step = step_of(call);
     forget(call, "job");
-    if (rest_remember(call, "doubt",
-                      json_pack("{s:i, s:i, s:i, s:s}", "code", (int)err->code, "source",
-                                (int)err->source, "native", err->native, "text", err->message)) < 0)
+    if (json_object_get(call->memo, "said")) /* it was to clear up after that */
+        return rest_fail_as_said(call, err);
+    if (rest_remember(call, "doubt", kept(err)) < 0)
         return -1;
     if (!step->look)
         return fail_in_doubt(call, "whether it was carried out is not known", err);
@@ -113,6 +150,13 @@ int rest_not_done(struct moon_ontap_call *call, struct moon_err *err)
         return rest_no_memory(err);
     call->delay = LOOK_PAUSE * (double)looks;
     return REST_AGAIN;
+}
+
+int rest_settled(struct moon_ontap_call *call)
+{
+    forget(call, "doubt");
+    forget(call, "looks");
+    return REST_NEXT;
 }
 
 /* Whether the request that is under way could have changed something. */
@@ -186,7 +230,7 @@ static int ask_next(struct moon_ontap_call *call, struct rest_ask *ask, struct m
         rc = step->list ? ask_list(call, step, ask, err) : step->ask(call, ask, err);
         if (rc == REST_NEXT)
             call->step++;
-    } while (rc == REST_NEXT);
+    } while (rc > 0);
     return rc;
 }
 
@@ -273,11 +317,13 @@ static int onward(struct moon_ontap_call *call, int said)
     return said > 0 ? 1 : said;
 }
 
-/* The volume's uuid was remembered, and nothing has it any more: look it up once more. */
+/* The volume's uuid was remembered, and nothing has it any more: look it up once more. Not after a
+ * change that was made, which would be made twice. */
 static bool begin_again(struct moon_ontap_call *call, const struct moon_err *err)
 {
     const char *name = rest_known(call, "remembered");
-    if (!name || err->native != 4 || err->source != MOON_SRC_ONTAP || rest_in_doubt(call))
+    if (!name || err->native != 4 || err->source != MOON_SRC_ONTAP || rest_in_doubt(call) ||
+        json_object_get(call->memo, "changed"))
         return false;
     json_object_del(call->ontap->uuids, name);
     json_object_clear(call->memo);
@@ -301,6 +347,14 @@ static int refused(struct moon_ontap_call *call, int status, struct moon_err *er
 static bool says_unknown(const struct moon_err *err)
 {
     return err->source == MOON_SRC_ONTAP && err->native >= 1638537 && err->native <= 1638539;
+}
+
+const char *rest_located(const struct moon_ontap_call *call)
+{
+    const char *location = rest_known(call, "location");
+    const char *last = location && !strchr(location, '?') ? strrchr(location, '/') : NULL;
+    AUTO_JSON json_t *o = last ? json_pack("{s:s}", "uuid", last + 1) : NULL;
+    return rest_uuid(o, "uuid") ? last + 1 : NULL;
 }
 
 const char *rest_job_of(const json_t *answer)
@@ -358,6 +412,8 @@ static int accepted(struct moon_ontap_call *call, const struct moon_http_reply *
     const struct rest_step *step = step_of(call);
     const char *job = rest_job_of(answer);
     if (*reply->location && rest_remember(call, "location", json_string(reply->location)) < 0)
+        return rest_no_memory(err);
+    if (changing(call) && rest_remember(call, "changed", json_true()) < 0)
         return rest_no_memory(err);
     if (rest_remember(call, "status", json_integer(reply->status)) < 0)
         return rest_no_memory(err);

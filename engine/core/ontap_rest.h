@@ -14,7 +14,7 @@
 enum {
     REST_DONE = 0,  /* the call is complete; op.result is set, or NULL for true */
     REST_NEXT = 1,  /* on to the next step; of `ask`: there is nothing to ask here */
-    REST_AGAIN = 2, /* on with the step that call->step names, after call->delay */
+    REST_AGAIN = 2, /* on with the step that call->step names, after call->delay; `ask` as well */
 };
 
 struct rest_ask {
@@ -52,6 +52,11 @@ extern const struct rest_verb moon_rest_snapshot_create, moon_rest_snapshots,
 
 extern const struct rest_verb moon_rest_file_restore, moon_rest_file_info, moon_rest_file_clone,
     moon_rest_restore_status;
+extern const struct rest_verb moon_rest_cg_start, moon_rest_cg_commit, moon_rest_cg_groups;
+extern const struct rest_verb moon_rest_volume_clone, moon_rest_volume_clone_split,
+    moon_rest_volume_clones, moon_rest_volume_delete;
+extern const struct rest_verb moon_rest_mirrors, moon_rest_mirror_update, moon_rest_mirror_transfer,
+    moon_rest_mirror_change, moon_rest_mirror_restore, moon_rest_mirror_policies;
 extern const struct rest_verb moon_rest_luns, moon_rest_lun_maps, moon_rest_igroups,
     moon_rest_lun_map, moon_rest_lun_unmap, moon_rest_lun_online, moon_rest_lun_offline,
     moon_rest_lun_delete, moon_rest_lun_clone, moon_rest_lun_restore;
@@ -89,6 +94,14 @@ int rest_go(struct moon_ontap_call *call, int step); /* REST_AGAIN */
 bool rest_in_doubt(const struct moon_ontap_call *call);
 /* It does not look done (yet): looks again for a moment, then fails with what raised the doubt. */
 int rest_not_done(struct moon_ontap_call *call, struct moon_err *err);
+/* It was done after all, and the call goes on: REST_NEXT. */
+int rest_settled(struct moon_ontap_call *call);
+/* Keep what the controller said when it refused, for rest_fail_as_said: another answer comes between. */
+int rest_note_said(struct moon_ontap_call *call, const struct moon_err *err);
+int rest_fail_as_said(const struct moon_ontap_call *call, struct moon_err *err);
+
+/* The uuid at the end of the last Location header, or NULL. */
+const char *rest_located(const struct moon_ontap_call *call);
 
 /* The uuid of the job in an answer, or NULL. */
 const char *rest_job_of(const json_t *answer);
@@ -144,7 +157,7 @@ bool rest_link_ok(const char *href);
 
 /* --- ontap_rest_volume.c --- */
 
-/* Which volume, by name (argument `volume`, or the one in `path`): known or looked up. The memo then
+/* Which volume, by name (the memo's `which`, argument `volume`, or the one in `path`): known or looked up. The memo then
  * has volume.uuid, volume.svm and volume.name. The second form always asks, for what must not meet
  * another volume. */
 int rest_ask_volume(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err);

@@ -260,10 +260,9 @@ static int take_new(struct moon_ontap_call *call, const json_t *answer, struct m
         return rest_in_doubt(call) && err->code == MOON_NOT_FOUND ? rest_not_done(call, err) : -1;
     if (is_online(record))
         return REST_DONE;
-    json_object_del(call->memo, "doubt");
-    return rest_remember(call, "lun", json_pack("{s:s}", "uuid", rest_uuid(record, "uuid"))) < 0
-               ? rest_no_memory(err)
-               : REST_NEXT;
+    if (rest_remember(call, "lun", json_pack("{s:s}", "uuid", rest_uuid(record, "uuid"))) < 0)
+        return rest_no_memory(err);
+    return rest_settled(call);
 }
 
 const struct rest_verb moon_rest_lun_clone = {

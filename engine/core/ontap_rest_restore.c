@@ -220,9 +220,7 @@ static int restore_refused(struct moon_ontap_call *call, int status, struct moon
     if (form == CLI ? err->code == MOON_DENIED || status < 400
                     : !refuses_value(status, err->native))
         return -1;
-    if (rest_remember(call, "said",
-                      json_pack("{s:i, s:i, s:s}", "code", (int)err->code, "native", err->native,
-                                "text", err->message)) < 0)
+    if (rest_note_said(call, err) < 0)
         return rest_no_memory(err);
     return rest_go(call, STEP_FILE);
 }
@@ -252,26 +250,17 @@ static int ask_file(struct moon_ontap_call *call, struct rest_ask *ask, struct m
                          err);
 }
 
-/* What the controller said when it refused the restore. */
-static int fail_as_said(const struct moon_ontap_call *call, struct moon_err *err)
-{
-    const json_t *said = json_object_get(call->memo, "said");
-    return moon_err_set(err, (enum moon_code)json_integer_value(json_object_get(said, "code")),
-                        MOON_SRC_ONTAP, (int)json_integer_value(json_object_get(said, "native")),
-                        moon_ontap_verb_name(call->verb), "%s", rest_text(said, "text"));
-}
-
 static int take_file(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)
 {
     (void)answer;
-    return fail_as_said(call, err);
+    return rest_fail_as_said(call, err);
 }
 
 static int file_refused(struct moon_ontap_call *call, int status, struct moon_err *err)
 {
     (void)status;
     if (err->code != MOON_NOT_FOUND || err->native == 0)
-        return fail_as_said(call, err);
+        return rest_fail_as_said(call, err);
     return rest_fail(call, err, MOON_NOT_FOUND, "snapshot '%s' does not hold the file",
                      moon_ontap_arg(call, "snapshot"));
 }

@@ -7,11 +7,13 @@
 
 /* --- which volume ------------------------------------------------------------------------ */
 
-/* The volume that a call names: by itself, or in the path of a LUN or file (/vol/VOLUME/...). */
+/* The volume that a step or the call names, or the one in the path of a LUN or file
+ * (/vol/VOLUME/...). */
 static int volume_name(const struct moon_ontap_call *call, char *out, size_t size,
                        struct moon_err *err)
 {
-    const char *name = moon_ontap_arg(call, "volume"), *path = moon_ontap_arg(call, "path");
+    const char *which = rest_known(call, "which"), *path = moon_ontap_arg(call, "path");
+    const char *name = which ? which : moon_ontap_arg(call, "volume");
     size_t len = name ? strlen(name) : 0;
     if (!name && path && strncmp(path, "/vol/", 5) == 0) {
         name = path + 5;

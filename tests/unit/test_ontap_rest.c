@@ -288,6 +288,46 @@ static void test_wire(void **state)
     play_file("wire");
 }
 
+static void test_restores(void **state)
+{
+    (void)state;
+    play_file("restores");
+}
+
+static void test_luns(void **state)
+{
+    (void)state;
+    play_file("luns");
+}
+
+static void test_groups(void **state)
+{
+    (void)state;
+    play_file("groups");
+}
+
+static void test_clones(void **state)
+{
+    (void)state;
+    play_file("clones");
+}
+
+static void test_mirrors(void **state)
+{
+    (void)state;
+    play_file("mirrors");
+}
+
+/* Every verb of REST has been played. */
+static void test_all_verbs(void **state)
+{
+    (void)state;
+    for (int v = 0; v < MOON_ONTAP_VERB_COUNT; v++) {
+        if (v != MOON_ONTAP_CALL && !played[v])
+            fail_msg("%s has no exchange", moon_ontap_verb_name((enum moon_ontap_verb)v));
+    }
+}
+
 /* --- heads ------------------------------------------------------------------------------- */
 
 static void test_headers(void **state)
@@ -508,8 +548,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_system), CASE(test_snapshots), CASE(test_wire),     CASE(test_headers),
-        CASE(test_links),  CASE(test_queries),   CASE(test_patterns), CASE(test_times),
-        CASE(test_parse),  CASE(test_codes)};
+        CASE(test_system),    CASE(test_snapshots), CASE(test_wire),   CASE(test_restores),
+        CASE(test_luns),      CASE(test_groups),    CASE(test_clones), CASE(test_mirrors),
+        CASE(test_all_verbs), CASE(test_headers),   CASE(test_links),  CASE(test_queries),
+        CASE(test_patterns),  CASE(test_times),     CASE(test_parse),  CASE(test_codes)};
     return cmocka_run_group_tests_name("ontap_rest", tests, NULL, NULL);
 }
