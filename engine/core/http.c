@@ -283,6 +283,7 @@ struct moon_http *moon_http_start(struct moon_loop *loop, const struct moon_http
     x->arg = arg;
     describe(x, req);
     set_options(x, req);
+    curl_easy_setopt(x->easy, CURLOPT_SHARE, moon_loop_share(loop));
     CURLMcode rc = curl_multi_add_handle(moon_loop_curl(loop), x->easy);
     if (rc != CURLM_OK) {
         moon_err_set(err, MOON_INTERNAL, MOON_SRC_HTTP, (int)rc, "http", "%s: %s", x->what,

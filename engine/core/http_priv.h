@@ -2,6 +2,8 @@
 #ifndef MOON_HTTP_PRIV_H
 #define MOON_HTTP_PRIV_H
 
+#include <curl/curl.h>
+
 struct moon_loop;
 
 struct moon_http;
@@ -11,6 +13,9 @@ void moon_http_drain(struct moon_loop *loop);
 
 /* The end of the loop: what is under way is cancelled; nobody is told but its operation. */
 void moon_http_drop_all(struct moon_loop *loop);
+
+/* What the transfers of a loop have in common. */
+CURLSH *moon_loop_share(struct moon_loop *loop);
 
 /* Head of the list of transfers under way, kept by http.c. */
 struct moon_http **moon_loop_transfers(struct moon_loop *loop);

@@ -24,7 +24,8 @@ struct moon_loop {
     struct moon_work *work;
     struct timer *timers; /* sorted by deadline, each holds a reference */
     struct moon_http *transfers;
-    long host_connections;
+    CURLSH *share;         /* TLS sessions: a new connection need not begin from nothing */
+    long host_connections; /* 0: nobody has said yet */
     int watch_fd;
     void (*watch_ready)(void *arg);
     void *watch_arg;
@@ -40,14 +41,16 @@ struct moon_loop *moon_loop_new(struct moon_err *err)
         pthread_mutex_init(&loop->lock, NULL);
         loop->watch_fd = -1;
         loop->multi = curl_multi_init();
+        loop->share = curl_share_init();
         loop->work = moon_work_new(loop, WORKERS, RESCUE_WORKERS);
     }
-    if (!loop || !loop->multi || !loop->work) {
+    if (!loop || !loop->multi || !loop->share || !loop->work) {
         moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "loop", "out of memory");
         moon_loop_free(loop, 0);
         return NULL;
     }
-    moon_loop_allow_connections(loop, HOST_CONNECTIONS);
+    curl_share_setopt(loop->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+    curl_multi_setopt(loop->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HOST_CONNECTIONS);
     return loop;
 }
 
@@ -59,6 +62,11 @@ struct moon_work *moon_loop_work(struct moon_loop *loop)
 CURLM *moon_loop_curl(struct moon_loop *loop)
 {
     return loop->multi;
+}
+
+CURLSH *moon_loop_share(struct moon_loop *loop)
+{
+    return loop->share;
 }
 
 struct moon_http **moon_loop_transfers(struct moon_loop *loop)
@@ -220,6 +228,7 @@ void moon_loop_free(struct moon_loop *loop, double seconds)
     moon_http_drop_all(loop);
     if (loop->multi)
         curl_multi_cleanup(loop->multi);
+    curl_share_cleanup(loop->share);
     pthread_mutex_destroy(&loop->lock);
     free(loop);
 }

@@ -20,7 +20,8 @@ void moon_loop_free(struct moon_loop *loop, double seconds);
 struct moon_work *moon_loop_work(struct moon_loop *loop);
 CURLM *moon_loop_curl(struct moon_loop *loop);
 
-/* How many requests may be under way to one address at once; the largest wish counts. */
+/* How many requests may be under way to one address at once: 4 unless somebody says otherwise, and
+ * then the largest wish. */
 void moon_loop_allow_connections(struct moon_loop *loop, long count);
 
 /* Any thread: `op` has run; it will be completed by the next moon_loop_once. */

@@ -32,20 +32,22 @@ bool zapi_plain(const char *text, bool stars)
 
 /* --- trees of elements ------------------------------------------------------------------- */
 
+static int put_tag(struct moon_buf *b, const char *before, const char *name, size_t len)
+{
+    return moon_buf_adds(b, before) | moon_buf_add(b, name, len) | moon_buf_adds(b, ">");
+}
+
 /* Opens ("<a><b>") or closes ("</b></a>") the first `len` bytes of a path. */
 static int put_parents(struct moon_buf *b, const char *path, size_t len, bool open)
 {
     int rc = 0;
-    if (open) {
-        for (size_t at = 0; at < len && rc == 0; at += strcspn(path + at, "/") + 1)
-            rc = moon_buf_addf(b, "<%.*s>", (int)strcspn(path + at, "/"), path + at);
-        return rc;
-    }
-    for (size_t end = len; end > 0 && rc == 0;) {
+    for (size_t at = 0; open && at < len; at += strcspn(path + at, "/") + 1)
+        rc |= put_tag(b, "<", path + at, strcspn(path + at, "/"));
+    for (size_t end = len; !open && end > 0;) {
         size_t at = end;
         while (at > 0 && path[at - 1] != '/')
             at--;
-        rc = moon_buf_addf(b, "</%.*s>", (int)(end - at), path + at);
+        rc |= put_tag(b, "</", path + at, end - at);
         end = at > 0 ? at - 1 : 0;
     }
     return rc;
