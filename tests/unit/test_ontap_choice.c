@@ -471,6 +471,38 @@ static void test_addresses(void **state)
     moon_ontap_unref(o);
 }
 
+static int connections_now(void)
+{
+    return count(&srv.connections);
+}
+
+/* No more requests at once to one address than the administrator allows, also below the default. */
+static void test_most_requests(void **state)
+{
+    (void)state;
+    static const enum moon_ontap_verb verbs[] = {MOON_ONTAP_SVMS, MOON_ONTAP_LUNS,
+                                                 MOON_ONTAP_IGROUPS, MOON_ONTAP_LUN_MAPS};
+    struct moon_op *ops[4];
+    replies[nreplies++] =
+        (struct answer){"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n<net", 0, HANG};
+    serve_now();
+    moon_loop_allow_connections(loop, 2);
+    struct moon_ontap *o = client();
+    start_all(o, verbs, 4, ops);
+    pump(requests_now, 2);
+    for (int i = 0; i < 20; i++)
+        moon_loop_once(loop, 0.01);
+    assert_int_equal(connections_now(), 2);
+    assert_int_equal(requests_now(), 2);
+    moon_op_abandon(ops[0], loop);
+    pump(requests_now, 3); /* the next one takes the place */
+    for (int i = 1; i < 4; i++)
+        moon_op_abandon(ops[i], loop);
+    for (int i = 0; i < 4; i++)
+        moon_op_unref(ops[i]);
+    moon_ontap_unref(o);
+}
+
 /* A certificate that cannot be read is no reason to go on without one. */
 static void test_unreadable_certificate(void **state)
 {
@@ -484,17 +516,28 @@ static void test_unreadable_certificate(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        CASE(test_auto_takes_ontapi),  CASE(test_auto_refused_version),
-        CASE(test_auto_takes_rest),    CASE(test_auto_undecided),
-        CASE(test_refused_login),      CASE(test_login_refused_later),
-        CASE(test_one_probe),          CASE(test_probe_fails_for_all),
-        CASE(test_waiters_leave),      CASE(test_raw_names_its_transport),
-        CASE(test_reads_again),        CASE(test_gives_up),
-        CASE(test_changes_once),       CASE(test_retry_after),
-        CASE(test_too_many_requests),  CASE(test_retry_after_too_long),
-        CASE(test_bounded_by_timeout), CASE(test_never_again),
-        CASE(test_page_again),         CASE(test_abandoned_in_pause),
-        CASE(test_addresses),          CASE(test_unreadable_certificate)};
+    const struct CMUnitTest tests[] = {CASE(test_auto_takes_ontapi),
+                                       CASE(test_auto_refused_version),
+                                       CASE(test_auto_takes_rest),
+                                       CASE(test_auto_undecided),
+                                       CASE(test_refused_login),
+                                       CASE(test_login_refused_later),
+                                       CASE(test_one_probe),
+                                       CASE(test_probe_fails_for_all),
+                                       CASE(test_waiters_leave),
+                                       CASE(test_raw_names_its_transport),
+                                       CASE(test_reads_again),
+                                       CASE(test_gives_up),
+                                       CASE(test_changes_once),
+                                       CASE(test_retry_after),
+                                       CASE(test_too_many_requests),
+                                       CASE(test_retry_after_too_long),
+                                       CASE(test_bounded_by_timeout),
+                                       CASE(test_never_again),
+                                       CASE(test_page_again),
+                                       CASE(test_abandoned_in_pause),
+                                       CASE(test_addresses),
+                                       CASE(test_most_requests),
+                                       CASE(test_unreadable_certificate)};
     return cmocka_run_group_tests_name("ontap choice", tests, NULL, NULL);
 }

@@ -1,0 +1,80 @@
+#!/bin/bash
+# How the engine logs in to a controller: by certificate, and over TLS sessions that are resumed.
+# usage: tests/e2e/ontap_login.sh [BUILD_DIR]
+set -u
+here=$(dirname "$(realpath "$0")")
+# shellcheck source=../lib/check.sh
+. "$here/../lib/check.sh"
+# shellcheck source=../lib/ontapsim.sh
+. "$here/../lib/ontapsim.sh"
+build=$(realpath "${1:-build}")
+sim=$build/ontapsim
+[ -x "$sim" ] || { not_ok 'the simulator is built' "$sim is missing"; finish; }
+d=$SIM_DIR
+
+# pair NAME SUBJECT [OPENSSL-OPTION...]: NAME.pem and NAME.key, signed by itself
+pair() {
+  local name=$1 subject=$2
+  shift 2
+  openssl req -x509 -newkey rsa:2048 -nodes -keyout "$d/$name.key" -out "$d/$name.pem" -days 2 -subj "$subject" "$@" 2>/dev/null
+}
+pair client /CN=kvmbackup
+pair stranger /CN=kvmbackup
+pair server /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1
+openssl rsa -aes128 -passout pass:geheim -in "$d/client.key" -out "$d/locked.key" 2>/dev/null
+
+cat >"$d/sim.json" <<END
+{ "listen": "127.0.0.1:0", "root": "$d/root", "client_ca": "$d/client.pem",
+  "users": [ { "name": "admin", "password": "secret" }, { "name": "kvmbackup", "cert": "kvmbackup" } ],
+  "svms": [ { "name": "svm1", "volumes": [ { "name": "vol1", "size": 10485760 } ] } ] }
+END
+sim_start main "$d/sim.json" || { not_ok 'the simulator starts'; finish; }
+# shellcheck disable=SC2154  # sim_start sets it
+port=${URL_main##*:}
+
+cat >"$d/login.lua" <<END
+local ontap = require "engine.ontap"
+local options = assert(load("return " .. (...)))()
+options.host, options.port, options.ca_file = "127.0.0.1", $port, "$d/root/.ontapsim/cert.pem"
+options.timeout, options.retries = 10, 0
+local client, e = ontap.new(options)
+local svms
+if client then svms, e = client:svms() end
+print(svms and "svm " .. svms[1].name or e.code .. " " .. e.message)
+END
+# login OPTIONS: what the controller says to them
+login() { R=$("$build/moonsnap" run "$d/login.lua" "$1" 2>&1 </dev/null | tee "$d/said"); }
+
+login "{ user = 'admin', password = 'secret' }"
+check_eq 'a password' "$R" 'svm svm1'
+login "{ cert = '$d/client.pem', key = '$d/client.key' }"
+check_eq 'a certificate' "$R" 'svm svm1'
+cat "$d/client.pem" "$d/client.key" >"$d/both.pem"
+login "{ cert = '$d/both.pem' }"
+check_eq 'certificate and key in one file' "$R" 'svm svm1'
+login "{ cert = '$d/client.pem', key = '$d/client.key', user = 'admin', password = 'wrong' }"
+check_eq 'with a certificate no password is sent' "$R" 'svm svm1'
+login "{ cert = '$d/stranger.pem', key = '$d/stranger.key' }"
+check_match 'a certificate that nobody signed' "$d/said" '^(denied|unreachable|protocol) '
+login "{ cert = '$d/client.pem', key = '$d/stranger.key' }"
+check_match 'a key that is not its own' "$d/said" '^invalid .*certificate and key'
+login "{ cert = '$d/client.pem', key = '$d/locked.key' }"
+check_match 'a key with a password is not asked for' "$d/said" '^invalid .*no password'
+login "{ cert = '$d/client.pem', key = '$d/client.key', https = false }"
+check_match 'a certificate over plain HTTP' "$d/said" '^invalid .*needs HTTPS'
+
+# --- TLS sessions ------------------------------------------------------------------------------------
+# s_server closes each connection and says in its page whether the session was a new one.
+s_port=$((20000 + RANDOM % 20000))
+openssl s_server -accept "127.0.0.1:$s_port" -cert "$d/server.pem" -key "$d/server.key" -www >"$d/s_server" 2>&1 &
+SIM_PIDS+=($!)
+for _ in $(seq 100); do grep -q ACCEPT "$d/s_server" && break; sleep 0.05; done
+cat >"$d/resume.lua" <<END
+local http = require "engine.http"
+for _ = 1, 3 do
+  local reply, e = http.request("https://127.0.0.1:$s_port/", { ca_file = "$d/server.pem", timeout = 10 })
+  print(reply and reply.body:match("(%a+), TLSv") or e)
+end
+END
+check_eq 'TLS sessions are resumed' "$("$build/moonsnap" run "$d/resume.lua" 2>&1 | xargs)" 'New Reused Reused'
+finish
