@@ -296,6 +296,125 @@ passes 'without it the snapshot goes'
 zapi "$URL_one" vault:secret '<snapmirror-get><destination-location>svm1:back</destination-location></snapmirror-get>'
 fails 'an SVM sees its own destinations only' 15661
 
+# --- REST ----------------------------------------------------------------------------------------
+# rest PATH [METHOD [BODY]]: the body in $R, the status in $CODE, Location in $LOCATION
+rest() {
+  R=$(fetch -u admin:secret -H 'X-Dot-SVM-Name: svm_vault' -X "${2:-GET}" ${3:+-d "$3"} -D "$d/headers" -w '\n%{http_code}' "$SIM_URL/api/snapmirror/$1")
+  CODE=${R##*$'\n'}
+  LOCATION=$(sed -n 's/\r$//; s/^Location: *//p' "$d/headers")
+}
+# cell FILTER: of $R
+cell() { jq -r "$1" <<<"${R%$'\n'*}" 2>&1; }
+relation() { rest "relationships/$uuid?fields=*,transfer"; }
+rest_settle() {
+  for _ in $(seq 100); do
+    relation
+    [ "$(cell .transfer.state)" = transferring ] || return
+    sleep 0.05
+  done
+}
+if command -v jq >/dev/null; then
+  rest 'policies?name=kvm_vault&fields=type,retention'
+  check_eq 'REST: a policy and its labels' "$(cell '.records[0] | "\(.type) \(.retention[0].label) \(.retention[0].count)"')" 'async kvm 2'
+  rest policies POST '{"name":"kvm_rest","retention":[{"label":"kvm","count":3}],"create_snapshot_on_source":false}'
+  check_eq 'REST: a new policy' "$CODE" 201
+  rest policies POST '{"name":"kvm_rest"}'
+  check_eq 'REST: twice' "$CODE $(cell .error.code)" '409 1'
+  rest 'relationships?destination.path=svm_vault:vault&fields=*'
+  check_eq 'REST: one relationship' "$(cell '.num_records')" 1
+  check_eq 'REST: what it is' "$(cell '.records[0] | "\(.source.path) \(.state) \(.healthy) \(.exported_snapshot) \(.policy.name)"')" 'svm1:src snapmirrored true kvm3 kvm_vault'
+  check_eq 'REST: the lag is a duration' "$(cell '.records[0].lag_time' | grep -cE '^PT([0-9]+H)?([0-9]+M)?[0-9]+S$')" 1
+  check_eq 'REST: transfer only when named' "$(cell '.records[0].transfer')" null
+  rest relationships POST '{"source":{"path":"svm1:other"},"destination":{"path":"svm_vault:new"},"create_destination":{"enabled":true},"policy":{"name":"MirrorLatest"}}'
+  check_eq 'REST: create answers with a job' "$CODE" 202
+  rest 'relationships?return_timeout=20' POST '{"source":{"path":"svm1:other"},"destination":{"path":"svm_vault:vault"}}'
+  check_eq 'REST: the destination is taken' "$CODE $(cell .error.code)" '409 6619637'
+  for _ in $(seq 50); do
+    rest 'relationships?destination.path=svm_vault:new'
+    uuid=$(cell '.records[0].uuid')
+    [ "$uuid" = null ] || break
+    sleep 0.1
+  done
+  check 'REST: the destination volume is made' [ -d "$d/one/svm_vault/new" ]
+  rest "relationships/$uuid?return_timeout=20" PATCH '{"state":"snapmirrored"}'
+  check_eq 'REST: initialize' "$CODE" 200
+  rest_settle
+  check_eq 'REST: snapmirrored' "$(cell '"\(.state) \(.transfer.state) \(.last_transfer_type)"')" 'snapmirrored success initialize'
+  rest "relationships/$uuid/transfers" POST '{"throttle":1000}'
+  check_eq 'REST: update is 201' "$CODE" 201
+  rest "${LOCATION#/api/snapmirror/}"
+  check_eq 'REST: Location is the transfer' "$(cell .state)" transferring
+  rest "relationships/$uuid/transfers" POST '{}'
+  check_eq 'REST: a second one is refused' "$(cell .error.code)" 13303844
+  rest "relationships/$uuid?return_timeout=20" PATCH '{"state":"broken_off"}'
+  check_eq 'REST: no break while it runs' "$(cell .error.code)" 13303808
+  rest_settle
+  transfer=$(cell .transfer.uuid)
+  rest "relationships/$uuid/transfers/$transfer" PATCH '{"state":"aborted"}'
+  check_eq 'REST: nothing to abort' "$(cell .error.code)" 13303849
+  rest "relationships/$uuid?return_timeout=20" PATCH '{"state":"paused"}'
+  relation
+  check_eq 'REST: paused' "$(cell .state)" paused
+  rest "relationships/$uuid?return_timeout=20" PATCH '{"state":"snapmirrored"}'
+  relation
+  check_eq 'REST: resumed' "$(cell .state)" snapmirrored
+  rest "relationships/$uuid?return_timeout=20" PATCH '{"state":"broken_off"}'
+  relation
+  check_eq 'REST: broken off' "$(cell .state)" broken_off
+  rest "relationships/$uuid?return_timeout=20" PATCH '{"state":"snapmirrored"}'
+  rest_settle
+  check_eq 'REST: resync' "$(cell '"\(.state) \(.last_transfer_type)"')" 'snapmirrored resync'
+  rest "relationships/$uuid?return_timeout=20" PATCH '{"state":"expanding"}'
+  check_eq 'REST: no such transition' "$(cell .error.code)" 13303818
+  rest "relationships/$uuid/transfers?fields=state"
+  check_eq 'REST: the transfers there were' "$(cell '.num_records')" 3
+  R=$(fetch -u admin:secret -H 'X-Dot-SVM-Name: svm1' "$URL_one/api/snapmirror/relationships?list_destinations_only=true&fields=source.path,destination.path")
+  has 'REST: seen from the source' '"svm_vault:new"'
+  rest "relationships/$uuid?return_timeout=20" DELETE
+  check_eq 'REST: delete' "$CODE" 200
+  check_eq 'REST: and the source is free' "$(own svm1 other)" 0
+  rest "relationships/$uuid"
+  check_eq 'REST: gone' "$CODE $(cell .error.code)" '404 4'
+
+  # restore of files
+  SVM1=(-u admin:secret -H 'X-Dot-SVM-Name: svm1')
+  rst() { R=$(fetch "${SVM1[@]}" -X "${2:-GET}" ${3:+-d "$3"} -w '\n%{http_code}' "$URL_one/api/snapmirror/$1"); CODE=${R##*$'\n'}; }
+  rst 'relationships?return_timeout=20' POST '{"source":{"path":"svm_vault:vault"},"destination":{"path":"svm1:back"},"restore":true}'
+  check_eq 'REST: a relationship for a restore' "$CODE" 201
+  rst 'relationships?destination.path=svm1:back'
+  uuid=$(cell '.records[0].uuid')
+  rst "relationships/$uuid/transfers" POST '{"source_snapshot":"kvm2","files":[]}'
+  check_eq 'REST: an empty list of files' "$(cell .error.code)" 13303846
+  rst "relationships/$uuid/transfers" POST '{"source_snapshot":"kvm2","files":[{"source_path":"/../x"}]}'
+  check_eq 'REST: a path that leads out' "$(cell .error.code)" 13303847
+  echo keep >"$d/one/svm1/back/other.txt"
+  rst "relationships/$uuid/transfers" POST '{"source_snapshot":"kvm2","files":[{"source_path":"/vm/disk.img","destination_path":"/vm/restored.img"}]}'
+  check_eq 'REST: files out of a vault' "$CODE" 201
+  for _ in $(seq 50); do
+    rst "relationships/$uuid?fields=transfer"
+    [ "$(cell .transfer.state)" = transferring ] || break
+    sleep 0.05
+  done
+  check_eq 'REST: done' "$(cell .transfer.state)" success
+  check_eq 'REST: the file has the snapshot'\''s bytes' "$(sum "$d/one/svm1/back/vm/restored.img")" "$(sum "$d/one/svm_vault/vault/.snapshot/kvm2/vm/disk.img")"
+  check_eq 'REST: nothing else was touched' "$(cat "$d/one/svm1/back/other.txt")" keep
+  sleep 0.6
+  rst "relationships/$uuid"
+  check_eq 'REST: the relationship is gone afterwards' "$CODE" 404
+  rst 'relationships?return_timeout=20' POST '{"source":{"path":"svm_vault:vault"},"destination":{"path":"svm1:back"},"restore":true}'
+  rst 'relationships?destination.path=svm1:back'
+  uuid=$(cell '.records[0].uuid')
+  rst "relationships/$uuid/transfers" POST '{"source_snapshot":"kvm2","files":[{"source_path":"/vm/nothing"}]}'
+  for _ in $(seq 50); do
+    rst "relationships/$uuid?fields=transfer,healthy"
+    [ "$(cell .transfer.state)" = transferring ] || break
+    sleep 0.05
+  done
+  check_eq 'REST: a file that is missing fails late' "$(cell '"\(.transfer.state) \(.healthy)"')" 'failed false'
+else
+  skip 'REST' 'needs jq'
+fi
+
 sim_stop one
 check_eq 'the first ends well' $? 0
 sim_stop two

@@ -216,7 +216,10 @@ struct sim_mirror *sim_mirror_add(const struct sim_mirror_spec *spec)
 {
     struct sim_mirror *m = sim_alloc(1, sizeof(*m));
     size_t at = place(spec->svm, spec->volume);
-    sim_uuid(m->uuid);
+    if (spec->uuid)
+        snprintf(m->uuid, sizeof(m->uuid), "%s", spec->uuid);
+    else
+        sim_uuid(m->uuid);
     m->source_svm = sim_dup(spec->source_svm);
     m->source_volume = sim_dup(spec->source_volume);
     m->svm = sim_dup(spec->svm);

@@ -144,6 +144,7 @@ struct sim_mirror_spec {
     const char *schedule;
     enum sim_mirror_type type;
     unsigned throttle;
+    const char *uuid; /* NULL: a new one */
 };
 
 /* "svm:volume" or "cluster://svm/volume"; false when it is neither. Texts in the arena. */

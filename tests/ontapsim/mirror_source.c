@@ -191,11 +191,21 @@ static json_t *answer_locked(const json_t *q, const char *op, struct sim_err *er
     return err->num ? NULL : json_object();
 }
 
+static int answer_release(const json_t *q, struct sim_err *err)
+{
+    const char *svm = text(q, "svm"), *volume = text(q, "volume"), *to = text(q, "destination");
+    if (!svm || !volume || !to)
+        return sim_fail(err, SIM_EMISSING, "Missing input: svm, volume, destination");
+    return sim_mirror_release(svm, volume, to, json_is_true(json_object_get(q, "keep")), err);
+}
+
 json_t *sim_source_answer(const json_t *q, struct sim_err *err)
 {
     const char *op = text(q, "op") ? text(q, "op") : "";
     bool make = !strcmp(op, "create"), remove = !strcmp(op, "delete");
     json_t *answer = NULL;
+    if (!strcmp(op, "release"))
+        return answer_release(q, err) ? NULL : json_object();
     sim_lock();
     struct sim_volume *vol = make || remove ? volume_of(q, err) : NULL;
     if (!make && !remove)

@@ -25,7 +25,8 @@ struct sim_destination {
  *   hold     snapshot, owner      keeps it
  *   keep     snapshot, owner      keeps this one and no other of that owner; null: none
  *   register destination, relationship, policy, policy_type
- *   forget   relationship */
+ *   forget   relationship
+ *   release  destination, keep    see sim_mirror_release() */
 json_t *sim_source_ask(json_t *question, struct sim_err *err);
 /* The same for a volume of this simulator only. */
 json_t *sim_source_answer(const json_t *question, struct sim_err *err);

@@ -315,4 +315,23 @@ int rest_ip_interface_get(struct rest *r);
 int rest_fc_interfaces_get(struct rest *r);
 int rest_fc_interface_get(struct rest *r);
 
+/* rest_mirror.c */
+int rest_mirrors_get(struct rest *r);
+int rest_mirror_get(struct rest *r);
+/* rest_mirror_ops.c */
+int rest_mirror_create(struct rest *r);
+int rest_mirror_patch(struct rest *r);
+int rest_mirror_delete(struct rest *r);
+/* rest_transfer.c */
+int rest_transfers_get(struct rest *r);
+int rest_transfer_get(struct rest *r);
+int rest_transfer_create(struct rest *r);
+int rest_transfer_patch(struct rest *r);
+/* rest_policy.c */
+int rest_policies_get(struct rest *r);
+int rest_policy_get(struct rest *r);
+int rest_policy_create(struct rest *r);
+int rest_policy_patch(struct rest *r);
+int rest_policy_delete(struct rest *r);
+
 #endif

@@ -108,6 +108,7 @@ bool rest_reserved(const char *name)
                                         "ignore_unknown_fields",
                                         "continue_on_failure",
                                         "serial_records",
+                                        "list_destinations_only",
                                         "start.after"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (!strcmp(names[i], name))
