@@ -650,4 +650,5 @@ sim_start OFF "$d/off.json"
 url=$URL_OFF get /cluster
 check_eq 'REST switched off' "$S" 404
 sim_stop OFF
+check_eq 'nothing on stderr of any' "$(cat "$d"/*.err)" ''
 finish
