@@ -92,6 +92,9 @@ static int open_destination(struct work *w, struct sim_err *err)
         return sim_fail(err, SIM_EINVALID, "\"%.200s\" is not a normal file.", spec->to);
     if (!spec->overwrite && !spec->range_count)
         return sim_fail(err, SIM_ECLONEEXISTS, "Clone \"%.200s\" already exists.", spec->to);
+    if (spec->same_size && st.st_size != w->st.st_size)
+        return sim_fail(err, SIM_EINVALID, "\"%.200s\" has another size than the source.",
+                        spec->to);
     if (!spec->snapshot && !strcmp(spec->from, spec->to) && !spec->range_count)
         return sim_fail(err, SIM_EINVALID, "Source and destination are the same.");
     return 0;
@@ -168,6 +171,7 @@ static int publish(struct work *w, struct sim_err *err)
                     &(struct sim_lun_spec){.size = (uint64_t)w->st.st_size,
                                            .os_type = source ? source->os_type : NULL,
                                            .comment = w->spec->comment,
+                                           .uuid = w->spec->uuid,
                                            .reserved = w->spec->reserved});
     return sim_state_save_volume(vol) ? fail_io(err, EIO, w->spec->to) : 0;
 }

@@ -33,7 +33,9 @@ struct sim_clone_spec {
     bool overwrite; /* the destination may exist: it gets the data, and a LUN keeps its identity */
     bool lun_only;  /* the source must be a LUN */
     bool reserved;
+    bool same_size;      /* what is overwritten must have the size of the source */
     const char *comment; /* of a new LUN */
+    const char *uuid;    /* NULL: any */
 };
 
 /* Unlocked. The bytes are there when it returns. */

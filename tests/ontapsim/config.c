@@ -259,6 +259,7 @@ static void read_top(struct cfg *c, json_t *top)
                                        "ems_status",
                                        "unknown_field_code",
                                        "split_ms",
+                                       "clone_resize",
                                        NULL};
     if (!cfg_keys(c, top, "", keys))
         return;
@@ -277,6 +278,7 @@ static void read_top(struct cfg *c, json_t *top)
     sim.page_limit = (unsigned)cfg_number(c, top, "", "page_limit", 0, 0, 1000000);
     sim.sfsr_limit = (unsigned)cfg_number(c, top, "", "sfsr_limit", 64, 1, 1000);
     sim.comments = cfg_flag(c, top, "", "comments", false);
+    sim.clone_resize = cfg_flag(c, top, "", "clone_resize", true);
     sim.split_ms = (unsigned)cfg_number(c, top, "", "split_ms", 500, 0, 3600000);
     sim.transfer_ms = (unsigned)cfg_number(c, top, "", "transfer_ms", 200, 0, 3600000);
     sim.transfer_rate = cfg_number(c, top, "", "transfer_rate", 0, 0, INT64_MAX);

@@ -172,7 +172,8 @@ struct sim {
     unsigned page_limit; /* 0: none */
     unsigned sfsr_limit;
     unsigned split_ms;
-    bool comments; /* ONTAPI replies hold an XML comment before their results */
+    bool clone_resize; /* a LUN that is overwritten by a clone over REST takes its size */
+    bool comments;     /* ONTAPI replies hold an XML comment before their results */
     /* of REST, where the sources are silent or differ */
     int unknown_field_code; /* for an unknown name in fields= */
     bool empty_last_page;   /* a full page has a next link although nothing follows */

@@ -66,6 +66,7 @@ enum rest_doing {
     REST_DO_LUN_DELETE,
     REST_DO_LUN_CLONE,
     REST_DO_LUN_MAP,
+    REST_DO_IGROUP,
     REST_DO_CG,
     REST_DO_CG_SNAP,
     REST_DO_CG_COMMIT,
@@ -314,6 +315,34 @@ int rest_ip_interfaces_get(struct rest *r);
 int rest_ip_interface_get(struct rest *r);
 int rest_fc_interfaces_get(struct rest *r);
 int rest_fc_interface_get(struct rest *r);
+/* rest_lun.c */
+int rest_luns_get(struct rest *r);
+int rest_lun_get(struct rest *r);
+int rest_lun_list_begin(struct rest_list *l, struct rest *r);
+void rest_lun_record(struct rest_list *l, const struct sim_lun *lun);
+struct sim_lun *rest_lun(struct rest *r, const char *uuid); /* locked; NULL and error 5374875 */
+/* rest_lun_ops.c */
+int rest_lun_create(struct rest *r);
+int rest_lun_patch(struct rest *r);
+int rest_lun_delete(struct rest *r);
+int rest_luns_patch(struct rest *r);
+int rest_luns_delete(struct rest *r);
+/* rest_igroup.c */
+int rest_igroups_get(struct rest *r);
+int rest_igroup_get(struct rest *r);
+int rest_igroup_create(struct rest *r);
+int rest_igroup_patch(struct rest *r);
+int rest_igroup_delete(struct rest *r);
+int rest_initiators_get(struct rest *r);
+int rest_initiator_create(struct rest *r);
+int rest_initiator_delete(struct rest *r);
+/* rest_map.c */
+int rest_maps_get(struct rest *r);
+int rest_map_get(struct rest *r);
+int rest_map_create(struct rest *r);
+int rest_map_delete(struct rest *r);
+/* rest_clone.c */
+int rest_file_clone(struct rest *r);
 
 /* rest_mirror.c */
 int rest_mirrors_get(struct rest *r);
