@@ -13,10 +13,7 @@ end
 local function group(w, volumes)
   if w:is "zapi" then return end
   w.groups = (w.groups or 0) + 1
-  local list = {}
-  for i, name in ipairs(volumes) do list[i] = { name = name, provisioning_options = { action = "add" } } end
-  w:created(w.client:request("POST", "/application/consistency-groups?return_timeout=15",
-    { name = "cg" .. w.groups, svm = { name = "svm1" }, volumes = list }))
+  w:group("cg" .. w.groups, volumes)
 end
 
 local function names(w, volumes)
@@ -50,18 +47,19 @@ c.case { "cg_start: comment and label are on every snapshot", since = OBJECT, ru
   end
 end }
 
-c.case { "cg_commit: too late: an error, and no snapshot is left on any volume", since = TWO_PHASE, slow = true, run = function(w)
-  local volumes = pair(w)
-  group(w, volumes)
-  local cg = c.ok(w.client:cg_start(volumes, "late", { timeout = 5 }))
-  c.eq(cg.committed, false)
-  task.sleep(1.1)                     -- the simulator's fence falls after a second
-  local value, e = w.client:cg_commit(cg.id)
-  c.eq(value, nil)
-  c.ok(e.code == "partial" or e.code == "timeout" or e.code == "not_found", tostring(e))
-  c.fails(nil, e, e.code)
-  c.eq(names(w, volumes), { {}, {} })
-end }
+c.case { "cg_commit: too late: an error, and no snapshot is left on any volume", since = TWO_PHASE, slow = true,
+  run = function(w)
+    local volumes = pair(w)
+    group(w, volumes)
+    local cg = c.ok(w.client:cg_start(volumes, "late", { timeout = 5 }))
+    c.eq(cg.committed, false)
+    task.sleep(1.1)                     -- the simulator's fence falls after a second
+    local value, e = w.client:cg_commit(cg.id)
+    c.eq(value, nil)
+    c.ok(e.code == "partial" or e.code == "timeout" or e.code == "not_found", tostring(e))
+    c.fails(nil, e, e.code)
+    c.eq(names(w, volumes), { {}, {} })
+  end }
 
 c.case { "cg_commit: an id that nobody gave fails", since = TWO_PHASE, run = function(w)
   local value, e = w.client:cg_commit(w:is "zapi" and "987654" or

@@ -100,7 +100,8 @@ c.case { "volumes: used follows what is written", run = function(w)
 end }
 
 c.case { "volumes: a tunnel to svm2 sees svm2's only", run = function(w)
-  c.eq(c.column(c.ok(w:connect({ svm = "svm2" }):volumes())), { "only2" })
+  c.eq(c.column(c.ok(w:connect({ svm = "svm2" }):volumes { name = "only2" })), { "only2" })
+  c.eq(c.ok(w:connect({ svm = "svm2" }):volumes { name = "plain" }), {})
 end }
 
 c.case { "volumes: an SVM's login needs no tunnel", run = function(w)

@@ -46,7 +46,8 @@ c.case { "luns: by serial number, whatever characters it holds", run = function(
 end }
 
 c.case { "luns: a serial that only a wildcard would match is not found", run = function(w)
-  for _, serial in ipairs { "80BeR?M7hQwA", "************", "80BeR$M7hQw*", "!0BeR$M7hQwA", "80BeR$M7hQwB", ">80BeR$M7hQw", "|80BeR$M7hQw" } do
+  for _, serial in ipairs { "80BeR?M7hQwA", "************", "80BeR$M7hQw*", "!0BeR$M7hQwA", "80BeR$M7hQwB", ">80BeR$M7hQw",
+    "|80BeR$M7hQw" } do
     c.eq(c.ok(w.client:luns { serial = serial }), {}, serial)
   end
 end }

@@ -6,6 +6,7 @@ local file = require "engine.file"
 local HERE = package.path:match("^(.-)/%?%.lua")
 
 -- Arguments of a verb that would pass if nothing were wrong, and the object that the message must name.
+local DEST = "destination"          -- made when it is needed
 local ARGS = {
   snapshot_create = { { "plain", "s" }, "plain" },
   snapshot_delete = { { "plain", "s" }, "plain" },
@@ -23,10 +24,10 @@ local ARGS = {
   lun_delete = { { "/vol/odd/lun1" }, "/vol/odd/lun1" },
   volume_clone = { { "plain", { to = "plain_clone", snapshot = "s" } }, "plain_clone" },
   volume_clone_split = { { "plain" }, "plain" },
-  mirror_update = { { "svm2:mir_numbers" }, "svm2:mir_numbers" },
-  mirror_resync = { { "svm2:mir_numbers", "resync" }, "svm2:mir_numbers" },
-  mirror_break = { { "svm2:mir_numbers", "break" }, "svm2:mir_numbers" },
-  mirror_restore = { { "svm2:mir_numbers", "svm1:plain", "s", { replace = true } }, "svm1:plain" },
+  mirror_update = { { DEST }, DEST },
+  mirror_resync = { { DEST, "resync" }, DEST },
+  mirror_break = { { DEST, "break" }, DEST },
+  mirror_restore = { { DEST, "svm1:plain", "s", { replace = true } }, "svm1:plain" },
   ems_log = { { "moonsnap", "text" }, "" },
 }
 
@@ -49,13 +50,14 @@ for _, transport in ipairs { "zapi", "rest" } do
     local number, code, verb, since = row[1], row[2], row[3], row.since
     local case = { ("%s %d on %s is %s"):format(transport == "zapi" and "errno" or "code", number, verb, code),
       since = since and { [transport] = since }, run = function(w)
-        local args = ARGS[verb]
-        w:prepare_numbers()
+        local dest = w:prepare_numbers().dest
+        local args, object = {}, ARGS[verb][2] == DEST and dest or ARGS[verb][2]
+        for i, value in ipairs(ARGS[verb][1]) do args[i] = value == DEST and dest or value end
         w:fault(verb, { action = "error", [transport == "zapi" and "errno" or "code"] = number, reason = "Said so.",
           status = row.status })
         local client = w:connect { retries = 0, svm = verb:find("^mirror") and "svm2" or nil }
-        local value, e = client[METHOD[verb] or verb](client, table.unpack(args[1]))
-        c.fails(value, e, code, number, args[2], "Said so.")
+        local value, e = client[METHOD[verb] or verb](client, table.unpack(args))
+        c.fails(value, e, code, number, object, "Said so.")
         c.ok(tostring(e):find("; ", 1, true), "a remedy: " .. tostring(e))
         provoked[number] = true
       end }

@@ -68,16 +68,20 @@ c.case { "client:pages streams rows and ends early when the loop does", run = fu
   table.sort(seen)
   c.eq(seen, names)
   w:begin()
-  for _ in w.client:pages("snapshots", vol, { max = 1 }) do break end
+  local next_page = w.client:pages("snapshots", vol, { max = 1 })
+  c.eq(#next_page(), 1)
   c.ok(w:count(w:call "snapshots") <= 1, "no page is asked for that nobody wants")
 end }
 
-c.case { "a list whose tag never changes ends with an error", rest = "a link is followed as it stands", run = function(w)
+c.case { "a list whose tag never changes comes to an end", rest = "a link is followed as it stands", run = function(w)
   local vol = many(w, 3)
   w:fault("snapshots", { action = "repeat" })
-  local rows, e = w.client:pages("snapshots", vol, { max = 1 }), nil
   local count = 0
-  local ok, problem = pcall(function() for _ in rows do count = count + 1; if count > 50 then error("it does not end") end end end)
-  e = problem
-  c.ok(not ok and not tostring(e):find("does not end") or count <= 3, tostring(e))
+  local _, problem = pcall(function()
+    for _ in w.client:pages("snapshots", vol, { max = 1 }) do
+      count = count + 1
+      if count > 50 then break end
+    end
+  end)
+  c.ok(count <= 3, ("%d pages, %s"):format(count, tostring(problem)))
 end }

@@ -192,7 +192,8 @@ c.case { "lun_restore: a LUN or a snapshot that is not there is not found", run 
 end }
 
 c.case { "lun_restore: what is no LUN's path is refused before anything is sent", run = function(w)
-  for _, path in ipairs { "", "/vol", "/vol/", "/vol/s0001", "/vol/s0001/", "lun0", "/vol/s0001/../x", "/vol/s0001/.snapshot/s/lun0" } do
+  for _, path in ipairs { "", "/vol", "/vol/", "/vol/s0001", "/vol/s0001/", "lun0", "/vol/s0001/../x",
+    "/vol/s0001/.snapshot/s/lun0" } do
     c.fails(nil, select(2, w.client:lun_restore(path, "s")), "invalid")
   end
   c.fails(nil, select(2, w.client:lun_restore("/vol/s0001/lun0", "")), "invalid")

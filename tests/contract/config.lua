@@ -53,8 +53,12 @@ local READ = { "version", "vserver", "network interface", "volume show", "volume
 local commands = { { command = "DEFAULT", access = "none" } }
 for _, command in ipairs(READ) do commands[#commands + 1] = { command = command, access = "readonly" } end
 
+local vault = { { name = "only2", size = GIB, junction = "/only2" } }
+for i = 1, POOL // 5 do vault[#vault + 1] = { name = ("m%04d"):format(i), size = GIB, type = "dp" } end
+
 print(json.encode({
-  listen = "127.0.0.1:0", http = os.getenv "MUTATE" ~= nil, root = root, restore_ms = 60, async_ms = 50, fence_ms = 1000, comments = true,
+  listen = "127.0.0.1:0", http = os.getenv "MUTATE" ~= nil, root = root, restore_ms = 60, async_ms = 50, fence_ms = 1000,
+  transfer_ms = 80, rst_keep_ms = 200, comments = true,
   client_ca = client_ca, cluster = { name = "cl1", profile = profile.name },
   roles = { reader = { commands = commands } },
   users = { { name = "admin", password = "secret" }, { name = "vsadmin", password = "secret", svm = "svm1" },
@@ -62,7 +66,6 @@ print(json.encode({
     { name = "certified", cert = "certified", svm = "svm1" } },
   svms = {
     { name = "svm1", lifs = lifs, volumes = volumes, luns = luns },
-    { name = "svm2", lifs = { { name = "lif3", address = "192.0.2.31" } },
-      volumes = { { name = "only2", size = GIB, junction = "/only2" } } },
+    { name = "svm2", lifs = { { name = "lif3", address = "192.0.2.31" } }, volumes = vault },
   },
 }, true))

@@ -44,16 +44,17 @@ local function watched(client)
   end })
 end
 
---- @tparam {url=string,root=string,ca=string,lifs=table,certs=string,profile=table,api=string} cell: lifs: name to
---   URL; certs: where certified.pem and certified.key are
+--- The world of a cell.
+-- @tparam table cell url, root, ca, profile, api, mutates; lifs: name to URL; certs: where certified.pem is
 -- @treturn table
 function world.new(cell)
   local scheme, host, port = cell.url:match("^(https?)://%[?([^%]]-)%]?:(%d+)$")
   local w = setmetatable({ url = cell.url, root = cell.root, ca = cell.ca, profile = cell.profile, api = cell.api,
-    lifs = cell.lifs, certs = cell.certs, mutates = cell.mutates, host = host, port = tonumber(port), https = scheme == "https", next = { p = 0, s = 0 } }, world)
+    lifs = cell.lifs, certs = cell.certs, mutates = cell.mutates, host = host, port = tonumber(port),
+    https = scheme == "https", next = { p = 0, s = 0, m = 0 } }, world)
   w.version = require("contract").version(cell.profile.ontap)
   if w.mutates then world.patience = 0.5 end
-  w.client = w:connect {}
+  w.client, w.vault = w:connect {}, w:connect { svm = "svm2" }
   if cell.api == "auto" then
     local who = w.client:identity()
     w.transport = who and who.transport
@@ -170,17 +171,51 @@ end
 --- What the simulator has served since the case began.
 function world:requests() return control(self, "GET", "requests?last=10000") end
 
---- What the calls of the number cases are about: a file, a snapshot, an igroup, a mirror; made once.
+--- A relationship from a volume of svm1 to a new volume of svm2, not initialized: "svm2:mNNNN" and its name.
+function world:mirror(volume, policy)
+  self.next.m = self.next.m + 1
+  local target = ("m%04d"):format(self.next.m)
+  local source, dest = "svm1:" .. volume, "svm2:" .. target
+  if self:is "zapi" then
+    assert(self.vault:call("snapmirror-create", ("<source-location>%s</source-location><destination-location>%s" ..
+      "</destination-location><policy>%s</policy><relationship-type>extended_data_protection</relationship-type>")
+      :format(source, dest, policy)))
+  else
+    self:created(self.vault:request("POST", "/snapmirror/relationships?return_timeout=15",
+      { source = { path = source }, destination = { path = dest }, policy = { name = policy } }))
+  end
+  return dest, target
+end
+
+--- What the calls of the number cases are about: a file, snapshots, an igroup, a group, a mirror; made once.
 function world:prepare_numbers()
-  if self.prepared then return end
-  self.prepared = true
+  if self.prepared then return self.prepared end
+  self.prepared = { dest = "svm2:none" }
   self.write(self:dir "plain" .. "/disk.img", "x")
   assert(self.client:snapshot_create("plain", "s"))
-  pcall(self.igroup, self, "ig_numbers")
+  assert(self.client:snapshot_create("odd", "s"))
+  self:igroup("ig_numbers")
+  if self:is "rest" and self.version >= 91001 then self:group("cg_numbers", { "plain", "deep" }) end
+  self.prepared.dest = self:mirror("plain", "MirrorAllSnapshots")
+  return self.prepared
+end
+
+--- A consistency group made by hand; ONTAPI needs none.
+function world:group(name, volumes)
+  local list = {}
+  for i, volume in ipairs(volumes) do list[i] = { name = volume, provisioning_options = { action = "add" } } end
+  self:created(self.client:request("POST", "/application/consistency-groups?return_timeout=15",
+    { name = name, svm = { name = "svm1" }, volumes = list }))
 end
 
 --- Count the requests with a call's name.
-function world:count(name) return self:requests().calls[name] or 0 end
+function world:count(name)
+  local pattern, n = "^" .. name:gsub("[%-%.%+%[%]%(%)%$%^%%%?]", "%%%0"):gsub("%*", ".*") .. "$", 0
+  for call, times in pairs(self:requests().calls) do
+    if call:find(pattern) then n = n + times end
+  end
+  return n
+end
 
 --- How often a login was refused.
 function world:logins()
