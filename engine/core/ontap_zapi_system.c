@@ -6,19 +6,26 @@
 #include <string.h>
 #include <unistd.h>
 
-/* "NetApp Release 9.14.1P3: Thu ..." -> "9.14.1" */
+/* "NetApp Release 9.14.1P3: Thu ..." -> "9.14.1", "NetApp Release 9.5P3: ..." -> "9.5.0" */
+static json_t *version_of(struct moon_ontap *o, const char *release)
+{
+    int n[3] = {0};
+    char text[48] = "";
+    const char *p = release ? strpbrk(release, "0123456789") : NULL;
+    if (p && sscanf(p, "%3d.%2d.%2d", &n[0], &n[1], &n[2]) >= 2) {
+        o->version = n[0] * 10000 + n[1] * 100 + n[2];
+        snprintf(text, sizeof text, "%d.%d.%d", n[0], n[1], n[2]);
+    }
+    return json_string(text);
+}
+
 static int take_identity(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err)
 {
     json_t *o = json_object();
-    int n[3] = {0};
     zapi_text(o, "release", results, "version");
     zapi_bool(o, "clustered", results, "is-clustered");
     const char *release = json_string_value(json_object_get(o, "release"));
-    const char *p = release ? strpbrk(release, "0123456789") : NULL;
-    size_t len = p ? strspn(p, "0123456789.") : 0;
-    if (p && sscanf(p, "%3d.%2d.%2d", &n[0], &n[1], &n[2]) >= 2)
-        call->ontap->version = n[0] * 10000 + n[1] * 100 + n[2];
-    json_object_set_new(o, "version", json_stringn(p ? p : "", len));
+    json_object_set_new(o, "version", version_of(call->ontap, release));
     json_object_set_new(o, "transport", json_string("zapi"));
     if (call->ontap->reason)
         json_object_set_new(o, "reason", json_string(call->ontap->reason));

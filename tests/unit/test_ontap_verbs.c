@@ -225,9 +225,10 @@ static void test_identity(void **state)
         {"NetApp Release 9.14.1P3: Thu Mar 14 02:00:00 UTC 2024", "9.14.1"},
         {"NetApp Release 8.3.2: x", "8.3.2"},
         {"Release R9.10.1X: x", "9.10.1"},
+        {"NetApp Release 9.5P3: x", "9.5.0"},
         {"none", ""}};
     reply_file("system-get-version.xml");
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
         char text[256];
         snprintf(text, sizeof text,
                  "<results status='passed'><version>%s</version><is-clustered>false</is-clustered>"
@@ -239,7 +240,7 @@ static void test_identity(void **state)
     equals(first,
            "{\"clustered\":true,\"reason\":\"ONTAP_API=zapi\",\"release\":\"NetApp Release "
            "9.9.1P5: Wed Jan 12 11:04:00 UTC 2022\",\"transport\":\"zapi\",\"version\":\"9.9.1\"}");
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
         AUTO_JSON json_t *j = good(MOON_ONTAP_IDENTITY, NULL);
         assert_string_equal(json_string_value(json_object_get(j, "version")), versions[i][1]);
         assert_true(json_is_false(json_object_get(j, "clustered")));
