@@ -62,6 +62,7 @@ struct zapi_rec {
     const char *name;
     const char *value; /* leaf */
     bool key;          /* returned even when it was not asked for */
+    bool absent;       /* known to queries, not returned */
     struct zapi_rec *child;
     struct zapi_rec *last;
     struct zapi_rec *next;

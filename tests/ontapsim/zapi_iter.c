@@ -90,13 +90,17 @@ static const struct zapi_rec *rec_child(const struct zapi_rec *rec, const char *
     return c;
 }
 
-/* All fields of the query element fit the record's. In a list, one matching item is enough. */
+/* All fields of the query element fit the record's. In a list, one matching item is enough. A field
+ * that such records never have is no condition: Ansible's modules send "vserver" and "lun_path" where
+ * there is no such thing, and find what they look for. */
 static bool match(struct sim_arena *a, const xmlNode *query, const struct zapi_rec *rec)
 {
     for (const xmlNode *q = zapi_first(query); q; q = zapi_next(q)) {
         const char *name = (const char *)q->name;
         const struct zapi_rec *c = rec ? rec_child(rec, name) : NULL;
         bool hit = false;
+        if (rec && !c && !zapi_first(q))
+            continue;
         if (zapi_first(q)) {
             do {
                 hit = match(a, q, c);
@@ -134,6 +138,8 @@ static bool has_key(const struct zapi_rec *rec)
 
 static void emit(struct sim_buf *b, const struct zapi_rec *rec, const xmlNode *desired, bool all)
 {
+    if (rec->absent)
+        return;
     if (rec->value || !rec->child) {
         sim_buf_addf(b, "<%s>", rec->name);
         sim_buf_xml(b, rec->value ? rec->value : "");
@@ -213,8 +219,9 @@ struct zapi_rec *zapi_rec_add(struct zapi_iter *it, struct zapi_rec *parent, con
 void zapi_rec_text(struct zapi_iter *it, struct zapi_rec *parent, const char *name,
                    const char *value)
 {
-    if (value)
-        zapi_rec_add(it, parent, name)->value = sim_arena_dup(&it->arena, value);
+    struct zapi_rec *rec = zapi_rec_add(it, parent, name);
+    rec->value = value ? sim_arena_dup(&it->arena, value) : NULL;
+    rec->absent = !value;
 }
 
 void zapi_rec_key(struct zapi_iter *it, struct zapi_rec *parent, const char *name,

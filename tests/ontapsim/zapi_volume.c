@@ -1,7 +1,9 @@
 /* volume-get-iter. */
 #include "zapi.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static void id_part(struct zapi_iter *it, struct zapi_rec *rec, const struct sim_volume *vol)
 {
@@ -21,6 +23,21 @@ static void id_part(struct zapi_iter *it, struct zapi_rec *rec, const struct sim
     zapi_rec_text(it, id, "style-extended", "flexvol");
     zapi_rec_text(it, id, "type", vol->type);
     zapi_rec_text(it, id, "uuid", vol->uuid);
+}
+
+static void security_part(struct zapi_iter *it, struct zapi_rec *rec, const struct sim_volume *vol)
+{
+    struct stat st;
+    char mode[8];
+    struct zapi_rec *security = zapi_rec_add(it, rec, "volume-security-attributes");
+    zapi_rec_text(it, security, "style", "unix");
+    if (fstat(vol->dir, &st))
+        return;
+    struct zapi_rec *mine = zapi_rec_add(it, security, "volume-security-unix-attributes");
+    snprintf(mode, sizeof(mode), "%o", (unsigned)st.st_mode & 07777);
+    zapi_rec_number(it, mine, "group-id", st.st_gid);
+    zapi_rec_text(it, mine, "permissions", mode);
+    zapi_rec_number(it, mine, "user-id", st.st_uid);
 }
 
 static void snapshot_part(struct zapi_iter *it, struct zapi_rec *rec, const struct sim_volume *vol)
@@ -65,8 +82,14 @@ void zapi_volume_record(struct zapi_iter *it, struct zapi_rec *rec, struct sim_v
     if (vol->parent)
         clone_part(it, rec, vol);
     id_part(it, rec, vol);
+    struct zapi_rec *exports = zapi_rec_add(it, rec, "volume-export-attributes");
+    zapi_rec_text(it, exports, "policy", vol->exports);
+    struct zapi_rec *language = zapi_rec_add(it, rec, "volume-language-attributes");
+    zapi_rec_text(it, language, "language-code", "c.utf_8");
     struct zapi_rec *mirror = zapi_rec_add(it, rec, "volume-mirror-attributes");
     zapi_rec_flag(it, mirror, "is-data-protection-mirror", dp);
+    if (zapi_iter_wants(it, "volume-security-attributes"))
+        security_part(it, rec, vol);
     snapshot_part(it, rec, vol);
     if (zapi_iter_wants(it, "volume-space-attributes"))
         space_part(it, rec, vol);
