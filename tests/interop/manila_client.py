@@ -206,7 +206,7 @@ with op('SnapMirror: the snapshot of the source that it holds'):
 with op('SnapMirror: quiesce'):
     d.quiesce_snapmirror_vol(*PAIR)
     op.until('quiesced', lambda: mirror()['relationship-status'] == 'quiesced')
-with op('SnapMirror: update while quiesced is refused', refused=('13001', '17122', '17127', '17107')):
+with op('SnapMirror: update while quiesced is refused', refused=('13102', '17127')):
     d.update_snapmirror_vol(*PAIR)
 with op('SnapMirror: resume, also twice'):
     d.resume_snapmirror_vol(*PAIR)
