@@ -50,7 +50,7 @@
  *   restore_status    {volume? path? job?} (volume and path of the file, or path of the LUN)
  *       {running=n, limit?, forgotten?}: how many of those asked about are under way; forgotten: the
  *       job is no longer known (REST), what it wrote is there; without arguments the file
-       restores of the whole SVM. A restore that failed late is an error
+ *       restores of the whole SVM. A restore that failed late is an error
  *   file_info         path (/vol/VOLUME/..., also below .snapshot/NAME/)
  *       {size, type, modified}
  *
