@@ -48,9 +48,9 @@
  *   lun_restore       path, snapshot
  *       {job?}: the same for a LUN, in place: serial, uuid and maps stay
  *   restore_status    {volume? path? job?} (volume and path of the file, or path of the LUN)
- *       {running=n, limit?, forgotten?}: how many of those asked about are under way; forgotten: the
- *       job is no longer known (REST), what it wrote is there; without arguments the file
- *       restores of the whole SVM. A restore that failed late is an error
+ *       {running=n, limit?}: how many of those asked about are under way; without arguments the file
+ *       restores of the whole SVM. A restore that failed late is an error, and so is a job that the
+ *       controller has forgotten
  *   file_info         path (/vol/VOLUME/..., also below .snapshot/NAME/)
  *       {size, type, modified}
  *

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define NO_SVM 2621462
+
 int rest_no_memory(struct moon_err *err)
 {
     return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "rest", "out of memory");
@@ -80,12 +82,14 @@ int rest_refuse(const struct moon_ontap_call *call, int status, const json_t *er
     enum moon_code code = fault ? fault->code : code_of_status(status);
     if (status == 429 || (status == 503 && code == MOON_IO))
         code = MOON_BUSY;
-    char text[640], denied[160] = "";
+    char text[640], about[160] = "";
     const char *asked = code == MOON_DENIED ? rest_known(call, "asked") : NULL;
     if (asked)
-        snprintf(denied, sizeof denied, " (%s)", asked);
+        snprintf(about, sizeof about, " (%s)", asked);
+    else if (number == NO_SVM && call->ontap->svm)
+        snprintf(about, sizeof about, " (SVM '%s')", call->ontap->svm);
     snprintf(text, sizeof text, "%.320s (code %d)%s%s%s", message ? message : "no reason given",
-             number, fault ? "; " : "", fault ? fault->remedy : "", denied);
+             number, fault ? "; " : "", fault ? fault->remedy : "", about);
     return fail_as(call, err, code, MOON_SRC_ONTAP, number, text);
 }
 

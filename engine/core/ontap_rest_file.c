@@ -132,10 +132,9 @@ static int ask_job(struct moon_ontap_call *call, struct rest_ask *ask, struct mo
     return rest_path(ask, "/cluster/jobs/%s", job) < 0 ? rest_no_memory(err) : 0;
 }
 
-static int stands(struct moon_ontap_call *call, int running, bool forgotten, struct moon_err *err)
+static int stands(struct moon_ontap_call *call, int running, struct moon_err *err)
 {
-    call->op.result =
-        json_pack("{s:i, s:o*}", "running", running, "forgotten", forgotten ? json_true() : NULL);
+    call->op.result = json_pack("{s:i}", "running", running);
     return call->op.result ? REST_DONE : rest_no_memory(err);
 }
 
@@ -146,34 +145,28 @@ static int take_job(struct moon_ontap_call *call, const json_t *job, struct moon
     if (!state)
         return rest_fail(call, err, MOON_PROTOCOL, "the job has no state");
     if (strcmp(state, "success") == 0)
-        return stands(call, 0, false, err);
+        return stands(call, 0, err);
     if (strcmp(state, "queued") == 0 || strcmp(state, "running") == 0 ||
         strcmp(state, "paused") == 0)
-        return stands(call, 1, false, err);
+        return stands(call, 1, err);
     return rest_refuse(call, 500, json_is_object(error) ? error : job, err);
 }
 
-/* A job is forgotten some minutes after its end: then the object itself is looked at. */
+/* A job is forgotten some minutes after its end, and what was overwritten does not show whether all of
+ * it was: then nobody knows. */
 static int job_refused(struct moon_ontap_call *call, int status, struct moon_err *err)
 {
     (void)status;
     if (err->code != MOON_NOT_FOUND || err->native == 0)
         return -1;
-    if (!moon_ontap_arg(call, "path"))
-        return rest_fail(
-            call, err, MOON_NOT_FOUND,
-            "the job is forgotten, and how it ended with it: look at what was restored");
-    return rest_remember(call, "forgotten", json_true()) < 0 ? rest_no_memory(err) : REST_NEXT;
+    return rest_fail(call, err, MOON_IO,
+                     "the controller has forgotten the job, and how it ended with it: compare what "
+                     "was restored with the snapshot, or restore it again");
 }
 
 static bool is_lun(const struct moon_ontap_call *call)
 {
     return !moon_ontap_arg(call, "volume") && rest_below_volume(moon_ontap_arg(call, "path"));
-}
-
-static bool forgotten(const struct moon_ontap_call *call)
-{
-    return json_object_get(call->memo, "forgotten") != NULL;
 }
 
 static int ask_its_volume(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
@@ -186,34 +179,10 @@ static int ask_its_lun(struct moon_ontap_call *call, struct rest_ask *ask, struc
     return is_lun(call) ? rest_ask_lun(call, ask, err) : REST_NEXT;
 }
 
-static int take_its_lun(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)
-{
-    int rc = rest_take_lun(call, answer, err);
-    return rc == REST_NEXT && forgotten(call) ? stands(call, 0, true, err) : rc;
-}
-
-static int ask_its_file(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
-{
-    const char *path = moon_ontap_arg(call, "path");
-    if (!forgotten(call) || !rest_known(call, "volume.uuid"))
-        return REST_NEXT;
-    if (!moon_ontap_plain_path(path))
-        return rest_fail(call, err, MOON_INVALID, "must be a file's path below its volume");
-    return rest_ask_file(call, ask, NULL, path, err);
-}
-
-static int take_its_file(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)
-{
-    if (rest_file_of(answer))
-        return stands(call, 0, true, err);
-    return rest_fail(call, err, MOON_NOT_FOUND,
-                     "its job is forgotten, and the restored file is not there");
-}
-
 static int take_jobs(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)
 {
     const char *object = rest_known(call, is_lun(call) ? "lun.uuid" : "volume.uuid");
-    return stands(call, rest_jobs_of(answer, object), false, err);
+    return stands(call, rest_jobs_of(answer, object), err);
 }
 
 const struct rest_verb moon_rest_restore_status = {
