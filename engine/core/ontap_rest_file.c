@@ -188,6 +188,5 @@ static int take_jobs(struct moon_ontap_call *call, const json_t *answer, struct 
 const struct rest_verb moon_rest_restore_status = {
     .steps = (const struct rest_step[]){{.ask = ask_job, .take = take_job, .refused = job_refused},
                                         {.ask = ask_its_volume, .take = rest_take_volume},
-                                        {.ask = ask_its_lun, .take = take_its_lun},
-                                        {.ask = ask_its_file, .take = take_its_file},
+                                        {.ask = ask_its_lun, .take = rest_take_lun},
                                         {.ask = rest_ask_jobs, .take = take_jobs}}};
