@@ -1,6 +1,7 @@
 #!/bin/bash
 # The ONTAP simulator's faults, as curl sees them: HTTP statuses, resets, damaged replies, jobs that end badly.
 # usage: tests/e2e/ontapsim_faults.sh [BUILD_DIR]
+# shellcheck disable=SC2154 # sim_start sets URL_NAME
 set -u
 here=$(dirname "$(realpath "$0")")
 # shellcheck source=../lib/check.sh

@@ -2,6 +2,7 @@
 # The ONTAP simulator's SnapMirror: policies, relationships, transfers between two SVMs and between two simulators,
 # restores, over both transports.
 # usage: tests/e2e/ontapsim_mirror.sh [BUILD_DIR]
+# shellcheck disable=SC2154 # sim_start sets URL_NAME
 set -u
 here=$(dirname "$(realpath "$0")")
 # shellcheck source=../lib/check.sh

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The ONTAP simulator on its own: LIFs and their scope, roles, certificate logins, version profiles.
 # usage: tests/e2e/ontapsim_scope.sh [BUILD_DIR]
+# shellcheck disable=SC2154 # sim_start sets URL_NAME
 set -u
 here=$(dirname "$(realpath "$0")")
 # shellcheck source=../lib/check.sh

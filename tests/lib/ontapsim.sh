@@ -11,6 +11,7 @@
 # All simulators of one test take the certificate authority of the first one that runs on HTTPS; what is asked of
 # others goes over plain HTTP.
 
+# shellcheck disable=SC2154 # the test sets sim
 R=''
 SIM_DIR=$(mktemp -d "${MOON_TEST_TMP:-${TMPDIR:-/tmp}}/sim.XXXXXX")
 SIM_PIDS=()
