@@ -260,6 +260,7 @@ static void read_top(struct cfg *c, json_t *top)
                                        "unknown_field_code",
                                        "split_ms",
                                        "clone_resize",
+                                       "backend",
                                        NULL};
     if (!cfg_keys(c, top, "", keys))
         return;
@@ -271,6 +272,7 @@ static void read_top(struct cfg *c, json_t *top)
     if (!sim.cert_file != !sim.key_file)
         cfg_mistake(c, "cert", "\"cert\" and \"key\" belong together");
     sim.root = cfg_text(c, top, "", "root", "build/sim", false);
+    sim.backend = cfg_text(c, top, "", "backend", NULL, false);
     sim.latency_ms = (unsigned)cfg_number(c, top, "", "latency_ms", 0, 0, 600000);
     sim.restore_ms = (unsigned)cfg_number(c, top, "", "restore_ms", 200, 0, 3600000);
     sim.async_ms = (unsigned)cfg_number(c, top, "", "async_ms", 100, 0, 3600000);

@@ -1,5 +1,6 @@
 /* ontapsim: an ONTAP controller for tests, demos and workflow authors. Arguments, signals, order of
  * start and stop. */
+#include "backend.h"
 #include "cg.h"
 #include "config.h"
 #include "faults.h"
@@ -85,6 +86,7 @@ static void many_files(void)
 static int serve(const sigset_t *signals)
 {
     int sig = 0;
+    struct sim_err err = {0};
     many_files();
     if (sim_state_open())
         return 1;
@@ -95,6 +97,10 @@ static int serve(const sigset_t *signals)
     if (sim_cg_timer_start() || sim_server_start())
         return 1;
     sim_mirror_resume_all();
+    if (sim_backend_sync(&err)) {
+        sim_log("%s", err.reason);
+        return 1;
+    }
     sim_server_announce();
     while (sigwait(signals, &sig))
         ;

@@ -439,6 +439,7 @@ void sim_free(void)
     free(sim.cert_file);
     free(sim.key_file);
     free(sim.root);
+    free(sim.backend);
     free(sim.cluster);
     free(sim.ontap);
     sim_auto_close(&sim.state_dir);

@@ -162,6 +162,7 @@ struct sim {
     char *key_file;
     char *client_ca; /* PEM file; NULL: no certificate logins */
     char *root;
+    char *backend; /* a command, or NULL: see backend.h */
     unsigned latency_ms;
     unsigned restore_ms;
     unsigned async_ms;

@@ -1,6 +1,7 @@
 /* REST requests: login, route, scope, faults, dispatch, reply. */
 #include "rest.h"
 #include "access.h"
+#include "backend.h"
 #include "group.h"
 #include "requests.h"
 #include "server.h"
@@ -353,7 +354,10 @@ static int run(struct rest *r, struct sim_fault *f)
         r->fault = *f;
         f->action = SIM_FAULT_NONE;
     }
+    struct sim_err err = {0};
     int rc = sim_fault_skips(f) ? 0 : r->route->fn(r);
+    if (!rc && strncmp(r->route->name, "GET ", 4) != 0 && sim_backend_sync(&err))
+        rc = rest_fail_model(r, r->route->doing, &err);
     if (sim_fault_fails(f))
         return fault_error(r, f);
     if (sim_fault_has_job(f) && !rc)

@@ -1,5 +1,6 @@
 /* Work that takes time, and the jobs that it becomes. */
 #include "rest.h"
+#include "backend.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -66,7 +67,7 @@ static void *work(void *arg)
     bool go = wait_for_start(op->job);
     sim_unlock();
     if (go)
-        rc = op->w.run(op->w.arg, &err);
+        rc = op->w.run(op->w.arg, &err) ? -1 : sim_backend_sync(&err);
     else
         sim_fail(&err, SIM_EGENERIC, "The job was cancelled.");
     sim_lock();

@@ -1,6 +1,7 @@
 /* Single-file restore. While one runs, its volume takes and deletes no snapshots; what is running
  * is part of the saved state, so that an interrupted restore is taken up by the next start. */
 #include "restore.h"
+#include "backend.h"
 #include "job.h"
 #include "lun.h"
 #include "snap.h"
@@ -88,6 +89,7 @@ static void end(struct sim_restore *r, int rc)
 static void *run(void *arg)
 {
     struct sim_restore *r = arg;
+    struct sim_err err = {0};
     int64_t until = sim_now_ms() + sim.restore_ms;
     int rc = r->count ? sim_store_copy_part(r->from, r->to, (off_t)r->first, (off_t)r->first,
                                             (off_t)r->count, &sim.stopping)
@@ -98,6 +100,10 @@ static void *run(void *arg)
     sim_lock();
     if (rc != ECANCELED) /* a stopped one stays in the state */
         end(r, rc);
+    sim_unlock();
+    if (sim_backend_sync(&err)) /* a LUN may have another size now */
+        sim_log("%s", err.reason);
+    sim_lock();
     sim_worker_done();
     sim_unlock();
     return NULL;

@@ -1,6 +1,7 @@
 /* ONTAPI requests: login, parse, scope, faults, dispatch, reply. */
 #include "zapi.h"
 #include "access.h"
+#include "backend.h"
 #include "cg.h"
 #include "requests.h"
 #include "server.h"
@@ -282,6 +283,8 @@ static int run(struct zapi *z, const struct zapi_call *call, struct sim_fault *f
         f->action = SIM_FAULT_NONE;
     }
     int rc = sim_fault_skips(f) ? 0 : call->fn(z);
+    if (!rc && call->changing)
+        rc = sim_backend_sync(&z->err);
     if (sim_fault_fails(f))
         rc = sim_fault_error(f, z->name, &z->err);
     else if (sim_fault_has_job(f) && !rc)
