@@ -1,0 +1,91 @@
+#!/bin/bash
+# Guests on LUNs, on hosts that were recorded (tests/data/san): who is found, who is left out and what is said of it,
+# beside a guest on NFS. The guests on LUNs are shut off: these devices do not exist here.
+set -euo pipefail
+# shellcheck source=../lib/scene.sh
+. "$(dirname "$(realpath "$0")")/../lib/scene.sh"
+here=$(dirname "$(realpath "$0")")
+LUN1=3600a0980383062716d5d5076684b6f66 LUN2=3600a0980383062716d5d5076684b6f67
+luns='.svms[0].luns = [ { path: "/vol/vol1/one", size: 67108864, serial: "80bqm]PvhKof" },
+  { path: "/vol/vol2/qt/two", size: 67108864, serial: "80bqm]PvhKog" } ]'
+requires libvirtd virsh qemu-system-x86_64 curl jq as ld setpriv
+world_up
+sim_config "$WORLD_DIR/sim.json" "$luns"
+sim_start
+image_make "$SIM_ROOT/svm1/vol1/alpha.img"
+guest_define alpha "$SIM_ROOT/svm1/vol1/alpha.img"
+guest_define sanone "block:/dev/mapper/$LUN1"
+guest_define santwo "block:/dev/disk/by-id/dm-uuid-mpath-$LUN2"
+conf=$WORLD_DIR/etc/demo/kvm.conf
+mapping() { sed -n 's/^KVM_VM_MAPPING=//p' "$conf"; }
+# host NAME [KEY=VALUE ...]: this host is the recorded one of that name
+host() {
+  rm -rf "$WORLD_DIR/host"
+  "$here/../lib/san_tree.sh" "$1" "$WORLD_DIR/host"
+  moon_conf "KVM_DEVICE_ROOT=$WORLD_DIR/host" "${@:2}"
+}
+
+for api in zapi rest; do
+  host plain "ONTAP_API=$api"
+  check_exit "$api: discover" 0 moon discover
+  check_eq "$api: LUNs beside NFS, one in a qtree" "$(mapping)" \
+    'alpha:svm1:/vol/vol1/alpha.img;sanone:svm1:/vol/vol1/one;santwo:svm1:/vol/vol2/qt/two;'
+  check_exit "$api: one backup of both kinds" 0 moon backup --policy daily --json
+  check_eq "$api: with one snapshot per volume" "$(jq '.volumes | length' "$OUT")" 2
+  next_second
+done
+
+host lost
+check_exit 'no path is left: the guests are still known' 0 moon discover
+
+# used by this host itself
+for tree in lvm partition; do
+  host $tree
+  check_exit "$tree: discover ends with 1" 1 moon discover
+  check_eq "$tree: the others are found" "$(mapping)" 'alpha:svm1:/vol/vol1/alpha.img;sanone:svm1:/vol/vol1/one;'
+  said "$tree: the holder is named" "santwo.*kvm-00013.*$([ $tree = lvm ] && echo vg0-lv0 || echo part1)"
+  check_exit "$tree: a backup ends before it begins" 1 moon backup --policy daily
+  said "$tree: and says what to do" 'santwo.*KVM_EXCLUDE_VMS'
+  host $tree APP_IGNORE_ERROR=Y
+  check_exit "$tree: APP_IGNORE_ERROR=Y goes on without it" 3 moon backup --policy daily
+  next_second
+done
+
+vsh undefine santwo
+guest_define santwo "block:/dev/mapper/vg0-lv0"
+host lvm
+check_exit 'a guest on a logical volume' 1 moon discover
+said 'is told so' 'santwo.*logical volume.*vg0-lv0'
+vsh undefine santwo
+guest_define santwo block:/dev/sdc
+host unmapped
+check_exit 'a guest on a single path' 1 moon discover
+said 'is told so: path' 'santwo.*single path.*multipathd'
+vsh undefine santwo
+guest_define santwo "block:/dev/mapper/$LUN1"
+host plain
+check_exit 'two guests on one LUN' 1 moon discover
+said 'both are named' 'kvm-00012.*/vol/vol1/one is used by sanone and santwo'
+vsh undefine santwo
+guest_define santwo "block:/dev/mapper/$LUN2"
+
+# another LUN has taken the place of the one that the guest names
+host replaced
+check_exit 'the LUN was replaced: the old name is gone' 1 moon discover
+said 'the missing device is named' "santwo.*$LUN2.*does not exist"
+
+# the controller does not know the LUN, or does not tell
+sim_stop
+rm -rf "$SIM_ROOT/svm1/vol2/qt" "$SIM_ROOT"/.ontapsim/volumes/svm1/vol2.json
+sim_config "$WORLD_DIR/sim.json" "$luns | .svms[0].luns |= .[:1]"
+sim_start
+host plain
+check_exit 'a LUN of no configured controller' 1 moon discover
+said 'is told with its serial number' 'santwo.*80bqm]PvhKog.*NTAP_USERS'
+sim_fault '{"match":"lun-get-iter","action":"error","errno":13003}'
+host plain ONTAP_API=zapi
+check_exit 'no right to list LUNs: NFS goes on' 3 moon backup --policy daily
+said 'with a warning' 'kvm-00014'
+check_eq 'and SAN is left out' "$(mapping)" 'alpha:svm1:/vol/vol1/alpha.img;'
+sim_faults_clear
+finish
