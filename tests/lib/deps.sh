@@ -1,6 +1,6 @@
 #!/bin/bash
-# deps.sh build|test|lint|interop ...: the Debian packages that a kind of work needs. What is missing is installed where
-# that is allowed (root, apt-get), else the one command that does it is printed and the exit code is 1.
+# deps.sh build|test|lint|interop|lab ...: the Debian packages that a kind of work needs. What is missing is installed
+# where that is allowed (root, apt-get), else the one command that does it is printed and the exit code is 1.
 set -euo pipefail
 
 build='gcc libc6-dev make pkg-config liblua5.4-dev libvirt-dev libxml2-dev libcurl4-openssl-dev libpcre2-dev
@@ -9,6 +9,7 @@ test='libcmocka-dev libmicrohttpd-dev libgnutls28-dev libvirt-daemon libvirt-dae
   qemu-system-x86 binutils curl jq util-linux'
 lint='lua-check shellcheck cppcheck clang-format'
 interop='ansible python3-cinder python3-manila jq util-linux'
+lab='mmdebstrap e2fsprogs kmod cpio gzip busybox-static binutils openssh-client python3 qemu-system-x86 qemu-utils'
 
 wanted=
 for kind in "${@:-build}"; do
@@ -17,7 +18,8 @@ for kind in "${@:-build}"; do
     test) wanted+=" $test" ;;
     lint) wanted+=" $lint" ;;
     interop) wanted+=" $interop" ;;
-    *) echo "usage: deps.sh build|test|lint|interop ..." >&2; exit 2 ;;
+    lab) wanted+=" $lab" ;;
+    *) echo "usage: deps.sh build|test|lint|interop|lab ..." >&2; exit 2 ;;
   esac
 done
 read -ra wanted <<<"${wanted//$'\n'/ }"
