@@ -143,7 +143,7 @@ local groups = {
     { name = "ONTAP_MAX_REQUESTS", type = "int", default = "4", min = 1, max = 64, ours = true,
       meaning = "How many calls to one controller run at the same time." },
     { name = "ONTAP_RETRIES", type = "int", default = "3", min = 0, max = 20, ours = true,
-      meaning = "How many times a call that only reads is repeated when the controller is busy or does not answer." },
+      meaning = "How many times a request is repeated for which the controller was too busy, or a read without answer." },
   } },
 
   { "snapshot", {

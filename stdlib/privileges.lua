@@ -32,7 +32,7 @@ end
 local function always() return true end
 
 -- name; actions that need it; `command` of a traditional role and `api` of a REST role, with the access;
--- `zapi` and `rest` try it; `when` the config needs it; `optional`: without it the actions go on (a transport's
+-- `zapi` and `rest` try it, where it is a right of its own there; `when` the config needs it; `optional`: without it the actions go on (a transport's
 -- name: over that one only).
 -- A volume that is there is handed over where there is one.
 local list = {
@@ -46,6 +46,10 @@ local list = {
   { name = "find addresses", actions = "discover, backup, restore, quiesce", command = "network interface",
     access = "readonly", api = "/api/network/ip/interfaces", api_access = "readonly", optional = true,
     zapi = function(client) return client:lifs() end, rest = function(client) return client:lifs() end },
+  { name = "find LUNs", actions = "guests on LUNs", command = "lun show", access = "readonly",
+    api = "/api/storage/luns", api_access = "readonly", optional = true,
+    zapi = function(client) return client:luns { path = "/vol/" .. NOWHERE .. "/-none-" } end,
+    rest = function(client) return client:luns { path = "/vol/" .. NOWHERE .. "/-none-" } end },
   { name = "find volumes", actions = "all", command = "volume show", access = "readonly",
     api = "/api/storage/volumes", api_access = "readonly",
     zapi = function(client) return client:volumes { name = NOWHERE } end,
@@ -97,6 +101,9 @@ local list = {
     rest = function(client) return either(client, { "PATCH", ("/storage/volumes/%s"):format(NIL), { comment = "-" } },
       { "POST", "/private/cli/volume/snapshot/restore-file", { volume = NOWHERE, snapshot = "-none-", path = "/-none-" } })
     end },
+  { name = "restore LUNs", actions = "restore of guests on LUNs", command = "volume snapshot restore-file", access = "all",
+    api = "/api/storage/luns", api_access = "read_modify", optional = true, -- over ONTAPI the call is that for files
+    rest = function(client) return client:request("PATCH", ("/storage/luns/%s"):format(NIL), { comment = "-" }) end },
   { name = "follow restores", actions = "restore", command = "volume snapshot show", access = "readonly",
     api = "/api/cluster/jobs", api_access = "readonly",
     zapi = function(client) return client:restore_status {} end,
@@ -183,8 +190,9 @@ end
 function privileges.try(controller, cfg, volume)
   local out = {}
   for _, right in ipairs(list) do
-    if (right.when or always)(cfg) then
-      local found, failed = verdict(right[controller.transport](controller.client, volume))
+    local try = right[controller.transport]
+    if try and (right.when or always)(cfg) then
+      local found, failed = verdict(try(controller.client, volume))
       out[#out + 1] = { right = right, verdict = found, err = failed }
     end
   end

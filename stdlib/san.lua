@@ -8,6 +8,7 @@ local multipath = require "engine.multipath"
 local devices = require "std.devices"
 local err = require "std.err"
 local log = require "std.log"
+local privileges = require "std.privileges"
 local restoring = require "std.restoring"
 local san_clone = require "std.san_clone"
 local task = require "std.task"
@@ -59,7 +60,8 @@ local function lun_of(ctx, serial, path)
   for _, one in ipairs(ctx.controllers) do
     local rows, failed = one.client:luns { serial = serial }
     if not rows and (failed.code == "denied" or failed.code == "unsupported") then
-      return nil, err.coded("kvm-00014", ("device %s, controller '%s'"):format(path, one.name), failed)
+      return nil, err.coded("kvm-00014", ("device %s, controller '%s'"):format(path, one.name),
+        privileges.explain(one, failed, "find LUNs"))
     end
     if not rows then return nil, err.coded("STORAGE-02052", ("controller '%s'"):format(one.name), failed) end
     if rows[1] and found and rows[1].uuid ~= found.uuid then
@@ -187,7 +189,8 @@ end
 -- @treturn[2] Err STORAGE-02025, kvm-00008, kvm-00011; its field `started` says whether the disk may have been
 --   touched
 function san.restore(ctx, object, snapshot, info)
-  local client = ctx.controllers[object.controller].client
+  local controller = ctx.controllers[object.controller]
+  local client = controller.client
   local what = ("LUN %s from snapshot %s"):format(object.mapping, snapshot)
   if ctx.dry_run then return client:lun_restore(object.mapping, snapshot) and true end
   local map, failed = check_identity(ctx, object)
@@ -197,7 +200,8 @@ function san.restore(ctx, object, snapshot, info)
   local begun
   begun, failed = client:lun_restore(object.mapping, snapshot)
   if not begun then
-    return nil, err.coded("STORAGE-02025", what, failed, { started = not restoring.is_refusal(failed) })
+    return nil, err.coded("STORAGE-02025", what, privileges.explain(controller, failed, "restore LUNs"),
+      { started = not restoring.is_refusal(failed) })
   end
   ok, failed = task.timeout(ctx.cfg:get("KVM_RESTORE_TIMEOUT"), function()
     return restoring.wait(client, { path = object.mapping, job = begun.job })

@@ -74,4 +74,24 @@ next_second
 check_exit 'REST without a group object' 1 moon backup --policy daily
 said 'says what would serve' '\[STORAGE-02003\].*of one consistency group on the controller; .*; make such a group there, or write ONTAP_API=zapi'
 check_eq 'before anything was changed' "$(sim_changes | wc -l)" "$changes"
+group='{"name": "cg1", "svm": {"name": "svm1"}, "volumes": [{"name": "vol1", "provisioning_options": {"action": "add"}},
+  {"name": "vol2", "provisioning_options": {"action": "add"}}]}'
+sim_curl -u vsadmin:secret -X POST -H 'Content-Type: application/json' -d "$group" \
+  "$SIM_URL/api/application/consistency-groups?return_timeout=15" >/dev/null
+backup
+check 'with the group: both volumes have the snapshot' both_have
+check_exit 'and a guest is restored from it' 0 restore bravo --yes
+check_eq 'in two steps' "$(sim_requests | jq -r '[.log[] | select(.call | test("consistency-groups")) | select(.changing) | .call | split(" ")[0]] | join(",")')" POST,POST,PATCH
+check_eq 'its snapshots are known as ours' "$(sim_curl -u vsadmin:secret "$SIM_URL/api/storage/volumes/*/snapshots?name=$SNAP&fields=comment,snapmirror_label" |
+  jq -r '[.records[] | "\(.snapmirror_label) \(.comment | split(" run=")[0])"] | unique | join(",")')" 'daily moonsnap config=demo/kvm'
+BEFORE=$(snapshots vol1; snapshots vol2)
+next_second
+sim_fault '{"match": "PATCH *consistency-groups/*/snapshots/*", "action": "error"}'
+check_exit 'REST: a group that is not committed' 1 moon backup --policy daily
+said 'REST: has its code' '\[STORAGE-02006\]'
+nothing_left 'REST: a group that is not committed'
+sim_faults_clear
+moon_conf "${cg[@]}" ONTAP_API=rest KVM_VMS=alpha VOLUMES=svm1:vol1
+check_exit 'REST: a group with more volumes than the run' 1 moon backup --policy daily
+said 'REST: the group is named with what is too much' "; group 'cg1' also has vol2;"
 finish

@@ -76,6 +76,15 @@ moon_conf ONTAP_CA_FILE= "ONTAP_PIN=svm1:sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 check_exit 'another key than the pinned one' 1 ping --json
 like 'is refused' "$(row certificate)" '^missing .*pinned'
 
+sim_with '.http = true' TRANSPORT=HTTP ONTAP_CA_FILE=
+check_exit 'plain HTTP' 0 ping --json
+like 'plain HTTP is warned of' "$(row certificate)" '^warning none: TRANSPORT=HTTP, passwords cross the network in clear$'
+check_match 'in the log as well' "$ERR" 'TRANSPORT: with HTTP passwords cross the network in clear'
+sim_with '.listen = "[::1]:0"' 'MANAGEMENT_INTERFACES=svm1:[::1]'
+check_exit 'an IPv6 address' 0 ping --json
+like 'an IPv6 address is reached' "$(row address)" '^ok ::1 port '
+sim_with .
+
 # --- the login ---
 
 moon_conf NTAP_USERS=svm1:vsadmin/geheim7
@@ -129,7 +138,10 @@ for api in zapi rest; do
     | .users += [{ name: "reader", password: "secret", svm: "svm1", role: "reader" }]' \
     NTAP_USERS=svm1:reader/secret ONTAP_API=$api
   check_exit "$api: an account that only reads" 1 ping --json
-  check_eq "$api: what it lacks" "$(bad_rows)" 'may create snapshots,may delete snapshots,may restore files,may write events'
+  luns=''
+  if [ $api = rest ]; then luns='may restore LUNs,'; fi
+  check_eq "$api: what it lacks" "$(bad_rows)" \
+    "may create snapshots,may delete snapshots,may restore files,${luns}may write events"
   check_eq "$api: events are no must" "$(row 'may write events' | cut -d' ' -f1)" warning
   like "$api: how it is granted" "$(remedy 'may create snapshots')" \
     '^security login (role|rest-role) create -vserver svm1 -role ROLE -(cmddirname "volume snapshot create" -access all|api "/api/storage/volumes/\*/snapshots" -access read_create)$'

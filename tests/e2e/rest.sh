@@ -111,6 +111,21 @@ for action in garbage truncate drop; do
   check "an answer that is $action: so it was" test "$(hits)" -gt 0
   sim_faults_clear
 done
+moon_conf
+sim_fault '{"match": "GET /storage/volumes", "action": "http", "status": 503, "count": 1}'
+check_exit 'a busy controller is asked again' 0 moon volumeList
+check_eq 'a busy controller: it was' "$(hits)" 1
+sim_faults_clear
+moon_conf ONTAP_RETRIES=0
+sim_fault '{"match": "GET /storage/volumes", "action": "http", "status": 503, "count": 1}'
+check_exit 'with ONTAP_RETRIES=0 it is not' 1 moon volumeList
+sim_faults_clear
+moon_conf NTAP_TIMEOUT=1
+sim_fault '{"match": "GET /storage/volumes", "action": "delay", "ms": 4000}'
+check_exit 'NTAP_TIMEOUT ends a call' 1 moon volumeList
+said 'NTAP_TIMEOUT: what happened is said' "svm1.*(time|Timeout|timed out)"
+sim_faults_clear
+moon_conf
 taken=()
 vol2=$(uuid_of vol2)
 next_second

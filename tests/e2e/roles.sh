@@ -16,12 +16,14 @@ role() {
     sed -nE 's/^security login (role|rest-role) create .* -(cmddirname|api) "([^"]+)" -access ([a-z_]+)( # (optional))?$/\3\t\4\t\6/p'
 }
 
-# role_json ACTION API [LINE]: as a role of the simulator, without that line.
+# role_json ACTION API [LINE]: as a role of the simulator, without that line. "luns" are restores of guests on LUNs.
 role_json() {
-  role "$1" "$2" | awk -v skip="${3:-0}" 'NR != skip' |
+  lines_of "$1" "$2" | awk -v skip="${3:-0}" 'NR != skip' |
     jq -Rn --arg api "$2" '[inputs | split("\t")] | if $api == "zapi" then { commands: map({ command: .[0], access: .[1] }) }
       else { rest: map({ api: .[0], access: .[1] }) } end'
 }
+
+lines_of() { if [ "$1" = luns ]; then role restore "$2"; role lun "$2"; else role "$1" "$2"; fi; }
 
 actions=(discover volumeList backupList backup restore backupDel)
 apis=(zapi rest)
@@ -39,12 +41,15 @@ for api in "${apis[@]}"; do
     check "$action, $api: scripts/README.md has a role" test "$lines" -gt 0
     for ((i = 0; i <= lines; i++)); do account "${action}_${api}_$i" "$(role_json "$action" "$api" $i)"; done
   done
+  account "luns_${api}_0" "$(role_json luns "$api")"
+  account "luns_${api}_1" "$(role_json restore "$api")"
 done
 check_eq 'every line of the blocks was understood' "$(grep -cE '^security login (role|rest-role) create ' "$readme")" \
-  "$(for api in "${apis[@]}"; do for action in "${actions[@]}"; do role "$action" "$api"; done; done | wc -l)"
+  "$(for api in "${apis[@]}"; do for action in "${actions[@]}" lun; do role "$action" "$api"; done; done | wc -l)"
 sim_stop
 sim_config "$WORLD_DIR/sim.json" "$accounts as \$roles | .roles = \$roles
-  | .users += (\$roles | keys | map({ name: ., password: \"secret\", svm: \"svm1\", role: . }))"
+  | .users += (\$roles | keys | map({ name: ., password: \"secret\", svm: \"svm1\", role: . }))
+  | .svms[0].luns = [{ path: \"/vol/vol2/lun1\", size: 1048576, serial: \"800Kb]Rj0Gde\" }]"
 sim_start
 
 # as USER API: a config for that account; one copy of policy hourly, so that each backup deletes the one before.
@@ -95,5 +100,32 @@ for api in "${apis[@]}"; do
       fi
     done < <(role "$action" "$api")
   done
+done
+# --- guests on LUNs: what std.san asks a controller for, without a host that has multipath devices ---
+
+cat >"$WORLD_DIR/lun.lua" <<'LUA'
+local ontap, privileges, restoring = require "engine.ontap", require "std.privileges", require "std.restoring"
+local user, api, port, ca = ...
+local client = assert(ontap.new { name = "svm1", host = "127.0.0.1", port = tonumber(port), ca_file = ca, user = user,
+  password = "secret", api = api })
+local controller = { client = client, transport = api, options = { user = user } }
+local rows, failed = client:luns { serial = "800Kb]Rj0Gde" }
+if not rows then error(privileges.explain(controller, failed, "find LUNs"), 0) end
+local begun
+begun, failed = client:lun_restore(rows[1].path, "s1")
+if not begun then error(privileges.explain(controller, failed, "restore LUNs"), 0) end
+assert(restoring.wait(client, { path = rows[1].path, job = begun.job }))
+LUA
+lun=$SIM_ROOT/svm1/vol2/lun1
+dd if=/dev/urandom of="$lun" bs=1M count=1 conv=notrunc status=none
+was=$(sum "$lun")
+zapi snapshot-create '<volume>vol2</volume><snapshot>s1</snapshot>' >/dev/null
+for api in "${apis[@]}"; do
+  dd if=/dev/urandom of="$lun" bs=1M count=1 conv=notrunc status=none
+  run timeout 60 "$MOONSNAP" run "$WORLD_DIR/lun.lua" "luns_${api}_1" $api "$SIM_PORT" "$SIM_CA"
+  check_eq "LUN, $api: fails without its lines" "$CODE" 1
+  said "LUN, $api: and says so" "the role of user 'luns_${api}_1' lacks what it takes to find LUNs: security login .*(\"lun show\"|/api/storage/luns)"
+  check_exit "LUN, $api: works with them" 0 timeout 60 "$MOONSNAP" run "$WORLD_DIR/lun.lua" "luns_${api}_0" $api "$SIM_PORT" "$SIM_CA"
+  check_eq "LUN, $api: byte for byte the copy" "$(sum "$lun")" "$was"
 done
 finish
