@@ -98,6 +98,8 @@ bool zapi_iter_row(struct zapi_iter *it, const struct zapi_rec *rec, const char 
 bool zapi_iter_wants(const struct zapi_iter *it, const char *part);
 /* Can records with this value in that direct field match at all? */
 bool zapi_iter_may(struct zapi_iter *it, const char *field, const char *value);
+/* The same for a field of a part; value NULL: it has none. */
+bool zapi_iter_may_in(struct zapi_iter *it, const char *part, const char *field, const char *value);
 void zapi_iter_end(struct zapi_iter *it);
 /* The one record of a call that gets a single object: <attributes> instead of a list. */
 void zapi_iter_single(struct zapi_iter *it);

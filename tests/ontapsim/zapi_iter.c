@@ -252,11 +252,17 @@ bool zapi_iter_wants(const struct zapi_iter *it, const char *part)
 
 bool zapi_iter_may(struct zapi_iter *it, const char *field, const char *value)
 {
+    return zapi_iter_may_in(it, NULL, field, value);
+}
+
+bool zapi_iter_may_in(struct zapi_iter *it, const char *part, const char *field, const char *value)
+{
     bool may = !it->query;
     for (const xmlNode *q = it->query; q && !may; q = zapi_next(q)) {
-        const xmlNode *f = zapi_child(q, field);
+        const xmlNode *in = part ? zapi_child(q, part) : q;
+        const xmlNode *f = in ? zapi_child(in, field) : NULL;
         const char *text = f ? zapi_text(&it->arena, f) : "";
-        may = !*text || zapi_query_match(text, value);
+        may = !*text || zapi_query_match(text, value ? value : "");
     }
     return may;
 }

@@ -101,6 +101,16 @@ void zapi_volume_record(struct zapi_iter *it, struct zapi_rec *rec, struct sim_v
     zapi_rec_text(it, state, "state", vol->state);
 }
 
+/* What clients look for, before anything is measured. */
+static bool may_match(struct zapi_iter *it, const struct sim_volume *vol)
+{
+    static const char part[] = "volume-id-attributes";
+    return zapi_iter_may_in(it, part, "name", vol->name) &&
+           zapi_iter_may_in(it, part, "junction-path", vol->junction) &&
+           zapi_iter_may_in(it, part, "uuid", vol->uuid) &&
+           zapi_iter_may_in(it, part, "instance-uuid", vol->instance_uuid);
+}
+
 int zapi_volume_get_iter(struct zapi *z)
 {
     struct zapi_iter it;
@@ -116,6 +126,8 @@ int zapi_volume_get_iter(struct zapi *z)
         for (size_t k = sim_volume_after(svm, same ? it.keys[1] : NULL, false);
              k < svm->volume_count && room; k++) {
             struct zapi_rec *rec = zapi_iter_record(&it, "volume-attributes");
+            if (!may_match(&it, svm->volumes[k]))
+                continue;
             zapi_volume_record(&it, rec, svm->volumes[k]);
             room = zapi_iter_row(&it, rec, svm->name, svm->volumes[k]->name, NULL);
         }
