@@ -415,6 +415,17 @@ rest PATCH "$v?return_timeout=15" '{"nas":{"path":"/vol1"}}'
 rest POST '/storage/volumes?return_timeout=15' "${clone/\"vol1\"/\"none\"}"
 refused 'no such parent' 500 524601 clone.parent_volume
 
+# --- qtrees, export policies ---------------------------------------------------------------------
+rest POST '/storage/qtrees?return_timeout=15' '{"name":"q1","svm":{"name":"svm1"},"volume":{"name":"vol1"}}'
+check_eq 'create a qtree' "$S" 201
+rest POST '/storage/qtrees?return_timeout=15' '{"name":"q1","svm":{"name":"svm1"},"volume":{"name":"vol1"}}'
+refused 'which exists' 409 1
+get '/storage/qtrees?volume.name=vol1&svm.name=svm1&fields=nas.path'
+gives 'qtrees' '[.records[] | .id, .name, .nas.path] | join(" ")' '0  /vol1 1 q1 /vol1/q1'
+check_eq 'their pages' "$(pages '/storage/qtrees?volume.name=vol1&max_records=1')" ' | q1 |  | '
+get '/protocols/nfs/export-policies?name=default&fields=svm.name'
+gives 'export policies' '[.records[].svm.name] | join(" ")' 'svm1 svm2'
+
 # --- consistency groups --------------------------------------------------------------------------
 g=/application/consistency-groups
 rest DELETE "/storage/volumes/$vol2/snapshots?name=n*&return_timeout=15"
@@ -589,6 +600,10 @@ rest PATCH "$v?restore_to.snapshot.name=eins&restore_to.path=/vm/disk.img&return
 check_eq 'the right form' "$S" 200
 login=vsadmin:secret get /cluster/jobs
 gives 'an SVM sees its jobs' '[.records[].uuid] | length > 0' true
+rest POST "/storage/volumes/$(volume vol1 svm2)/snapshots" '{"name":"foreign"}'
+job=$(q .job.uuid)
+login=vsadmin:secret get "/cluster/jobs/$job"
+refused 'but no others' 404 4 uuid
 rest DELETE "$g/$group?return_timeout=15"
 get "$g"
 gives 'delete a group' .num_records 0

@@ -169,8 +169,8 @@ struct sim {
     unsigned transfer_ms;   /* a SnapMirror transfer runs at least that long */
     uint64_t transfer_rate; /* bytes per second; 0: no limit */
     unsigned rst_keep_ms;   /* a finished restore relationship stays that long */
-    unsigned fence_ms;   /* 0: as the call says */
-    unsigned page_limit; /* 0: none */
+    unsigned fence_ms;      /* 0: as the call says */
+    unsigned page_limit;    /* 0: none */
     unsigned sfsr_limit;
     unsigned split_ms;
     bool clone_resize; /* a LUN that is overwritten by a clone over REST takes its size */
@@ -193,7 +193,7 @@ struct sim {
     unsigned ontapi_minor;
     enum sim_zapi_mode zapi;
     bool rest;
-    int scope_error; /* of a cluster's call on an SVM */
+    int scope_error;        /* of a cluster's call on an SVM */
     struct sim_peer *peers; /* other simulators */
     size_t peer_count;
     struct sim_role *roles;

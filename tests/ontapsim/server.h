@@ -15,7 +15,7 @@ struct sim_http {
     const char *method;
     const char *path;
     const struct sim_lif *lif; /* it came in there; NULL: the cluster's LIF */
-    const char *uri; /* as sent: path and query, not decoded */
+    const char *uri;           /* as sent: path and query, not decoded */
     void *connection;
     const char *authorization; /* header, or NULL */
     const char *cert_name;     /* common name of a verified client certificate, or NULL */
