@@ -349,6 +349,19 @@ static bool says_unknown(const struct moon_err *err)
     return err->source == MOON_SRC_ONTAP && err->native >= 1638537 && err->native <= 1638539;
 }
 
+/* An error inside of the controller says nothing of what was done by then. The command line has the
+ * same numbers for everything. */
+static bool says_internal(const struct moon_ontap_call *call, const struct moon_err *err)
+{
+    static const int numbers[] = {65541, 65552, 65562, 262210};
+    const char *asked = rest_known(call, "asked");
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (err->source == MOON_SRC_ONTAP && err->native == numbers[i])
+            return !asked || !strstr(asked, "/private/cli/");
+    }
+    return false;
+}
+
 const char *rest_located(const struct moon_ontap_call *call)
 {
     const char *location = rest_known(call, "location");
@@ -459,7 +472,9 @@ static int rest_reply(struct moon_ontap_call *call, const struct moon_http_reply
         return status_is_vague(status) ? unknown(call, err) : refused(call, status, err);
     }
     rest_refuse(call, status, error, err);
-    return says_unknown(err) ? unknown(call, err) : refused(call, status, err);
+    return says_unknown(err) || (changing(call) && says_internal(call, err))
+               ? unknown(call, err)
+               : refused(call, status, err);
 }
 
 static int rest_lost(struct moon_ontap_call *call, const struct moon_err *why, struct moon_err *err)

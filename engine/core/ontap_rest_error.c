@@ -13,7 +13,7 @@ int rest_no_memory(struct moon_err *err)
     return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "rest", "out of memory");
 }
 
-/* "controller svm1: snapshot_create vol1 s1" */
+/* "controller svm1: snapshot_rename vol1 s1 to s2" */
 static void describe(const struct moon_ontap_call *call, char *out, size_t size)
 {
     static const char *const objects[] = {"volume", "name", "path", "destination", "id"};
@@ -24,6 +24,9 @@ static void describe(const struct moon_ontap_call *call, char *out, size_t size)
         if (object)
             n += snprintf(out + n, size - (size_t)n, " %s", object);
     }
+    const char *to = moon_ontap_arg(call, "to");
+    if (to && n > 0 && (size_t)n < size)
+        snprintf(out + n, size - (size_t)n, " to %s", to);
 }
 
 static int fail_as(const struct moon_ontap_call *call, struct moon_err *err, enum moon_code code,

@@ -108,8 +108,16 @@ const struct rest_verb moon_rest_mirror_policies = {
 
 /* --- which relationship ------------------------------------------------------------------ */
 
+bool rest_is_place(const char *text)
+{
+    const char *colon = text ? strchr(text, ':') : NULL;
+    return colon && colon != text && colon[1];
+}
+
 int rest_ask_mirror(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
 {
+    if (!rest_is_place(moon_ontap_arg(call, "destination")))
+        return rest_fail(call, err, MOON_INVALID, "a destination is SVM:VOLUME");
     int rc = rest_path(ask, "/snapmirror/relationships");
     rc |= rest_match(ask, "destination.path", moon_ontap_arg(call, "destination"));
     rc |= rest_query(ask, "fields", "uuid,source.path,destination.path,state,transfer");
@@ -161,11 +169,14 @@ static int take_update(struct moon_ontap_call *call, const json_t *answer, struc
     return rest_begun_transfer(call, rest_located(call), err);
 }
 
-/* Its code also says that a transfer is under way, which will do. */
+/* Several codes also say that a transfer is under way, which will do. */
 static int update_refused(struct moon_ontap_call *call, int status, struct moon_err *err)
 {
-    (void)status;
-    if (err->native != 13303844)
+    static const int numbers[] = {13303844, 13303812, 13303810};
+    size_t i = 0;
+    while (i < sizeof numbers / sizeof *numbers && numbers[i] != err->native)
+        i++;
+    if (status == 401 || i == sizeof numbers / sizeof *numbers)
         return -1;
     return rest_note_said(call, err) < 0 ? rest_no_memory(err) : REST_NEXT;
 }

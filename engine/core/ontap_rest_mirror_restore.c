@@ -52,16 +52,10 @@ static bool whole_volume(const struct moon_ontap_call *call)
            json_is_true(json_object_get(call->args, "replace"));
 }
 
-static bool is_location(const char *text)
-{
-    const char *colon = strchr(text, ':');
-    return colon && colon != text && colon[1];
-}
-
 static int check(const struct moon_ontap_call *call, struct moon_err *err)
 {
-    if (!is_location(moon_ontap_arg(call, "source")) ||
-        !is_location(moon_ontap_arg(call, "destination")))
+    if (!rest_is_place(moon_ontap_arg(call, "source")) ||
+        !rest_is_place(moon_ontap_arg(call, "destination")))
         return rest_fail(call, err, MOON_INVALID, "source and destination are SVM:VOLUME");
     if (!*moon_ontap_arg(call, "snapshot"))
         return rest_fail(call, err, MOON_INVALID, "a restore needs the name of a snapshot");
