@@ -105,12 +105,8 @@ extern const struct zapi_verb zapi_list_mirrors, zapi_mirror_update, zapi_mirror
 /* --- ontap_zapi.c: the flow --- */
 
 int zapi_no_memory(struct moon_err *err);
-/* "controller NAME: CALL OBJECT: ...". Always -1. */
-int zapi_fail(const struct moon_ontap_call *call, struct moon_err *err, enum moon_code code,
-              const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-/* The controller's own words for `number`, with what to do about it. Always -1. */
-int zapi_fault(const struct moon_ontap_call *call, int number, const char *reason,
-               struct moon_err *err);
+/* The ONTAPI call of the step under way. */
+const char *zapi_call_name(const struct moon_ontap_call *call);
 
 /* Takes `value`; -1 when it is NULL or there is no memory. */
 int zapi_remember(struct moon_ontap_call *call, const char *key, json_t *value);
@@ -130,6 +126,24 @@ int zapi_not_so(struct moon_ontap_call *call, struct moon_err *err);
 int zapi_take_empty(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err);
 /* The result of the call is `value`, which is taken. */
 int zapi_give(struct moon_ontap_call *call, json_t *value, struct moon_err *err);
+
+/* --- ontap_zapi_check.c --- */
+
+/* "controller svm1: snapshot-create vol1 snap1" */
+void zapi_describe(const struct moon_ontap_call *call, char *out, size_t size);
+/* Fails in these words. Always -1. */
+int zapi_fail(const struct moon_ontap_call *call, struct moon_err *err, enum moon_code code,
+              const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* The controller's own words for `number`, with what to do about it. Always -1. */
+int zapi_fault(const struct moon_ontap_call *call, int number, const char *reason,
+               struct moon_err *err);
+
+/* 0 when there are results to read. */
+int zapi_check_http(const struct moon_ontap_call *call, const struct moon_http_reply *reply,
+                    struct moon_err *err);
+/* 0, or -1 with the number of the failure, which may be 0. */
+int zapi_check_results(const struct moon_ontap_call *call, const xmlNode *results, int *number,
+                       struct moon_err *err);
 
 /* --- ontap_zapi_text.c --- */
 
