@@ -210,6 +210,20 @@ sleep 0.5
 get svm1:back
 fails 'the relationship is gone afterwards' 15661
 
+# --- the life of the volumes ---------------------------------------------------------------------
+at '<volume-offline><name>vault</name></volume-offline>'
+at '<volume-destroy><name>vault</name></volume-destroy>'
+fails 'a destination cannot be destroyed' 13158
+at '<volume-online><name>vault</name></volume-online>'
+source_svm '<volume-rename><volume>src</volume><new-volume-name>renamed</new-volume-name></volume-rename>'
+passes 'a source gets another name'
+get svm_vault:vault
+check_eq 'its relationships follow' "$(field source-location)" svm1:renamed
+at '<snapmirror-get-destination-iter/>' svm1
+has 'and so do those at the source' '<source-location>svm1:renamed</source-location>'
+source_svm '<volume-rename><volume>renamed</volume><new-volume-name>src</new-volume-name></volume-rename>'
+passes 'and its own name back'
+
 # --- two simulators ------------------------------------------------------------------------------
 sim_start two "$d/two.json" || { not_ok 'the second simulator starts'; finish; }
 SIM_URL=$URL_two
@@ -341,7 +355,8 @@ if command -v jq >/dev/null; then
   check_eq 'REST: initialize' "$CODE" 200
   rest_settle
   check_eq 'REST: snapmirrored' "$(cell '"\(.state) \(.transfer.state) \(.last_transfer_type)"')" 'snapmirrored success initialize'
-  rest "relationships/$uuid/transfers" POST '{"throttle":1000}'
+  head -c 150000 /dev/urandom >"$d/one/svm1/other/data" # at 100 KB/s: time enough to look
+  rest "relationships/$uuid/transfers" POST '{"throttle":100}'
   check_eq 'REST: update is 201' "$CODE" 201
   rest "${LOCATION#/api/snapmirror/}"
   check_eq 'REST: Location is the transfer' "$(cell .state)" transferring

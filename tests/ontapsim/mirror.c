@@ -4,6 +4,7 @@
 #include "job.h"
 #include "mirror_source.h"
 #include "state.h"
+#include "volume.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -122,10 +123,55 @@ const struct sim_policy *sim_mirror_policy(const struct sim_mirror *m)
     return sim_policy_find(m->svm, m->policy);
 }
 
-bool sim_mirror_owns(const struct sim_volume *vol)
+int sim_mirror_check_destroy(const struct sim_volume *vol, struct sim_err *err)
 {
     const struct sim_mirror *m = sim_mirror_find(vol->svm->name, vol->name);
-    return m && m->state != SIM_MIRROR_BROKEN;
+    if (!m)
+        return 0;
+    return sim_fail(err, SIM_EVOLBUSY,
+                    "Volume \"%s\" is the destination of a SnapMirror relationship with %s:%s.",
+                    vol->name, m->source_svm, m->source_volume);
+}
+
+static bool is_source(const struct sim_mirror *m, const struct sim_volume *vol)
+{
+    return !strcmp(m->source_svm, vol->svm->name) && !strcmp(m->source_volume, vol->name);
+}
+
+int sim_mirror_check_rename(const struct sim_volume *vol, struct sim_err *err)
+{
+    for (size_t i = 0, n = sim_mirror_count(); i < n; i++) {
+        const struct sim_mirror *m = sim.mirrors[i];
+        bool concerned = is_source(m, vol) || !order(m, vol->svm->name, vol->name);
+        if (concerned && sim_mirror_running(m))
+            return sim_fail(err, SIM_EVOLBUSY, "A SnapMirror transfer of volume \"%s\" runs.",
+                            vol->name);
+    }
+    return 0;
+}
+
+static int by_destination(const void *a, const void *b)
+{
+    const struct sim_mirror *const *x = a, *const *y = b;
+    return order(*x, (*y)->svm, (*y)->volume);
+}
+
+void sim_mirror_rename(const struct sim_volume *vol, const char *name)
+{
+    for (size_t i = 0; i < sim.mirror_count; i++) {
+        struct sim_mirror *m = sim.mirrors[i];
+        char **slot = !order(m, vol->svm->name, vol->name) ? &m->volume
+                      : is_source(m, vol)                  ? &m->source_volume
+                                                           : NULL;
+        if (!slot)
+            continue;
+        free(*slot);
+        *slot = sim_dup(name);
+    }
+    if (sim.mirror_count)
+        qsort(sim.mirrors, sim.mirror_count, sizeof(struct sim_mirror *), by_destination);
+    sim_destination_rename(vol, name);
+    sim_mirror_save();
 }
 
 const char *sim_mirror_state_name(const struct sim_mirror *m)

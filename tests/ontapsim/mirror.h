@@ -157,8 +157,11 @@ struct sim_mirror *sim_mirror_by_uuid(const char *uuid);
 struct sim_transfer *sim_mirror_transfer(const struct sim_mirror *m, const char *uuid);
 bool sim_mirror_running(const struct sim_mirror *m);
 const struct sim_policy *sim_mirror_policy(const struct sim_mirror *m);
-/* Is this volume the destination of a relationship that is not broken off? */
-bool sim_mirror_owns(const struct sim_volume *vol);
+/* May the volume go? Not while it is the destination of a relationship. */
+int sim_mirror_check_destroy(const struct sim_volume *vol, struct sim_err *err);
+/* May it get another name, and how its relationships follow. */
+int sim_mirror_check_rename(const struct sim_volume *vol, struct sim_err *err);
+void sim_mirror_rename(const struct sim_volume *vol, const char *name);
 size_t sim_mirror_count(void);
 struct sim_mirror *sim_mirror_at(size_t i);                     /* by destination */
 const char *sim_mirror_state_name(const struct sim_mirror *m);  /* as ONTAPI has it */

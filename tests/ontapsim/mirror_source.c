@@ -136,6 +136,22 @@ const struct sim_destination *sim_destination_at(size_t i)
     return sim.destinations[i];
 }
 
+void sim_destination_rename(const struct sim_volume *vol, const char *name)
+{
+    AUTO_FREE char *was = sim_printf("%s:%s", vol->svm->name, vol->name);
+    for (size_t i = 0; i < sim.destination_count; i++) {
+        struct sim_destination *d = sim.destinations[i];
+        if (!strcmp(d->svm, vol->svm->name) && !strcmp(d->volume, vol->name)) {
+            free(d->volume);
+            d->volume = sim_dup(name);
+        }
+        if (strcmp(d->destination, was) != 0)
+            continue;
+        free(d->destination);
+        d->destination = sim_printf("%s:%s", vol->svm->name, name);
+    }
+}
+
 json_t *sim_destination_state(void)
 {
     json_t *all = json_array();

@@ -41,6 +41,8 @@ const struct sim_destination *sim_destination_at(size_t i);
 int sim_mirror_release(const char *svm, const char *volume, const char *destination,
                        bool keep_snapshots, struct sim_err *err);
 
+/* Locked, before the volume has its new name. */
+void sim_destination_rename(const struct sim_volume *vol, const char *name);
 json_t *sim_destination_state(void); /* locked */
 void sim_destination_load(json_t *list);
 void sim_destination_free(void);

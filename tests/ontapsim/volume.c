@@ -1,6 +1,7 @@
 /* Volumes: create, mount, state, size, name, destroy. */
 #include "volume.h"
 #include "lun.h"
+#include "mirror.h"
 #include "state.h"
 #include "store.h"
 
@@ -288,6 +289,8 @@ int sim_volume_rename(struct sim_volume *vol, const char *name, struct sim_err *
     if (take(vol, err))
         return -1;
     int rc = sim_volume_name_check(vol->svm, name, err);
+    if (!rc)
+        rc = sim_mirror_check_rename(vol, err);
     if (!rc && vol->restores)
         rc = sim_fail(err, SIM_EVOLBUSY, "A file restore is in progress on volume \"%s\".",
                       vol->name);
@@ -296,6 +299,7 @@ int sim_volume_rename(struct sim_volume *vol, const char *name, struct sim_err *
     if (!rc) {
         sim_state_drop_volume(vol);
         set(&vol->conf, NULL);
+        sim_mirror_rename(vol, name);
         sim_volume_rename_entry(vol, name);
         sim_lun_repath(vol);
     }
@@ -312,6 +316,8 @@ static int check_destroy(const struct sim_volume *vol, bool offline_first, struc
     }
     if (!offline_first && !strcmp(vol->state, "online"))
         return sim_fail(err, SIM_EVOLONLINE, "Volume \"%s\" must be offline.", vol->name);
+    if (sim_mirror_check_destroy(vol, err))
+        return -1;
     return check_offline(vol, offline_first, err);
 }
 
