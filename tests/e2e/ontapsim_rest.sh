@@ -350,7 +350,7 @@ get "$v/files/none"
 refused 'no file' 404 6684674 path
 get "$v/files/..%2F..%2Fetc"
 refused 'outside' 404 6684674 path
-rest PATCH "$v/files/vm%2Fdisk.img" '{"path":"vm/moved.img"}'
+rest PATCH "$v/files/vm%2Fdisk.img" '{"path":"vm%2Fmoved%2Eimg"}'
 check_eq 'rename a file' "$S $(ls "$root/svm1/vol1/vm")" '200 moved.img'
 rest DELETE "$v/files/vm%2Fmoved.img"
 check_eq 'delete a file' "$S $(ls "$root/svm1/vol1/vm")" '200 '

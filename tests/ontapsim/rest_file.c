@@ -203,7 +203,7 @@ int rest_file_delete(struct rest *r)
     return rc;
 }
 
-/* The new name is a path below the volume. */
+/* The new name is a path below the volume, with escapes as in an address. */
 int rest_file_patch(struct rest *r)
 {
     static const char *const names[] = {"path", NULL};
@@ -213,6 +213,8 @@ int rest_file_patch(struct rest *r)
     const char *to = rest_need(r, "path");
     if (!to)
         return -1;
+    const char *plain = rest_decode(&r->arena, to, strlen(to), false);
+    to = plain ? plain : to;
     if (!sim_store_path_ok(to) || !strncmp(to, ".snapshot", 9))
         return rest_invalid(r, "path", to, NULL);
     sim_lock();
