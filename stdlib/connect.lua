@@ -72,10 +72,14 @@ end
 
 -- A config names an SVM by its name, or by the name or address of one of its LIFs.
 local function svm_of(cluster, cfg, name)
-  local rows, failed = cluster.client:svms { name = name }
-  if not rows then return nil, failed end
-  for _, row in ipairs(rows) do
-    if row.name == name then return name end
+  local rows, failed
+  -- The second is its name on the surviving side of a MetroCluster.
+  for _, one in ipairs { name, name .. "-mc" } do
+    rows, failed = cluster.client:svms { name = one }
+    if not rows then return nil, failed end
+    for _, row in ipairs(rows) do
+      if row.name == one then return one end
+    end
   end
   local addresses = addresses_of(cfg, name)
   for _, address in ipairs(addresses) do

@@ -28,6 +28,15 @@ local function volumes_of(ctx, records)
   return list
 end
 
+local function controllers_of(ctx, volumes)
+  local list, seen = {}, {}
+  for _, v in ipairs(volumes) do
+    if not seen[v.controller] then list[#list + 1] = ctx.controllers[v.controller] end
+    seen[v.controller] = true
+  end
+  return list
+end
+
 --- Which config makes a snapshot: the beginning of the comment that its snapshots carry.
 -- @tparam table ctx
 -- @treturn string
@@ -59,6 +68,9 @@ function copies.list(ctx)
   local by_name, sname = {}, ctx.cfg:get("SNAME")
   local retentions = ctx.cfg:get("NTAP_SNAPSHOT_RETENTIONS") or {}
   local volumes = volumes_of(ctx, records)
+  -- One call per controller first: a login that is refused must not be refused once for each volume.
+  ok, failed = task.map(controllers_of(ctx, volumes), ontap.volumes)
+  if not ok then return nil, failed end
   ok, failed = task.map(volumes, function(v)
     local known, problem = ontap.volumes(ctx.controllers[v.controller])
     if not known then return nil, problem end

@@ -71,8 +71,13 @@ oldest=$(snapshots vol2 | grep -E '^demo-hourly_' | head -n 1)
 sim_curl -X PUT "$SIM_URL/sim/snapshot" -d "{\"svm\": \"svm1\", \"volume\": \"vol2\", \"snapshot\": \"$oldest\", \"owners\": [\"snapmirror\"]}" >/dev/null
 backup
 said 'an owned copy stays, and is named with its owner' "\[$oldest\] on \[svm1:vol2\] would go, but: in use on the controller by snapmirror"
-said 'and counted' "\[svm1:vol2\]: 1 Snapshot copies beyond policy 'hourly' are in use and stay; the next run tries again"
+said 'the owned copy is counted' "\[svm1:vol2\]: 1 Snapshot copies beyond policy 'hourly' are in use and stay; the next run tries again"
 check_eq 'it is there' "$(snapshots vol2 | grep -cx "$oldest")" 1
+moon_conf KVM_VMS=bravo CMODE_SNAPSHOT_FORCE_DELETE=Y
+backup
+said 'that it cannot be forced over REST is said' "9\.19.*; on controller 'svm1' copies that something owns are kept"
+check_eq 'it is there still' "$(snapshots vol2 | grep -cx "$oldest")" 1
+moon_conf KVM_VMS=bravo
 sim_curl -X PUT "$SIM_URL/sim/snapshot" -d "{\"svm\": \"svm1\", \"volume\": \"vol2\", \"snapshot\": \"$oldest\", \"owners\": []}" >/dev/null
 backup
 check_eq 'the next run takes it away' "$(snapshots vol2 | grep -cE '^demo-hourly_[0-9]{14}$') $(snapshots vol2 | grep -cx "$oldest")" '3 0'
@@ -91,10 +96,13 @@ fails() {
   check_eq "$name: the guest runs" "$(guest_state alpha)" running
   check_eq "$name: no snapshot came or went" "$(snapshots vol1; snapshots vol2)" "$before"
 }
-moon_conf NTAP_SNAPSHOT_CLEANUP=Y
+events() { sim_requests | jq '[.log[] | select(.call == "POST /support/ems/application-logs" and .status == "passed")] | length'; }
+moon_conf NTAP_SNAPSHOT_CLEANUP=Y NTAP_ASUP_ERROR_ENABLE=Y
+before=$(events)
 sim_fault "{\"match\": \"$CREATE\", \"action\": \"nospace\"}"
 fails 'a full volume' 1 'vol[12].*space' moon backup --policy daily
 check 'a full volume: the controller was asked' test "$(hits)" -gt 0
+check_eq 'a full volume: start and failure are in the event log' $(($(events) - before)) 2
 sim_faults_clear
 for action in garbage truncate drop; do
   sim_fault "{\"match\": \"$CREATE\", \"action\": \"$action\"}"
@@ -141,6 +149,16 @@ moon_conf NTAP_USERS=svm1:vsadmin/wrong
 before=$(sim_requests | jq '[.log[] | select(.status == "unauthorized")] | length')
 fails 'a wrong password' '1|2' 'svm1.*(password|401)' moon backup --policy daily
 check_eq 'a wrong password is sent once' $(($(sim_requests | jq '[.log[] | select(.status == "unauthorized")] | length') - before)) 1
+for api in auto rest; do
+  moon_conf NTAP_USERS=svm1:vsadmin/wrong ONTAP_API=$api
+  before=$(sim_requests | jq '[.log[] | select(.status == "unauthorized")] | length')
+  for action in backupList volumeList discover "restore --backupName $SNAP --params KVM_RESTORE_VM_LIST=alpha --yes"; do
+    # shellcheck disable=SC2086
+    run moon $action
+  done
+  check_eq "ONTAP_API=$api: other actions send a wrong password once each" \
+    $(($(sim_requests | jq '[.log[] | select(.status == "unauthorized")] | length') - before)) 4
+done
 moon_conf PORT=1
 fails 'an unreachable controller' 1 'svm1|127\.0\.0\.1' moon backup --policy daily
 moon_conf ONTAP_API=zapi

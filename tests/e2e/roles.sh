@@ -122,10 +122,10 @@ was=$(sum "$lun")
 zapi snapshot-create '<volume>vol2</volume><snapshot>s1</snapshot>' >/dev/null
 for api in "${apis[@]}"; do
   dd if=/dev/urandom of="$lun" bs=1M count=1 conv=notrunc status=none
-  run timeout 60 "$MOONSNAP" run "$WORLD_DIR/lun.lua" "luns_${api}_1" $api "$SIM_PORT" "$SIM_CA"
+  run timeout 60 "$MOONSNAP" run "$WORLD_DIR/lun.lua" "luns_${api}_1" "$api" "$SIM_PORT" "$SIM_CA"
   check_eq "LUN, $api: fails without its lines" "$CODE" 1
   said "LUN, $api: and says so" "the role of user 'luns_${api}_1' lacks what it takes to find LUNs: security login .*(\"lun show\"|/api/storage/luns)"
-  check_exit "LUN, $api: works with them" 0 timeout 60 "$MOONSNAP" run "$WORLD_DIR/lun.lua" "luns_${api}_0" $api "$SIM_PORT" "$SIM_CA"
+  check_exit "LUN, $api: works with them" 0 timeout 60 "$MOONSNAP" run "$WORLD_DIR/lun.lua" "luns_${api}_0" "$api" "$SIM_PORT" "$SIM_CA"
   check_eq "LUN, $api: byte for byte the copy" "$(sum "$lun")" "$was"
 done
 finish
