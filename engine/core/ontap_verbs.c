@@ -98,6 +98,28 @@ static bool one_part(const char *name)
     return *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
+/* "svm:volume", and nothing in it that a query would read. */
+static bool is_place(const char *text)
+{
+    const char *colon = strchr(text, ':');
+    return colon && colon != text && colon[1] && !strchr(colon + 1, ':') &&
+           !text[strcspn(text, "*?|!<>[]{}\"/ ")];
+}
+
+static int check_places(enum moon_ontap_verb verb, const json_t *args, struct moon_err *err)
+{
+    static const char *const keys[] = {"destination", "source"};
+    if (verb < MOON_ONTAP_MIRROR_UPDATE || verb > MOON_ONTAP_MIRROR_RESTORE)
+        return 0; /* a list is narrowed by any text, and a message has a source of another kind */
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *place = json_string_value(json_object_get(args, keys[i]));
+        if (place && !is_place(place))
+            return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, verbs[verb].name,
+                                "%s '%s': must be SVM:VOLUME", keys[i], place);
+    }
+    return 0;
+}
+
 int moon_ontap_verb_check(enum moon_ontap_verb verb, const json_t *args, struct moon_err *err)
 {
     static const char *const kinds[][2] = {
@@ -111,5 +133,5 @@ int moon_ontap_verb_check(enum moon_ontap_verb verb, const json_t *args, struct 
             return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, verbs[verb].name,
                                 "%s '%s': is not the name of a %s", kinds[i][0], name, kinds[i][1]);
     }
-    return 0;
+    return check_places(verb, args, err);
 }

@@ -300,7 +300,10 @@ const struct zapi_verb zapi_mirror_change = {
 
 static int begin_restore(struct moon_ontap_call *call, struct moon_err *err)
 {
-    if (json_object_get(call->args, "files"))
+    const json_t *files = json_object_get(call->args, "files");
+    if (files && json_array_size(files) == 0)
+        return zapi_fail(call, err, MOON_INVALID, "files: must be one to eight of {from, to}");
+    if (files)
         return zapi_fail(call, err, MOON_UNSUPPORTED,
                          "ONTAPI restores whole volumes from a mirror; single files need %s",
                          "ONTAP_API=rest, or a clone at the secondary");
