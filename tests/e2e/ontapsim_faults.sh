@@ -95,7 +95,9 @@ svm "$list"
 hasnt 'job_fail: nothing was done' '<name>s1</name>'
 fault '{"match":"snapshot-create","action":"job_lost","after":true}'
 svm "$create"
-job "$(field result-jobid)"
+id=$(field result-jobid)
+sleep 0.2
+job "$id"
 fails 'job_lost: the job is gone' 15661
 svm "$list"
 has 'job_lost after: but the work was done' '<name>s1</name>'
@@ -106,6 +108,63 @@ svm '<volume-get-iter><max-records>1</max-records></volume-get-iter>'
 tag=$(sed -n 's:.*<next-tag>\(.*\)</next-tag>.*:\1:p' <<<"$R")
 svm "<volume-get-iter><max-records>1</max-records><tag>$tag</tag></volume-get-iter>"
 check_eq 'repeat: the tag comes back' "$(sed -n 's:.*<next-tag>\(.*\)</next-tag>.*:\1:p' <<<"$R")" "$tag"
+
+# --- REST ----------------------------------------------------------------------------------------
+# rest PATH [CURL-OPTION...]: headers and body in $R
+rest() { R=$(fetch -i -u admin:secret -H 'X-Dot-SVM-Name: svm1' "${@:2}" "$URL_main/api$1"); }
+fault '{"match":"GET /storage/*","action":"http","status":429,"retry_after":3,"count":1}'
+rest '/storage/volumes?name=vol1'
+has 'REST: HTTP 429' 'HTTP/1.1 429 '
+has 'REST: with Retry-After' 'Retry-After: 3'
+has 'REST: and a code' '"code":"262160"'
+rest '/storage/volumes?name=vol1'
+uuid=$(sed -n 's/.*"uuid":"\([0-9a-f-]*\)".*/\1/p' <<<"$R" | head -1)
+for status in 401:6691623 403:6 404:4 503:8; do
+  fault "{\"match\":\"*\",\"action\":\"http\",\"status\":${status%:*}}"
+  rest /storage/volumes
+  has "REST: HTTP ${status%:*}" "\"code\":\"${status#*:}\""
+done
+fault '{"match":"POST /storage/volumes/{uuid}/snapshots","action":"error","code":1638555,"status":409,"volume":"vol1"}'
+rest "/storage/volumes/$uuid/snapshots" -d '{"name":"s9"}'
+has 'REST: an error by code' '"code":"1638555"'
+has 'REST: and by status' 'HTTP/1.1 409 '
+fault '{"match":"POST /storage/volumes/*","action":"nospace"}'
+rest "/storage/volumes/$uuid/snapshots" -d '{"name":"s9"}'
+has 'REST: the code that goes with the errno' '"code":"524479"'
+fault '{"match":"*","action":"suspended"}'
+rest /storage/volumes
+has 'REST: goes on when ZAPI is suspended' 'HTTP/1.1 200 '
+fault '{"match":"POST /storage/*","action":"job_fail","code":1638555,"reason":"It broke.","ms":300}'
+rest "/storage/volumes/$uuid/snapshots" -d '{"name":"s9"}'
+has 'REST: job_fail answers with a job' 'HTTP/1.1 202 '
+job=$(sed -n 's:.*"/api/cluster/jobs/\([0-9a-f-]*\)".*:\1:p; s/.*"job":{"uuid":"\([0-9a-f-]*\)".*/\1/p' <<<"$R" | head -1)
+rest "/cluster/jobs/$job"
+has 'REST: that runs' '"state":"running"'
+sleep 0.4
+rest "/cluster/jobs/$job"
+has 'REST: and fails' '"state":"failure"'
+has 'REST: with the code' '"code":1638555'
+rest "/storage/volumes/$uuid/snapshots?name=s9"
+has 'REST: nothing was done' '"num_records":0'
+fault '{"match":"POST /storage/*","action":"job_lost","after":true}'
+rest "/storage/volumes/$uuid/snapshots" -d '{"name":"s9"}'
+job=$(sed -n 's/.*"uuid":"\([0-9a-f-]*\)".*/\1/p' <<<"$R" | head -1)
+sleep 0.2
+rest "/cluster/jobs/${job:-none}"
+has 'REST: job_lost: the job is gone' 'HTTP/1.1 404 '
+for _ in $(seq 20); do
+  rest "/storage/volumes/$uuid/snapshots?name=s9"
+  case $R in *'"num_records":1'*) break ;; esac
+  sleep 0.1
+done
+has 'REST: but the work was done' '"num_records":1'
+fault '{"match":"*","action":"control"}'
+rest /cluster
+check_eq 'REST: a control character in a value' "$(grep -c $'"name":"[\x01\x0b\x1f]cl1"' <<<"$R")" 1
+first=$(fault '{"match":"*","action":"mutate","seed":5}'; fetch -u admin:secret "$URL_main/api/cluster" | sha256sum)
+check_eq 'REST: damage is the same for the same seed' "$(fault '{"match":"*","action":"mutate","seed":5}'; fetch -u admin:secret "$URL_main/api/cluster" | sha256sum)" "$first"
+control "$URL_main" DELETE faults
+check_not 'REST: and damage' [ "$(fetch -u admin:secret "$URL_main/api/cluster" | sha256sum)" = "$first" ]
 
 # --- mistakes ------------------------------------------------------------------------------------
 control "$URL_main" POST faults '{"match":"*","action":"http"}'

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Until a job has gone wrong, unless the rule says it: the reply must be able to name it. */
+enum { JOB_MS = 100 };
+
 bool sim_fault_fails(const struct sim_fault *f)
 {
     return f->action >= SIM_FAULT_ERROR && f->action <= SIM_FAULT_SUSPENDED;
@@ -54,7 +57,7 @@ uint64_t sim_fault_job(const struct sim_fault *f, const char *name, const char *
 {
     struct sim_job *job = sim_job_new(name, svm);
     job->doom = f->action == SIM_FAULT_JOB_LOST ? SIM_JOB_VANISHES : SIM_JOB_FAILS;
-    job->doom_at = sim_now_ms() + f->ms;
+    job->doom_at = sim_now_ms() + (f->ms ? f->ms : JOB_MS);
     job->num = f->num ? f->num : SIM_EGENERIC;
     job->code = f->code;
     snprintf(job->detail, sizeof(job->detail), "%s",

@@ -3,6 +3,7 @@
 #include "access.h"
 #include "backend.h"
 #include "cg.h"
+#include "mirror.h"
 #include "requests.h"
 #include "server.h"
 
@@ -213,6 +214,9 @@ static size_t named_volumes(struct zapi *z, const char *out[VOLUMES])
         volume = zapi_arg(z, names[i]);
     if (!volume)
         zapi_split_path(z, zapi_arg(z, "path"), &volume, &rest);
+    const char *to = zapi_arg(z, "destination-location"), *svm;
+    if (!volume && to)
+        sim_mirror_location(&z->arena, to, &svm, &volume);
     if (volume)
         out[n++] = volume;
     const xmlNode *list = zapi_child(z->call, "volumes");
@@ -238,8 +242,9 @@ static size_t named_volumes(struct zapi *z, const char *out[VOLUMES])
 /* "vol1,vol2:name" for the log. */
 static char *describe(struct zapi *z, const char *const *volumes, size_t count)
 {
-    static const char *const details[] = {"snapshot", "current-name",      "new-name", "cg-id",
-                                          "path",     "event-description", NULL};
+    static const char *const details[] = {
+        "snapshot", "current-name",      "new-name",        "cg-id",
+        "path",     "event-description", "source-snapshot", NULL};
     AUTO_BUF struct sim_buf b = {0};
     for (size_t i = 0; i < count && b.len < 200; i++)
         sim_buf_addf(&b, "%s%s", i ? "," : "", volumes[i]);
