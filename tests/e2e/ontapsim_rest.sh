@@ -159,7 +159,7 @@ refused 'bad escape' 400 262177
 
 # --- fields --------------------------------------------------------------------------------------
 fields() { get "/storage/volumes?svm.name=svm1&name=vol1&fields=$1"; check_eq "$2" "$(q ".records[0] | del(._links) | $3")" "$4"; }
-fields '' 'keys only' 'keys | join(" ")' 'name uuid'
+fields '' 'keys, and what the query names' 'keys | join(" ")' 'name svm uuid'
 fields '*' 'all that is cheap has no expensive ones' '[.type, .nas, .clone] | tojson' '["rw",null,null]'
 fields '**' 'all of them' '.nas.path' '/vol1'
 fields 'nas.path' 'expensive, named' '.nas | tojson' '{"path":"/vol1"}'

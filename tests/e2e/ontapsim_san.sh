@@ -232,6 +232,22 @@ refuses 'an absolute destination' 400 917812
 fclone disk.img verify.img ',"range":["0:0:100000"]'
 refuses 'a range beyond the end' 400 917898
 
+# --- qtrees -----------------------------------------------------------------------------------------------
+rest POST "/storage/qtrees?$w" '{"volume":{"name":"nas"},"name":"q1"}'
+does 'a qtree' 201
+rest POST "/storage/qtrees?$w" '{"volume":{"name":"nas"},"name":"q1"}'
+refuses 'one that exists' 409 1
+rest GET '/storage/qtrees?volume.name=nas&fields=path'
+check_eq 'qtrees of a volume, and itself' "$(get '.records | map(.name + "=" + .path) | join(" ")')" '=/nas q1=/nas/q1'
+rest GET '/storage/qtrees?name=q1'
+rest DELETE "$(get '.records[0] | "/storage/qtrees/\(.volume.uuid)/\(.id)"')?$w"
+does 'delete a qtree' 200
+control "$URL_main" POST faults '{"match":"GET /storage/luns/{uuid}","volume":"san","action":"error","errno":13001,"count":1}'
+rest GET "/storage/luns/$ua"
+check_ne 'a fault rule for the volume of a LUN' "$S" 200
+rest GET '/storage/luns?location.volume.name=san&max_records=1'
+check_eq 'what a filter names is part of the answer' "$(get '.records[0].location.volume.name')" san
+
 # --- jobs, sizes, a restart -----------------------------------------------------------------------------------
 rest GET /storage/luns?fields=serial_number,lun_maps,comment,location
 then=$(get '.records | map(del(._links))')

@@ -3,6 +3,7 @@
 #include "access.h"
 #include "backend.h"
 #include "group.h"
+#include "lun.h"
 #include "requests.h"
 #include "server.h"
 
@@ -110,6 +111,10 @@ static const struct rest_route routes[] = {
     {"DELETE /protocols/san/lun-maps/{lun}/{igroup}", rest_map_delete, V96, REST_ANY,
      REST_DO_LUN_MAP},
     {"POST /storage/file/clone", rest_file_clone, V96, REST_ANY, REST_DO_FILE_CLONE},
+    {"GET /storage/qtrees", rest_qtrees_get, V96, REST_ANY, REST_DO_QTREE},
+    {"POST /storage/qtrees", rest_qtree_create, V96, REST_ANY, REST_DO_QTREE},
+    {"GET /storage/qtrees/{volume}/{id}", rest_qtree_get, V96, REST_ANY, REST_DO_QTREE},
+    {"DELETE /storage/qtrees/{volume}/{id}", rest_qtree_delete, V96, REST_ANY, REST_DO_QTREE},
     {"GET /storage/luns", rest_luns_get, V96, REST_ANY, REST_DO_LUN},
     {"POST /storage/luns", rest_lun_create, V96, REST_ANY, REST_DO_LUN},
     {"PATCH /storage/luns", rest_luns_patch, V96, REST_ANY, REST_DO_LUN},
@@ -266,6 +271,12 @@ static size_t named_volumes(struct rest *r, const char *out[VOLUMES])
         add_volume(out, &n, vol ? sim_arena_dup(&r->arena, vol->name) : NULL);
         sim_unlock();
         r->error = kept;
+    }
+    if (strstr(r->route->name, " /storage/luns/{")) {
+        sim_lock();
+        const struct sim_lun *lun = sim_lun_by_uuid(r->svm, r->params[0]);
+        add_volume(out, &n, lun ? sim_arena_dup(&r->arena, lun->vol->name) : NULL);
+        sim_unlock();
     }
     if (strstr(r->route->name, "/consistency-groups/{")) {
         sim_lock();

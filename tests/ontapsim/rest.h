@@ -67,6 +67,7 @@ enum rest_doing {
     REST_DO_LUN_CLONE,
     REST_DO_LUN_MAP,
     REST_DO_IGROUP,
+    REST_DO_QTREE,
     REST_DO_CG,
     REST_DO_CG_SNAP,
     REST_DO_CG_COMMIT,
@@ -347,6 +348,11 @@ int rest_map_create(struct rest *r);
 int rest_map_delete(struct rest *r);
 /* rest_clone.c */
 int rest_file_clone(struct rest *r);
+/* rest_qtree.c */
+int rest_qtrees_get(struct rest *r);
+int rest_qtree_get(struct rest *r);
+int rest_qtree_create(struct rest *r);
+int rest_qtree_delete(struct rest *r);
 
 /* rest_mirror.c */
 int rest_mirrors_get(struct rest *r);

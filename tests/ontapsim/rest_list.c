@@ -78,7 +78,7 @@ static int add_filter(struct rest_list *l, const struct rest_pair *pair)
         return rest_fail(l->r, REST_ETWICE, pair->name, "Field \"%.80s\" was specified twice.",
                          pair->name);
     l->filters[i] = rest_filter_new(l->r, pair->name, pair->value);
-    l->want[i] |= WANT_LOOK;
+    l->want[i] |= WANT_LOOK | WANT_OUT; /* what a query speaks of is part of the answer */
     return l->filters[i] ? 0 : -1;
 }
 

@@ -83,6 +83,7 @@ int sim_volume_revert(struct sim_volume *vol, const char *snapshot, struct sim_e
 /* Qtrees are directories at the top of a volume that carry the mark. */
 int sim_qtree_create(struct sim_volume *vol, const char *name, struct sim_err *err);
 int sim_qtree_delete(struct sim_volume *vol, const char *name, struct sim_err *err);
+unsigned sim_qtree_id(const char *name); /* stays the same; 0 for the volume itself, "" */
 /* Locked. Sorted, owned, NULL at the end; never NULL. */
 char **sim_qtree_list(const struct sim_volume *vol);
 

@@ -1,4 +1,4 @@
-/* FlexClone volumes, their split, reverting a volume, qtrees. A clone is a copy of its own from the
+/* FlexClone volumes, their split, reverting a volume. A clone is a copy of its own from the
  * beginning; the tie to the parent's snapshot is kept in the model until it is split. */
 #include "job.h"
 #include "lun.h"
@@ -293,71 +293,4 @@ int sim_volume_revert(struct sim_volume *vol, const char *snapshot, struct sim_e
     sim_op_end(&vol, 1);
     sim_unlock();
     return rc;
-}
-
-int sim_qtree_create(struct sim_volume *vol, const char *name, struct sim_err *err)
-{
-    size_t n = strlen(name);
-    if (n == 0 || n > 64 || strchr(name, '/') || name[0] == '.' || !sim_store_path_ok(name))
-        return sim_fail(err, SIM_EINVALID, "Invalid value specified for \"qtree\": \"%.80s\".",
-                        name);
-    sim_lock();
-    int rc = 0;
-    if (strcmp(vol->state, "online") != 0)
-        rc = sim_fail(err, SIM_EVOLOFFLINE, "Volume \"%s\" is %s.", vol->name, vol->state);
-    else if (mkdirat(vol->dir, name, 0755) && errno == EEXIST)
-        rc = sim_fail(err, SIM_EDUPLICATE, "Qtree \"%s\" already exists.", name);
-    else if (fchmodat(vol->dir, name, SIM_QTREE_MODE, 0))
-        rc = fail_io(err, errno, vol);
-    sim_unlock();
-    return rc;
-}
-
-int sim_qtree_delete(struct sim_volume *vol, const char *name, struct sim_err *err)
-{
-    struct stat st;
-    int rc = 0;
-    sim_lock();
-    if (sim_op_begin(&vol, 1)) {
-        rc = sim_op_refused(&vol, 1, err);
-        sim_unlock();
-        return rc;
-    }
-    if (!sim_store_path_ok(name) || strchr(name, '/') ||
-        fstatat(vol->dir, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISDIR(st.st_mode) ||
-        !(st.st_mode & S_ISVTX))
-        rc = sim_fail(err, SIM_ENOENTRY, "Qtree \"%.64s\" does not exist.", name);
-    else if ((rc = sim_store_remove_tree(vol->dir, name)))
-        rc = fail_io(err, rc, vol);
-    sim_lun_rescan(vol, NULL);
-    if (!rc && sim_state_save_volume(vol))
-        rc = fail_io(err, EIO, vol);
-    sim_op_end(&vol, 1);
-    sim_unlock();
-    return rc;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-char **sim_qtree_list(const struct sim_volume *vol)
-{
-    char **list = sim_alloc(1, sizeof(char *));
-    size_t n = 0;
-    DIR *d = open_list(vol->dir);
-    for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
-        struct stat st;
-        if (e->d_name[0] == '.' || fstatat(vol->dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) ||
-            !S_ISDIR(st.st_mode) || !(st.st_mode & S_ISVTX))
-            continue;
-        list = sim_grow(list, n + 2, sizeof(char *));
-        list[n++] = sim_dup(e->d_name);
-        list[n] = NULL;
-    }
-    if (d)
-        closedir(d);
-    qsort(list, n, sizeof(char *), by_name);
-    return list;
 }

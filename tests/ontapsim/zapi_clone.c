@@ -245,12 +245,11 @@ int zapi_qtree_delete(struct zapi *z)
     return vol ? sim_qtree_delete(vol, name, &z->err) : -1;
 }
 
-static bool qtree_row(struct zapi_iter *it, const struct sim_volume *vol, const char *name,
-                      uint64_t id)
+static bool qtree_row(struct zapi_iter *it, const struct sim_volume *vol, const char *name)
 {
     struct zapi_rec *rec = zapi_iter_record(it, "qtree-info");
     zapi_rec_text(it, rec, "export-policy", vol->exports ? vol->exports : "default");
-    zapi_rec_number(it, rec, "id", id);
+    zapi_rec_number(it, rec, "id", sim_qtree_id(name));
     zapi_rec_flag(it, rec, "is-export-policy-inherited", true);
     zapi_rec_text(it, rec, "oplocks", "enabled");
     zapi_rec_key(it, rec, "qtree", name);
@@ -265,10 +264,10 @@ static bool qtree_row(struct zapi_iter *it, const struct sim_volume *vol, const 
 static bool list_qtrees(struct zapi_iter *it, const struct sim_volume *vol, const char *after)
 {
     char **names = sim_qtree_list(vol);
-    bool room = after || qtree_row(it, vol, "", 0);
+    bool room = after || qtree_row(it, vol, "");
     for (size_t i = 0; names[i]; i++) {
         if (room && (!after || strcmp(names[i], after) > 0))
-            room = qtree_row(it, vol, names[i], i + 1);
+            room = qtree_row(it, vol, names[i]);
         free(names[i]);
     }
     free(names);
