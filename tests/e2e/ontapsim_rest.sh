@@ -421,7 +421,7 @@ check_eq 'create a qtree' "$S" 201
 rest POST '/storage/qtrees?return_timeout=15' '{"name":"q1","svm":{"name":"svm1"},"volume":{"name":"vol1"}}'
 refused 'which exists' 409 1
 get '/storage/qtrees?volume.name=vol1&svm.name=svm1&fields=nas.path'
-gives 'qtrees' '[.records[] | .id, .name, .nas.path] | join(" ")' '0  /vol1 1 q1 /vol1/q1'
+gives 'qtrees' '[.records[] | .name, .nas.path] | join(" ")' ' /vol1 q1 /vol1/q1'
 check_eq 'their pages' "$(pages '/storage/qtrees?volume.name=vol1&max_records=1')" ' | q1 |  | '
 get '/protocols/nfs/export-policies?name=default&fields=svm.name'
 gives 'export policies' '[.records[].svm.name] | join(" ")' 'svm1 svm2'

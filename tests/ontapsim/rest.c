@@ -49,8 +49,6 @@ static const struct rest_route routes[] = {
     {"GET /protocols/san/iscsi/services", rest_iscsi_services_get, V96, REST_ANY, REST_DO_ANY},
     {"GET /storage/aggregates", rest_aggregates_get, V96, REST_CLUSTER, REST_DO_ANY},
     {"GET /protocols/nfs/export-policies", rest_export_policies_get, V96, REST_ANY, REST_DO_ANY},
-    {"GET /storage/qtrees", rest_qtrees_get, V96, REST_ANY, REST_DO_ANY},
-    {"POST /storage/qtrees", rest_qtree_create, V96, REST_ANY, REST_DO_ANY},
     {"GET /storage/volumes", rest_volumes_get, V96, REST_ANY, REST_DO_ANY},
     {"POST /storage/volumes", rest_volume_create, V96, REST_ANY, REST_DO_VOLUME_CREATE},
     {"PATCH /storage/volumes", rest_volumes_patch, V96, REST_ANY, REST_DO_VOLUME_MODIFY},

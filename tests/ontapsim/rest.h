@@ -307,8 +307,6 @@ int rest_cli_vserver_get(struct rest *r);
 int rest_iscsi_services_get(struct rest *r);
 int rest_svm_peers_get(struct rest *r);
 /* rest_nas.c */
-int rest_qtrees_get(struct rest *r);
-int rest_qtree_create(struct rest *r);
 int rest_export_policies_get(struct rest *r);
 /* rest_system.c */
 int rest_cluster_get(struct rest *r);
