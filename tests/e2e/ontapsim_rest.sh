@@ -540,6 +540,13 @@ fault '{"match":"GET /storage/*","action":"http","status":429,"retry_after":3,"c
 get /storage/volumes
 refused '429' 429 262160
 check_eq 'Retry-After' "$(header Retry-After)" 3
+fault '{"match":"GET /storage/volumes","action":"repeat","count":2}'
+get '/storage/volumes?max_records=1'
+next=$(q ._links.next.href)
+get "${next#/api}"
+gives 'a next link that leads to itself' ._links.next.href "$next"
+rest POST "$s?return_records=x" '{"name":"unmade"}'
+refused 'return_records' 400 262197 return_records
 fault '{"match":"GET /cluster","action":"auth","count":1}'
 get /cluster
 refused 'login refused' 401 6691623

@@ -149,6 +149,8 @@ bool rest_parse_uri(struct rest *r, const char *uri);
 char *rest_decode(struct sim_arena *a, const char *text, size_t len, bool plus);
 void rest_encode(struct sim_buf *b, const char *text); /* for a query or one path segment */
 bool rest_reserved(const char *name);                  /* fields, max_records ... */
+/* Is what a change has made wanted in its reply? */
+bool rest_returns_records(const struct rest *r);
 /* No argument, in query or body, but these (NULL at the end; "a.*" stands for all below a). */
 int rest_accept(struct rest *r, const char *const *names);
 /* NULL when missing. Texts live as long as the request. */

@@ -117,6 +117,12 @@ bool rest_reserved(const char *name)
     return false;
 }
 
+bool rest_returns_records(const struct rest *r)
+{
+    const char *text = rest_query_arg(r, "return_records");
+    return text && !strcasecmp(text, "true");
+}
+
 static bool in_list(const char *const *names, const char *name)
 {
     for (size_t i = 0; names[i]; i++) {
@@ -160,6 +166,9 @@ static int accept_body(struct rest *r, json_t *value, const char *prefix, const 
 
 int rest_accept(struct rest *r, const char *const *names)
 {
+    const char *records = rest_query_arg(r, "return_records");
+    if (records && !rest_returns_records(r) && strcasecmp(records, "false") != 0)
+        return rest_invalid(r, "return_records", records, "true, false");
     for (size_t i = 0; i < r->pair_count && !r->query_selects; i++) {
         const char *name = r->pairs[i].name;
         if (!rest_reserved(name) && !in_list(names, name) && unknown(r, name))

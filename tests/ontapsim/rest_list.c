@@ -336,8 +336,12 @@ static void add_links(struct rest_list *l, json_t *doc)
                                       *l->r->query ? "?" : "", l->r->query);
         json_object_set_new(links, "self", json_pack("{s:s}", "href", self));
     }
-    if (l->more) {
-        l->r->link = next_href(l);
+    /* A fault: from the second page on, the next one is this one. */
+    bool again =
+        l->r->fault.action == SIM_FAULT_REPEAT && rest_query_arg(l->r, "start.after") != NULL;
+    if (l->more || again) {
+        l->r->link = again ? sim_arena_printf(&l->r->arena, "/api%s?%s", l->r->path, l->r->query)
+                           : next_href(l);
         json_object_set_new(links, "next", json_pack("{s:s}", "href", l->r->link));
     }
     if (json_object_size(links))

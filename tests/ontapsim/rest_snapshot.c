@@ -208,8 +208,7 @@ static int create(void *arg, struct sim_err *err)
 /* The reply to return_records=true: what has been made. */
 static void add_record(struct rest *r, struct sim_volume *vol, const char *name)
 {
-    bool wanted = false;
-    if (rest_flag_arg(r, "return_records", &wanted) || !wanted || r->status != 201)
+    if (!rest_returns_records(r) || r->status != 201)
         return;
     sim_lock();
     const struct sim_snap *snap = sim_snap_find(vol, name);

@@ -115,8 +115,7 @@ static int read_making(struct rest *r, struct making *m)
 /* The reply to return_records=true: what has been made. */
 static void add_record(struct rest *r, const struct sim_svm *svm, const char *name)
 {
-    const char *wanted = rest_query_arg(r, "return_records");
-    if (!wanted || strcmp(wanted, "true") != 0 || r->status != 201)
+    if (!rest_returns_records(r) || r->status != 201)
         return;
     sim_lock();
     const struct sim_volume *vol = sim_volume_find(svm, name);
