@@ -32,8 +32,8 @@ end
 local function always() return true end
 
 -- name; actions that need it; `command` of a traditional role and `api` of a REST role, with the access;
--- `zapi` and `rest` try it, where it is a right of its own there; `when` the config needs it; `optional`: without it the actions go on (a transport's
--- name: over that one only).
+-- `zapi` and `rest` try it, where it is a right of its own there; `when` the config needs it; `optional`: without
+-- it the actions go on (a transport's name: over that one only).
 -- A volume that is there is handed over where there is one.
 local list = {
   { name = "read the version", actions = "all", command = "version", access = "readonly",

@@ -76,6 +76,26 @@ moon_conf ONTAP_CA_FILE= "ONTAP_PIN=svm1:sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 check_exit 'another key than the pinned one' 1 ping --json
 like 'is refused' "$(row certificate)" '^missing .*pinned'
 
+# certificate NAME SUBJECT-ALTERNATIVE: a self-signed one for two days
+certificate() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=$1" -addext "subjectAltName=$2" \
+    -keyout "$WORLD_DIR/$1.key" -out "$WORLD_DIR/$1.pem" 2>/dev/null
+  chmod a+r "$WORLD_DIR/$1.key" "$WORLD_DIR/$1.pem"
+}
+certificate soon IP:127.0.0.1
+sim_with ".cert = \"$WORLD_DIR/soon.pem\" | .key = \"$WORLD_DIR/soon.key\"" ONTAP_CA_FILE="$WORLD_DIR/soon.pem"
+check_exit 'a certificate that ends soon' 0 ping --json
+like 'is warned of' "$(row certificate)" '^warning subject CN = soon, .*verified by ONTAP_CA_FILE$'
+like 'with what to do about it' "$(remedy certificate)" 'renew it'
+certificate other DNS:elsewhere.example
+sim_with ".cert = \"$WORLD_DIR/other.pem\" | .key = \"$WORLD_DIR/other.key\"" ONTAP_CA_FILE="$WORLD_DIR/other.pem"
+check_exit 'a certificate for another name' 1 ping --json
+like 'is refused as that' "$(row certificate)" "^missing subject CN = other, .*(does not match|no alternative)"
+check_eq 'and gets no login' "$(curl -sSk "$SIM_URL/sim/requests" | jq .total)" 0
+
+sim_with '.http = true' ONTAP_CA_FILE=
+check_exit 'HTTPS to a port that speaks HTTP' 1 ping --json
+like 'is told apart' "$(row certificate); $(remedy certificate)" '^missing .*; check PORT and TRANSPORT$'
 sim_with '.http = true' TRANSPORT=HTTP ONTAP_CA_FILE=
 check_exit 'plain HTTP' 0 ping --json
 like 'plain HTTP is warned of' "$(row certificate)" '^warning none: TRANSPORT=HTTP, passwords cross the network in clear$'
@@ -93,6 +113,19 @@ check_exit 'a wrong password' 1 ping --json
 like 'a wrong password is said' "$(row login)" "^missing user 'vsadmin'"
 check_eq 'and tried once' $(($(refused_logins) - before)) 1
 check_no_match 'the password is not shown' "$OUT" geheim7
+
+moon_conf
+sim_fault '{"match": "system-get-version", "action": "garbage"}'
+check_exit 'something that is no controller' 1 ping --json
+like 'is not taken for one' "$(row login)" '^missing .*svm1'
+sim_faults_clear
+sim_fault '{"match": "GET /cluster", "action": "auth"}'
+before=$(sim_requests | jq '.calls["GET /cluster"] // 0')
+check_exit 'an account for ONTAPI only' 0 ping --json
+like 'works over that' "$(row ONTAPI)" '^ok active; used$'
+like 'and is said not to be for the other' "$(row REST); $(remedy REST)" '^warning login: .*; security login create .* -application http '
+check_eq 'which took one refused login' $(($(sim_requests | jq '.calls["GET /cluster"] // 0') - before)) 1
+sim_faults_clear
 
 # --- transports ---
 
