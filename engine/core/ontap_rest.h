@@ -176,6 +176,31 @@ int rest_take_source(struct moon_ontap_call *call, const json_t *answer, struct 
 int rest_ask_jobs(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err);
 int rest_jobs_of(const json_t *answer, const char *object);
 
+/* The result {job?, form}. */
+int rest_restore_begun(struct moon_ontap_call *call, const char *job, struct moon_err *err);
+
+/* --- ontap_rest_check.c: whether a restore without a job has ended --- */
+
+int rest_ask_check(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err);
+int rest_take_check(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err);
+int rest_check_refused(struct moon_ontap_call *call, int status, struct moon_err *err);
+int rest_ask_checked(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err);
+int rest_take_checked(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err);
+int rest_ask_unchecked(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err);
+int rest_take_unchecked(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err);
+int rest_unchecked_refused(struct moon_ontap_call *call, int status, struct moon_err *err);
+
+/* Its three steps, the last of a verb, of which `first` is the first. */
+#define REST_CHECK_STEPS(first)                                                                    \
+    {.ask = rest_ask_check,                                                                        \
+     .take = rest_take_check,                                                                      \
+     .refused = rest_check_refused,                                                                \
+     .look = (first) + 1},                                                                         \
+        {.ask = rest_ask_checked, .take = rest_take_checked},                                      \
+    {                                                                                              \
+        .ask = rest_ask_unchecked, .take = rest_take_unchecked, .refused = rest_unchecked_refused  \
+    }
+
 /* --- ontap_rest_file.c --- */
 
 /* What a file below the volume of the memo is, now or in a snapshot. */

@@ -13,9 +13,8 @@ static int ask_mirrors(struct moon_ontap_call *call, struct rest_ask *ask, struc
     int rc = rest_path(ask, "/snapmirror/relationships");
     rc |= rest_match(ask, "destination.path", moon_ontap_arg(call, "destination"));
     rc |= rest_match(ask, "source.path", moon_ontap_arg(call, "source"));
-    rc |= rest_query(ask, "fields",
-                     "uuid,source.path,destination.path,policy.name,policy.type,state,healthy,"
-                     "unhealthy_reason,lag_time,exported_snapshot,transfer,transfer_schedule.name");
+    /* Not by name: some came with later releases. */
+    rc |= rest_query(ask, "fields", "*,transfer");
     return rc ? rest_no_memory(err) : 0;
 }
 

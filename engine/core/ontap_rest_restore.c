@@ -87,6 +87,8 @@ bool rest_reverts(const struct rest_ask *ask)
     return restores && !(ask->one_file && file);
 }
 
+enum { STEP_RESTORE = 4, STEP_LOOK, STEP_FILE, STEP_CHECK };
+
 /* --- the forms of a file restore --------------------------------------------------------- */
 
 /* Which form of a path the native request wants is not documented: they are tried in this order while
@@ -179,15 +181,18 @@ static int ask_restore(struct moon_ontap_call *call, struct rest_ask *ask, struc
     return form_of(call) == CLI ? ask_cli(call, ask, err) : ask_native(call, ask, err);
 }
 
-static int begun(struct moon_ontap_call *call, const char *job, struct moon_err *err)
+int rest_restore_begun(struct moon_ontap_call *call, const char *job, struct moon_err *err)
 {
     call->op.result = json_pack("{s:s*, s:s}", "job", job, "form", form_names[form_of(call)]);
     return call->op.result ? REST_DONE : rest_no_memory(err);
 }
 
+/* The command answers before the data are back, and names no job: its end is waited for here. */
 static int take_restore(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)
 {
-    return begun(call, rest_job_of(answer), err);
+    const char *job = rest_job_of(answer);
+    return form_of(call) == CLI && !job ? rest_go(call, STEP_CHECK)
+                                        : rest_restore_begun(call, job, err);
 }
 
 /* A value that the controller does not take, so that nothing has begun. */
@@ -200,8 +205,6 @@ static bool refuses_value(int status, int number)
     }
     return false;
 }
-
-enum { STEP_LOOK = 5, STEP_FILE = 6 };
 
 static int try_form(struct moon_ontap_call *call, enum form form, struct moon_err *err)
 {
@@ -293,8 +296,9 @@ int rest_jobs_of(const json_t *answer, const char *object)
 
 static int take_jobs(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)
 {
-    return rest_jobs_of(answer, rest_known(call, "volume.uuid")) ? begun(call, NULL, err)
-                                                                 : rest_not_done(call, err);
+    return rest_jobs_of(answer, rest_known(call, "volume.uuid"))
+               ? rest_restore_begun(call, NULL, err)
+               : rest_not_done(call, err);
 }
 
 static int check_first(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
@@ -308,10 +312,11 @@ const struct rest_verb moon_rest_file_restore = {
         {.ask = rest_ask_node_version, .take = rest_take_version, .refused = rest_version_refused},
         {.ask = rest_ask_volume_now, .take = rest_take_volume},
         {.ask = rest_ask_source, .take = rest_take_source},
-        {.ask = ask_restore,
-         .take = take_restore,
-         .refused = restore_refused,
-         .look = STEP_LOOK,
-         .begin = true},
+        [STEP_RESTORE] = {.ask = ask_restore,
+                          .take = take_restore,
+                          .refused = restore_refused,
+                          .look = STEP_LOOK,
+                          .begin = true},
         [STEP_LOOK] = {.ask = rest_ask_jobs, .take = take_jobs},
-        [STEP_FILE] = {.ask = ask_file, .take = take_file, .refused = file_refused}}};
+        [STEP_FILE] = {.ask = ask_file, .take = take_file, .refused = file_refused},
+        [STEP_CHECK] = REST_CHECK_STEPS(STEP_CHECK)}};
