@@ -130,10 +130,15 @@ demo: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
 	$(Q)tests/demo.sh $(B)
 
-## bench        pause per guest beside a shell script of virsh and curl
+## bench        pause per guest beside a shell script of virsh and curl; bench-listing
 bench: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
 	$(Q)tests/bench/pause.sh $(B)
+	$(Q)echo && tests/bench/listing.sh $(B)
+## bench-listing  10,000 LUNs listed by the engine and by OpenStack Cinder's classes
+bench-listing: build/.deps
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
+	$(Q)tests/bench/listing.sh $(B)
 
 ## interop      clients of others on the simulator: Ansible, OpenStack Cinder and Manila
 interop: build/.deps

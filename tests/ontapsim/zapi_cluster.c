@@ -105,6 +105,7 @@ int zapi_vserver_peer_get_iter(struct zapi *z)
             zapi_rec_text(&it, rec, "peer-cluster", sim.cluster);
             zapi_rec_text(&it, rec, "peer-state", "peered");
             zapi_rec_key(&it, rec, "peer-vserver", sim.svms[k]->name);
+            zapi_rec_text(&it, rec, "remote-vserver-name", sim.svms[k]->name);
             zapi_rec_key(&it, rec, "vserver", name);
             room = zapi_iter_row(&it, rec, name, sim.svms[k]->name, NULL);
         }

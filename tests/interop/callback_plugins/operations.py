@@ -28,7 +28,8 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
         self.failed += 1
-        why = result._result.get('module_stderr') or result._result.get('msg') or result._result
+        trace = result._result.get('module_stderr', '').strip()
+        why = trace[-300:] or result._result.get('msg') or result._result
         self._display.display('not ok - %s: %s # %schanged: %s' % (
             self.client, result.task_name, '' if result._result.get('changed') else 'un', ' '.join(str(why).split())[:300]))
 
