@@ -199,8 +199,17 @@ with op('SnapMirror: update'):
     before = mirror()['last-transfer-end-timestamp']
     d.update_snapmirror(*PAIR)
     op.until('a newer transfer', lambda: mirror()['last-transfer-end-timestamp'] != before)
+def change(method):
+    """Over REST this version of Cinder looks for a job in the job that it has waited for, when all is done."""
+    try:
+        method(*PAIR)
+    except KeyError as e:
+        if not rest or e.args != ('job',):
+            raise
+
+
 with op('SnapMirror: quiesce'):
-    d.quiesce_snapmirror(*PAIR)
+    change(d.quiesce_snapmirror)
     op.until('quiesced', lambda: mirror()['relationship-status'] in ('quiesced', 'paused'))
 with op('SnapMirror: resume'):
     d.resume_snapmirror(*PAIR)
@@ -208,8 +217,8 @@ with op('SnapMirror: resume'):
 with op('SnapMirror: update of a pair that does not exist is refused', refused=('NaApiError', 'NetAppDriverException')):
     d.update_snapmirror('svm1', 'vol_none', 'svm2', 'none')
 with op('SnapMirror: break'):
-    d.quiesce_snapmirror(*PAIR)
-    d.break_snapmirror(*PAIR)
+    change(d.quiesce_snapmirror)
+    change(d.break_snapmirror)
     op.until('broken off', lambda: mirror()['mirror-state'] in ('broken-off', 'broken_off'))
 with op('SnapMirror: resync'):
     d.resync_snapmirror(*PAIR)

@@ -8,6 +8,9 @@
 
 #include <libxml/tree.h>
 
+struct sim_mirror;
+struct sim_destination;
+
 struct zapi {
     const struct sim_user *user;
     struct sim_svm *svm; /* the SVM the call runs in; NULL: the cluster */
@@ -211,7 +214,13 @@ int zapi_snapmirror_restore(struct zapi *z);
 int zapi_snapmirror_snapshot_owner_create(struct zapi *z);
 int zapi_snapmirror_snapshot_owner_destroy(struct zapi *z);
 int zapi_snapmirror_snapshot_owner_get(struct zapi *z);
+/* zapi_mirror_many.c */
+int zapi_snapmirror_destroy_iter(struct zapi *z);
+int zapi_snapmirror_release_iter(struct zapi *z);
 /* zapi_mirror_get.c */
+void zapi_mirror_record(struct zapi_iter *it, struct zapi_rec *rec, const struct sim_mirror *m);
+void zapi_destination_record(struct zapi_iter *it, struct zapi_rec *rec,
+                             const struct sim_destination *d);
 int zapi_snapmirror_get_iter(struct zapi *z);
 int zapi_snapmirror_get(struct zapi *z);
 int zapi_snapmirror_get_destination_iter(struct zapi *z);

@@ -42,7 +42,7 @@ static void running_part(struct zapi_iter *it, struct zapi_rec *rec, const struc
     zapi_rec_text(it, rec, "transfer-snapshot", t->source_snapshot);
 }
 
-static void mirror_record(struct zapi_iter *it, struct zapi_rec *rec, const struct sim_mirror *m)
+void zapi_mirror_record(struct zapi_iter *it, struct zapi_rec *rec, const struct sim_mirror *m)
 {
     const struct sim_policy *p = sim_mirror_policy(m);
     zapi_rec_key(it, rec, "destination-location",
@@ -97,7 +97,7 @@ int zapi_snapmirror_get_iter(struct zapi *z)
         if ((z->svm && strcmp(m->svm, z->svm->name) != 0) || !passed(&it, m->svm, m->volume))
             continue;
         struct zapi_rec *rec = zapi_iter_record(&it, "snapmirror-info");
-        mirror_record(&it, rec, m);
+        zapi_mirror_record(&it, rec, m);
         room = zapi_iter_row(&it, rec, m->svm, m->volume, NULL);
     }
     sim_unlock();
@@ -127,7 +127,7 @@ int zapi_snapmirror_get(struct zapi *z)
     const struct sim_mirror *m = svm ? sim_mirror_find(svm, volume) : NULL;
     if (m && (!z->svm || !strcmp(z->svm->name, svm))) {
         struct zapi_rec *rec = zapi_iter_record(&it, "snapmirror-info");
-        mirror_record(&it, rec, m);
+        zapi_mirror_record(&it, rec, m);
         zapi_iter_row(&it, rec, svm, volume, NULL);
     }
     sim_unlock();
@@ -137,8 +137,8 @@ int zapi_snapmirror_get(struct zapi *z)
     return z->err.num ? -1 : 0;
 }
 
-static void destination_record(struct zapi_iter *it, struct zapi_rec *rec,
-                               const struct sim_destination *d)
+void zapi_destination_record(struct zapi_iter *it, struct zapi_rec *rec,
+                             const struct sim_destination *d)
 {
     const char *svm = NULL, *volume = NULL;
     zapi_rec_key(it, rec, "destination-location", d->destination);
@@ -174,7 +174,7 @@ int zapi_snapmirror_get_destination_iter(struct zapi *z)
         if (z->svm && strcmp(d->svm, z->svm->name) != 0)
             continue;
         struct zapi_rec *rec = zapi_iter_record(&it, "snapmirror-destination-info");
-        destination_record(&it, rec, d);
+        zapi_destination_record(&it, rec, d);
         snprintf(place, sizeof(place), "%zu", i);
         room = zapi_iter_row(&it, rec, place, NULL, NULL);
     }
