@@ -4,6 +4,7 @@ cinder_client.py zapi|rest ADDRESS PORT CA-FILE STATE-DIR
 """
 
 import sys
+import time
 import warnings
 
 from operations import Operations, contains, equal
@@ -197,6 +198,7 @@ with op('SnapMirror: list of a pair that does not exist'):
     equal(d.get_snapmirrors('svm1', 'vol_none', 'svm2', 'none'), [])
 with op('SnapMirror: update'):
     before = mirror()['last-transfer-end-timestamp']
+    time.sleep(1.1)  # the end of a transfer is told by the second
     d.update_snapmirror(*PAIR)
     op.until('a newer transfer', lambda: mirror()['last-transfer-end-timestamp'] != before)
 def change(method):

@@ -195,11 +195,13 @@ static int read_state(struct rest *r, const struct sim_mirror *m, struct work *w
 {
     const char *state = rest_arg(r, "state");
     bool mirrored = state && (!strcmp(state, "snapmirrored") || !strcmp(state, "in_sync"));
+    /* The API reference has an underscore; Cinder, which is in use, sends a hyphen. */
+    bool broken = state && (!strcmp(state, "broken_off") || !strcmp(state, "broken-off"));
     if (!state)
         return 0;
     if (!strcmp(state, "paused") && m->state == SIM_MIRROR_MIRRORED)
         w->action = REST_MIRROR_PAUSE;
-    else if (!strcmp(state, "broken_off") && m->state != SIM_MIRROR_BROKEN)
+    else if (broken && m->state != SIM_MIRROR_BROKEN)
         w->action = REST_MIRROR_BREAK;
     else if (mirrored && m->state == SIM_MIRROR_NEW)
         w->action = REST_MIRROR_INITIALIZE;
@@ -207,7 +209,7 @@ static int read_state(struct rest *r, const struct sim_mirror *m, struct work *w
         w->action = REST_MIRROR_RESYNC;
     else if (mirrored && m->quiesced)
         w->action = REST_MIRROR_RESUME;
-    else if (!mirrored && strcmp(state, "broken_off") != 0)
+    else if (!mirrored && !broken)
         return rest_fail(r, 13303818, "state", "Invalid transition from \"%s\" to \"%.40s\".",
                          sim_mirror_state_name(m), state);
     return 0;
