@@ -176,4 +176,15 @@ has 'an unknown action' 'key \"action\" is unknown or has a bad value'
 
 sim_stop main
 check_eq 'it ends well' $? 0
+
+# --- what a server may do, on demand -------------------------------------------------------------
+sed 's/"http": true/&, "mixed_quotes": true, "connection_requests": 2, "idle_seconds": 1/' "$d/sim.json" >"$d/odd.json"
+sim_start odd "$d/odd.json"
+url=$URL_odd/servlets/netapp.servlets.admin.XMLrequest_filer
+unknown='<netapp version="1.21" xmlns="http://www.netapp.com/filer/admin"><no-such-call/></netapp>'
+R=$(for _ in 1 2 3 4 5 6; do fetch -u admin:secret -d "$unknown" "$url"; done)
+check_eq 'mixed quotes and orders' "$(grep -o '<results.*' <<<"$R" | sort -u | wc -l)" 6
+R=$(fetch -o /dev/null -o /dev/null -o /dev/null -w '%{num_connects} ' -u admin:secret -d "$version" "$url" "$url" "$url")
+check_eq 'a connection ends after so many requests' "$R" '1 0 1 '
+sim_stop odd
 finish

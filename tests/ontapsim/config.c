@@ -248,6 +248,9 @@ static void read_top(struct cfg *c, json_t *top)
                                        "rst_keep_ms",
                                        "peers",
                                        "comments",
+                                       "mixed_quotes",
+                                       "idle_seconds",
+                                       "connection_requests",
                                        "job_ms",
                                        "job_keep_ms",
                                        "job_error",
@@ -279,6 +282,10 @@ static void read_top(struct cfg *c, json_t *top)
     sim.fence_ms = (unsigned)cfg_number(c, top, "", "fence_ms", 0, 0, 3600000);
     sim.page_limit = (unsigned)cfg_number(c, top, "", "page_limit", 0, 0, 1000000);
     sim.sfsr_limit = (unsigned)cfg_number(c, top, "", "sfsr_limit", 64, 1, 1000);
+    sim.mixed_quotes = cfg_flag(c, top, "", "mixed_quotes", false);
+    sim.idle_seconds = (unsigned)cfg_number(c, top, "", "idle_seconds", 30, 1, 3600);
+    sim.connection_requests =
+        (unsigned)cfg_number(c, top, "", "connection_requests", 0, 0, 1000000);
     sim.comments = cfg_flag(c, top, "", "comments", false);
     sim.clone_resize = cfg_flag(c, top, "", "clone_resize", true);
     sim.split_ms = (unsigned)cfg_number(c, top, "", "split_ms", 500, 0, 3600000);

@@ -63,8 +63,8 @@ static int start(struct listener *l)
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, sim_server_done, NULL,
         MHD_OPTION_URI_LOG_CALLBACK, sim_server_begin, NULL, MHD_OPTION_NOTIFY_CONNECTION,
         sim_server_notify, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SIM_IDLE_SECONDS, MHD_OPTION_ARRAY,
-        sim.http ? plain : tls, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_TIMEOUT, sim.idle_seconds, MHD_OPTION_ARRAY, sim.http ? plain : tls,
+        MHD_OPTION_END);
     if (l->daemon)
         return 0;
     sim_log("the HTTP server does not start; are certificate and key a pair?");

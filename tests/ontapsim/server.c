@@ -82,6 +82,8 @@ static enum MHD_Result send_reply(struct MHD_Connection *c, struct sim_http *h)
     snprintf(seconds, sizeof(seconds), "%u", h->retry_after);
     if (h->retry_after)
         MHD_add_response_header(r, "Retry-After", seconds);
+    if (h->last_one)
+        MHD_add_response_header(r, "Connection", "close");
     enum MHD_Result rc = MHD_queue_response(c, h->status, r);
     MHD_destroy_response(r);
     return rc;
@@ -217,10 +219,12 @@ enum MHD_Result sim_server_handle(void *cls, struct MHD_Connection *c, const cha
     h.cert_name = sim.client_ca ? peer_name(c, name, sizeof(name)) : NULL;
     h.authorization = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization");
     h.last = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "last");
-    sim_fault_connection(next_request(c));
+    unsigned ordinal = next_request(c);
+    h.last_one = sim.connection_requests && ordinal >= sim.connection_requests;
+    sim_fault_connection(ordinal);
     route(&h, x->too_big);
     sim_fault_apply(&h.fault, &h);
-    MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, SIM_IDLE_SECONDS);
+    MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, sim.idle_seconds);
     enum MHD_Result rc = send_reply(c, &h);
     release(&h);
     return rc;

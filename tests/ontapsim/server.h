@@ -36,6 +36,7 @@ struct sim_http {
     } headers[SIM_HEADERS];
     size_t header_count;
     enum sim_cut cut;
+    bool last_one; /* the connection ends with this reply */
 };
 
 /* Open all listeners. 0, or -1 after a line on stderr. */

@@ -18,6 +18,4 @@ void sim_server_done(void *cls, struct MHD_Connection *c, void **state,
 void sim_server_notify(void *cls, struct MHD_Connection *c, void **context,
                        enum MHD_ConnectionNotificationCode what);
 
-enum { SIM_IDLE_SECONDS = 30 };
-
 #endif

@@ -299,6 +299,28 @@ static int run(struct zapi *z, const struct zapi_call *call, struct sim_fault *f
     return rc;
 }
 
+/* Both quotes and any order of the attributes are seen in the field; on demand each reply has
+ * another mixture. */
+static void open_results(const struct zapi *z, struct sim_buf *b)
+{
+    static atomic_uint count;
+    unsigned turn = sim.mixed_quotes ? count++ : 0;
+    char quote = turn % 2 ? '\'' : '"';
+    sim_buf_adds(b, "<results");
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned which = (i + turn / 2) % 3;
+        if (which == 1)
+            sim_buf_addf(b, " status=%c%s%c", quote, z->err.num ? "failed" : "passed", quote);
+        if (which == 2 && z->err.num)
+            sim_buf_addf(b, " errno=%c%d%c", quote, z->err.num, quote);
+        if (which != 0 || !z->err.num)
+            continue;
+        sim_buf_addf(b, " reason=%c", quote);
+        sim_buf_xml(b, z->err.reason);
+        sim_buf_addf(b, "%c", quote);
+    }
+}
+
 static void write_reply(struct zapi *z, struct sim_http *h, int64_t started)
 {
     struct sim_buf *b = &h->out;
@@ -311,14 +333,11 @@ static void write_reply(struct zapi *z, struct sim_http *h, int64_t started)
                  sim.ontapi_major, sim.ontapi_minor);
     if (sim.comments)
         sim_buf_addf(b, "<!-- served in %lld ms -->\n", (long long)(sim_now_ms() - started));
-    if (z->err.num) {
-        sim_buf_adds(b, "<results reason=\"");
-        sim_buf_xml(b, z->err.reason);
-        sim_buf_addf(b, "\" status=\"failed\" errno=\"%d\"/></netapp>\n", z->err.num);
-    } else if (!z->out.len) {
-        sim_buf_adds(b, "<results status=\"passed\"/></netapp>\n");
+    open_results(z, b);
+    if (z->err.num || !z->out.len) {
+        sim_buf_adds(b, "/></netapp>\n");
     } else {
-        sim_buf_adds(b, "<results status=\"passed\">");
+        sim_buf_adds(b, ">");
         sim_buf_add(b, z->out.data, z->out.len);
         sim_buf_adds(b, "</results></netapp>\n");
     }
