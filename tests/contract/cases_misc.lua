@@ -39,7 +39,7 @@ c.case { "request: status and body of a raw request", zapi = "REST only", run = 
   local reply = c.ok(w.client:request("GET", "/storage/volumes?name=plain&fields=uuid"))
   c.eq({ reply.status, reply.body.num_records, reply.body.records[1].name }, { 200, 1, "plain" })
   local value, e = w.client:request("GET", "/storage/nothing")
-  if value then c.eq(value.status, 404) else c.fails(value, e, "not_found") end
+  if value then c.eq(value.status, 404) else c.fails(value, e, "unsupported", "/storage/nothing") end
 end }
 
 c.case { "request: refused where ONTAPI was asked for", cell = function(w)

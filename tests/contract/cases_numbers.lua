@@ -8,12 +8,12 @@ local HERE = package.path:match("^(.-)/%?%.lua")
 -- Arguments of a verb that would pass if nothing were wrong, and the object that the message must name.
 local DEST = "destination"          -- made when it is needed
 local ARGS = {
-  snapshot_create = { { "plain", "s" }, "plain" },
+  snapshot_create = { { "plain", "never" }, "plain" },
   snapshot_delete = { { "plain", "s" }, "plain" },
   snapshot_rename = { { "plain", "s", { to = "t" } }, "plain" },
   snapshot_modify = { { "plain", "s", { comment = "c" } }, "plain" },
   snapshots = { { "plain" }, "plain" },
-  cg_start = { { { "plain", "deep" }, "s" }, "s" },
+  cg_start = { { { "plain", "deep" }, "never" }, "never" },
   file_restore = { { "plain", "s", { path = "disk.img" } }, "disk.img" },
   file_info = { { "/vol/plain/disk.img" }, "disk.img" },
   file_clone = { { "plain", { from = "disk.img", to = "copy.img" } }, "copy.img" },
@@ -22,7 +22,7 @@ local ARGS = {
   lun_clone = { { "/vol/odd/lun1", { to = "/vol/odd/clone" } }, "/vol/odd/clone" },
   lun_map = { { "/vol/odd/lun1", "ig_numbers" }, "/vol/odd/lun1" },
   lun_delete = { { "/vol/odd/lun1" }, "/vol/odd/lun1" },
-  volume_clone = { { "plain", { to = "plain_clone", snapshot = "s" } }, "plain_clone" },
+  volume_clone = { { "plain", { to = "plain_clone", snapshot = "s" } }, "plain" },
   volume_clone_split = { { "plain" }, "plain" },
   mirror_update = { { DEST }, DEST },
   mirror_resync = { { DEST, "resync" }, DEST },

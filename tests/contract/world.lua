@@ -237,16 +237,14 @@ function world.wait(fn, seconds)
   error("it did not come", 2)
 end
 
---- Wait for a restore to end: true, or nil and the error that it ended with.
+--- Wait for a restore to end: its last status, or nil and the error that it ended with.
 function world:restore_end(args)
-  local failed
+  local status, failed
   self.wait(function()
-    local status, problem = self.client:restore_status(args)
-    failed = problem
+    status, failed = self.client:restore_status(args)
     return not status or status.running == 0
   end, 20)
-  if failed then return nil, failed end
-  return true
+  return status, failed
 end
 
 --- A LUN made by hand, in a qtree when its name has one: its file and its path.
