@@ -23,11 +23,18 @@ int rest_ask_node_version(struct moon_ontap_call *call, struct rest_ask *ask, st
     return rest_path(ask, "/cluster/nodes?fields=version") < 0 ? rest_no_memory(err) : 0;
 }
 
+/* 91101 for 9.11.1; 0 when a part is missing or none. */
 static int version_number(const json_t *o)
 {
-    return (int)json_integer_value(rest_at(o, "version.generation")) * 10000 +
-           (int)json_integer_value(rest_at(o, "version.major")) * 100 +
-           (int)json_integer_value(rest_at(o, "version.minor"));
+    static const char *const parts[] = {"version.generation", "version.major", "version.minor"};
+    int number = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        json_int_t n = json_integer_value(rest_at(o, parts[i]));
+        if (n < 0 || n > 99)
+            return 0;
+        number = number * 100 + (int)n;
+    }
+    return number;
 }
 
 /* Of the cluster, or the lowest of its nodes. */

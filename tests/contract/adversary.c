@@ -8,6 +8,7 @@
 
 #include "xml.h"
 
+#include <ctype.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,19 @@ void adv_seed(uint64_t seed)
 bool adv_chance(unsigned percent)
 {
     return adv_random() % 100 < percent;
+}
+
+static unsigned mood = 100;
+
+void adv_mood_swing(void)
+{
+    static const unsigned moods[] = {10, 40, 100};
+    mood = ADV_PICK(moods);
+}
+
+bool adv_wrong(unsigned percent)
+{
+    return adv_random() % 10000 < percent * mood;
 }
 
 static struct {
@@ -122,13 +136,13 @@ static bool restores(const char *url, json_t *body)
     return count || has_key(body, "restore_to");
 }
 
-static bool is_uuid(const char *s, size_t len)
+/* What a controller handed out as a uuid names one object, or none, as long as it is one plain word. */
+static bool is_word(const char *s, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        if (!strchr("0123456789abcdefABCDEF-", s[i]))
-            return false;
-    }
-    return len == 36;
+    size_t n = 0;
+    while (n < len && (isalnum((unsigned char)s[n]) || s[n] == '-'))
+        n++;
+    return len > 0 && n == len;
 }
 
 /* A change must name one object by its uuid, and every part of a path must stand for itself. */
@@ -149,7 +163,7 @@ static const char *look_path(const char *method, const char *path, size_t len)
         return "the address ends in nothing";
     size_t n = (size_t)(path + len - last);
     bool change = strcmp(method, "PATCH") == 0 || strcmp(method, "DELETE") == 0;
-    if (change && !strstr(path, "/files/") && !is_uuid(last, n))
+    if (change && !strstr(path, "/files/") && !is_word(last, n))
         return "a change or a delete that does not name one object";
     return NULL;
 }
@@ -284,7 +298,7 @@ static int step(struct moon_ontap_call *call, const char **wrong, char *shown, s
     *wrong = look(call, &r);
     if (*wrong)
         return -2;
-    if (adv_chance(4) && call->ops->lost) {
+    if (adv_wrong(8) && call->ops->lost) {
         struct moon_err why;
         moon_err_set(&why, MOON_TIMEOUT, MOON_SRC_HTTP, 28, "http", "no answer");
         tally.lost++;
@@ -321,6 +335,7 @@ static int one_call(struct moon_ontap *o)
     struct moon_err err;
     if (adv_chance(40))
         verb = ADV_PICK(liked);
+    adv_mood_swing();
     json_t *args = adv_arguments(verb);
     struct moon_op *op = moon_ontap_call_new(o, verb, args, &err);
     char *text = json_dumps(args, JSON_COMPACT), shown[4096] = "";

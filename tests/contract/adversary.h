@@ -14,6 +14,11 @@ void adv_seed(uint64_t seed);
 bool adv_chance(unsigned percent);
 #define ADV_PICK(list) ((list)[adv_random() % (sizeof(list) / sizeof((list)[0]))])
 
+/* How much of what is said in this call is wrong: the same in one call out of three, less and more in
+ * the others, so that some get far. Scales the percentages of answers. */
+void adv_mood_swing(void);
+bool adv_wrong(unsigned percent);
+
 /* A text that means harm: names that lead elsewhere, markup, wildcards, parameters. */
 const char *adv_hostile(void);
 /* Arguments of a verb, by its signature: sensible ones, some of them hostile. */

@@ -47,7 +47,8 @@ static const char *fitting_name(const struct moon_ontap_call *call, const char *
         if (arg && strstr(url, table[i].part))
             return arg;
     }
-    return "vm_nfs01";
+    const char *path = moon_ontap_arg(call, "path");
+    return path && strncmp(path, "/vol/vm_san01/", 14) == 0 ? "vm_san01" : "vm_nfs01";
 }
 
 static json_t *harmed(json_t *v);
@@ -59,7 +60,7 @@ static void harm_members(json_t *v)
     void *next;
     json_object_foreach_safe(v, next, key, member)
     {
-        if (adv_chance(4))
+        if (adv_wrong(4))
             json_object_del(v, key);
         else
             json_object_set_new(v, key, harmed(json_incref(member)));
@@ -78,7 +79,7 @@ static json_t *harmed(json_t *v)
             json_array_set_new(v, i, harmed(json_incref(json_array_get(v, i))));
         return v;
     }
-    if (!adv_chance(6))
+    if (!adv_wrong(6))
         return v;
     json_decref(v);
     switch (adv_random() % 5) {
@@ -149,7 +150,7 @@ static json_t *make_list(const struct moon_ontap_call *call, const char *url)
     json_t *rows = json_array();
     for (uint64_t n = adv_random() % 3 + (adv_chance(70) ? 1 : 0); n; n--)
         json_array_append_new(
-            rows, make_record(adv_chance(80) ? fitting_name(call, url) : adv_hostile()));
+            rows, make_record(!adv_wrong(20) ? fitting_name(call, url) : adv_hostile()));
     json_t *list = json_pack("{s:o, s:i}", "records", rows, "num_records", 1);
     if (adv_chance(8))
         json_object_set_new(list, "_links",
@@ -173,7 +174,7 @@ static void answer_rest(const struct moon_ontap_call *call, const struct moon_on
     bool get = strcmp(r->method, "GET") == 0;
     json_t *body = NULL;
     reply->status = get ? 200 : adv_chance(50) ? 200 : adv_chance(50) ? 201 : 202;
-    if (adv_chance(25)) {
+    if (adv_wrong(25)) {
         reply->status = ADV_PICK(bad);
         body = json_pack("{s:o}", "error", make_error());
     } else if (strstr(r->url, "/cluster/jobs/")) {
@@ -257,9 +258,9 @@ static void put_leaves(struct moon_buf *b, const char *name)
 {
     for (size_t i = 0; i < sizeof leaves / sizeof *leaves; i++) {
         const char *text = leaves[i][1];
-        if (adv_chance(3))
+        if (adv_wrong(3))
             continue;
-        if (adv_chance(4))
+        if (adv_wrong(4))
             text = adv_hostile();
         else if (name && strstr("name path volume destination-location", leaves[i][0]))
             text = name;
@@ -311,9 +312,9 @@ static void answer_zapi(const struct moon_ontap_call *call, struct moon_http_rep
     size_t count;
     const struct moon_ontap_fault *all = moon_ontap_zapi_faults(&count);
     const char *name = moon_ontap_arg(call, ADV_PICK(names));
-    reply->status = adv_chance(4) ? 503 : adv_chance(3) ? 401 : adv_chance(3) ? 404 : 200;
+    reply->status = adv_wrong(4) ? 503 : adv_wrong(3) ? 401 : adv_wrong(3) ? 404 : 200;
     moon_buf_adds(b, "<?xml version='1.0' encoding='UTF-8' ?>\n<netapp version='1.191'>");
-    if (adv_chance(25)) {
+    if (adv_wrong(25)) {
         int number = adv_chance(50) ? ADV_PICK(liked) : all[adv_random() % count].number;
         moon_buf_addf(b, "<results status=\"failed\" errno=\"%d\" reason=\"no\"/></netapp>",
                       number);
@@ -330,10 +331,10 @@ static void answer_zapi(const struct moon_ontap_call *call, struct moon_http_rep
     put_leaves(b, name);
     if (adv_chance(8))
         moon_buf_addf(b, "<next-tag>tag%u</next-tag>", (unsigned)(adv_random() % 3));
-    if (adv_chance(5))
+    if (adv_wrong(8))
         moon_buf_adds(b, "<volume-errors><volume-error><errno>13023</errno><name>v</name>"
                          "</volume-error></volume-errors>");
-    if (adv_chance(5))
+    if (adv_wrong(8))
         moon_buf_adds(b, "<failure-list><x><error-code>13001</error-code></x></failure-list>");
     moon_buf_adds(b, "</results></netapp>");
 }
@@ -359,6 +360,6 @@ void adv_answer(const struct moon_ontap_call *call, const struct moon_ontap_requ
         answer_zapi(call, reply);
     else
         answer_rest(call, request, reply);
-    if (adv_chance(10))
+    if (adv_wrong(10))
         damage(&reply->body);
 }

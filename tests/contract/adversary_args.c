@@ -102,7 +102,7 @@ static const char *usual(enum moon_ontap_verb verb, const char *key)
 
 static json_t *text(enum moon_ontap_verb verb, const char *key)
 {
-    return json_string_nocheck(adv_chance(20) ? adv_hostile() : usual(verb, key));
+    return json_string_nocheck(adv_wrong(20) ? adv_hostile() : usual(verb, key));
 }
 
 static json_t *list(enum moon_ontap_verb verb, const char *key)

@@ -25,13 +25,13 @@ local ARGS = {
   volume_clone = { { "plain", { to = "plain_clone", snapshot = "s" } }, "plain" },
   volume_clone_split = { { "plain" }, "plain" },
   mirror_update = { { DEST }, DEST },
-  mirror_resync = { { DEST, "resync" }, DEST },
+  mirror_initialize = { { DEST, "initialize" }, DEST },
   mirror_break = { { DEST, "break" }, DEST },
   mirror_restore = { { DEST, "svm1:plain", "s", { replace = true } }, "svm1:plain" },
   ems_log = { { "moonsnap", "text" }, "" },
 }
 
-local METHOD = { mirror_resync = "mirror_change", mirror_break = "mirror_change" }
+local METHOD = { mirror_initialize = "mirror_change", mirror_break = "mirror_change" }
 
 local provoked = {}
 

@@ -38,8 +38,8 @@ return {
   { 14956, "unsupported", "file_clone" }, { 14962, "invalid", "file_clone" }, { 14964, "busy", "file_clone" },
   { 14967, "invalid", "file_clone" }, { 14968, "invalid", "file_clone" }, { 15661, "not_found", "snapshot_create" },
   { 15698, "not_found", "snapshot_create" }, { 15801, "busy", "file_restore" }, { 15894, "conflict", "volume_clone" },
-  { 17003, "conflict", "volume_clone" }, { 17105, "conflict", "mirror_resync" }, { 17114, "conflict", "mirror_resync" },
-  { 17122, "exists", "mirror_restore" }, { 17127, "conflict", "mirror_break" }, { 17130, "conflict", "mirror_resync" },
-  { 17131, "busy", "mirror_resync" }, { 17137, "busy", "mirror_resync" }, { 17151, "busy", "volume_clone_split" },
+  { 17003, "conflict", "volume_clone" }, { 17105, "conflict", "mirror_initialize" }, { 17114, "conflict", "mirror_initialize" },
+  { 17122, "exists", "mirror_restore" }, { 17127, "conflict", "mirror_break" }, { 17130, "conflict", "mirror_initialize" },
+  { 17131, "busy", "mirror_initialize" }, { 17137, "busy", "mirror_initialize" }, { 17151, "busy", "volume_clone_split" },
   { 19068, "not_found", "mirror_update" }, { 61253, "unsupported", "snapshots" },
 }
