@@ -294,6 +294,7 @@ static int step(struct moon_ontap_call *call, const char **wrong, char *shown, s
     struct moon_http_reply reply = {0};
     if (call->ops->request(call, &r, &call->op.err) < 0)
         return -1;
+    call->changes = r.changes;
     snprintf(shown, size, "%s %s\n%.2000s", r.method, r.url, r.body.data ? r.body.data : "");
     *wrong = look(call, &r);
     if (*wrong)
