@@ -57,7 +57,7 @@ snap() { fetch -u admin:secret "$url/api/storage/volumes/$1/snapshots?name=$2" |
 wait_job() {
   local id
   id=$(q .job.uuid)
-  for _ in $(seq 100); do
+  for _ in $(seq 200); do
     get "/cluster/jobs/$id"
     case $(q .state) in queued | running) sleep 0.05 ;; *) return ;; esac
   done
@@ -562,7 +562,7 @@ old=$(q '[.records[] | .uuid, .name]')
 sim_stop MAIN
 check_eq 'it ends with 0' $? 0
 check_eq 'nothing on stderr' "$(cat "$d/MAIN.err")" ''
-config slow '. + {job_ms: 600, job_keep_ms: 500, empty_last_page: true, unknown_field_code: 262179, job_error: false,
+config slow '. + {job_ms: 2000, job_keep_ms: 3000, empty_last_page: true, unknown_field_code: 262179, job_error: false,
   busy_owners: false, ems_status: 200, restore_path_form: "slash", page_limit: 2, cli_question: true}'
 sim_start SLOW "$d/slow.json" || not_ok 'the simulator starts again'
 url=$URL_SLOW
@@ -587,13 +587,13 @@ wait_job
 gives 'cancelled, and no error object' '[.state, .error] | tojson' '["failure",null]'
 get "$s?name=slow"
 gives 'nothing was done' .num_records 0
-rest POST "$s?return_timeout=1" '{"name":"slow"}'
+rest POST "$s?return_timeout=10" '{"name":"slow"}'
 check_eq 'return_timeout longer than the job' "$S" 201
 rest DELETE "$s?name=slow"
 check_eq 'a change by query has jobs' "$S $(q '.jobs | length')" '202 1'
 job=$(q .job.uuid)
 wait_job
-sleep 0.7
+sleep 3.2
 get "/cluster/jobs/$job"
 refused 'job_keep_ms' 404 4 uuid
 control "$url" PUT snapshot '{"svm":"svm1","volume":"vol1","snapshot":"eins","dependency":"snapmirror"}'
