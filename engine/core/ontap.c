@@ -168,9 +168,10 @@ void moon_ontap_fail(struct moon_ontap_call *call)
 static void note_login(struct moon_ontap_call *call, const struct moon_http_reply *reply)
 {
     struct moon_ontap *o = call->ontap;
-    if (reply->status != 401)
+    if (reply->status >= 200 &&
+        reply->status < 300) /* others may come before the login is looked at */
         o->accepted = true;
-    else if (!o->accepted && call->op.err.code != MOON_OK)
+    else if (reply->status == 401 && !o->accepted && call->op.err.code != MOON_OK)
         o->refused = call->op.err;
 }
 

@@ -176,6 +176,25 @@ static void test_refused_login(void **state)
     }
 }
 
+/* Nor is it tried again when ONTAPI is not served, which a controller says before it looks at it. */
+static void test_refused_after_choice(void **state)
+{
+    (void)state;
+    more = "{" AUTO "}";
+    reply_status("404 Not Found", "");
+    reply_status("401 Unauthorized", "");
+    serve_now();
+    struct moon_ontap *o = client();
+    for (int n = 0; n < 2; n++) {
+        struct moon_op *op = one(o, MOON_ONTAP_SVMS, NULL);
+        assert_true(op->failed);
+        assert_int_equal(op->err.code, MOON_DENIED);
+        moon_op_unref(op);
+    }
+    moon_ontap_unref(o);
+    assert_int_equal(count(&srv.nrequests), 2);
+}
+
 /* Once a login has passed, a later refusal is that one call's. */
 static void test_login_refused_later(void **state)
 {
@@ -521,6 +540,7 @@ int main(void)
                                        CASE(test_auto_takes_rest),
                                        CASE(test_auto_undecided),
                                        CASE(test_refused_login),
+                                       CASE(test_refused_after_choice),
                                        CASE(test_login_refused_later),
                                        CASE(test_one_probe),
                                        CASE(test_probe_fails_for_all),
