@@ -79,8 +79,7 @@ static void set_in_use(struct sim_snap *snap, json_t *doc)
         free(snap->owners[k]);
     snap->owner_count = 0;
     snap->owners = sim_grow(snap->owners, json_array_size(owners), sizeof(*snap->owners));
-    json_array_foreach(owners, i, owner)
-    {
+    json_array_foreach (owners, i, owner) {
         if (json_is_string(owner))
             snap->owners[snap->owner_count++] = sim_dup(json_string_value(owner));
     }

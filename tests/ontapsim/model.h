@@ -173,11 +173,11 @@ struct sim {
     unsigned page_limit;    /* 0: none */
     unsigned sfsr_limit;
     unsigned split_ms;
-    bool clone_resize; /* a LUN that is overwritten by a clone over REST takes its size */
-    bool mixed_quotes;             /* ONTAPI's attributes in any quotes and order */
-    unsigned idle_seconds;         /* a connection that is idle for so long is closed */
-    unsigned connection_requests;  /* and after so many requests; 0: never */
-    bool comments;     /* ONTAPI replies hold an XML comment before their results */
+    bool clone_resize;     /* a LUN that is overwritten by a clone over REST takes its size */
+    bool mixed_quotes;     /* ONTAPI's attributes in any quotes and order */
+    unsigned idle_seconds; /* a connection that is idle for so long is closed */
+    unsigned connection_requests; /* and after so many requests; 0: never */
+    bool comments;                /* ONTAPI replies hold an XML comment before their results */
     /* of REST, where the sources are silent or differ */
     int unknown_field_code; /* for an unknown name in fields= */
     bool empty_last_page;   /* a full page has a next link although nothing follows */
