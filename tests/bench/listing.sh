@@ -41,8 +41,8 @@ if [ -z "$url" ]; then
   cat "$work/err" >&2
   exit 1
 fi
-# Cinder's ZAPI class trusts what Python's urllib trusts.
-export SSL_CERT_FILE=$ca PYTHONDONTWRITEBYTECODE=1
+# Cinder's ZAPI class trusts what Python's urllib trusts; for REST the environment goes before what it is told.
+export SSL_CERT_FILE=$ca REQUESTS_CA_BUNDLE=$ca PYTHONDONTWRITEBYTECODE=1
 
 engine() { "$MOON_BUILD/moonsnap" run "$here/listing.lua" "$url" "$ca" "$@"; }
 cinder() { /usr/bin/python3 "$here/listing_cinder.py" "$url" "$ca" "$1" "$work"; }
