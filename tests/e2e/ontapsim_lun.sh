@@ -2,6 +2,7 @@
 # The ONTAP simulator's LUNs, igroups, maps, clones and volumes over ONTAPI, as curl sees them; the same over
 # REST is in ontapsim_san.sh. Contents by checksum, identities across a restart, errors by number.
 # usage: tests/e2e/ontapsim_lun.sh [BUILD_DIR]
+# shellcheck disable=SC2154 # sim_start sets URL_NAME
 set -u
 here=$(dirname "$(realpath "$0")")
 # shellcheck source=../lib/check.sh

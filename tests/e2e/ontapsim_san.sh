@@ -1,6 +1,7 @@
 #!/bin/bash
 # The ONTAP simulator's LUNs, igroups, maps and clones over REST, as curl sees them.
 # usage: tests/e2e/ontapsim_san.sh [BUILD_DIR]
+# shellcheck disable=SC2016,SC2154 # serials hold dollar signs; sim_start sets URL_NAME
 set -u
 here=$(dirname "$(realpath "$0")")
 # shellcheck source=../lib/check.sh
@@ -43,7 +44,6 @@ refuses() { check_eq "$1" "$S $(get '.error.code')" "$2 $3"; }         # NAME ST
 sum() { sha256sum <"$1" | cut -c1-64; }
 check_ne() { if [ "$2" != "$3" ]; then ok "$1"; else not_ok "$1" "'$2' twice"; fi; }
 noise() { head -c "${2:-300000}" /dev/urandom | dd of="$1" bs=4096 seek="${3:-0}" conv=notrunc status=none; }
-uuid_of() { rest GET "/storage/luns?name=$1"; get '.records[0].uuid'; }
 snap() { zapi "$URL_main" vsadmin:secret "<snapshot-create><volume>$1</volume><snapshot>$2</snapshot></snapshot-create>"; }
 w='return_timeout=20'
 

@@ -70,7 +70,7 @@ static void split(const char *path, char volume[256], const char **name)
 
 static bool list_svm(struct rest_list *l, const struct sim_svm *svm, const char *path)
 {
-    char volume[256];
+    char volume[256] = "";
     const char *name = NULL;
     bool room = true, resume = path && !strncmp(path, "/vol/", 5);
     if (resume)

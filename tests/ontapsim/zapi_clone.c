@@ -206,7 +206,8 @@ int zapi_volume_clone_get(struct zapi *z)
 {
     struct zapi_iter it = {.z = z};
     const struct sim_volume *vol = need_clone(z);
-    if (!vol && z->err.num == SIM_EVOLMISSING) /* no volume, no clone: Ansible's module wants this */
+    if (!vol &&
+        z->err.num == SIM_EVOLMISSING) /* no volume, no clone: Ansible's module wants this */
         return sim_fail(&z->err, SIM_ENOENTRY, "entry doesn't exist");
     if (!vol)
         return -1;
