@@ -44,6 +44,9 @@ struct rest_verb {
     bool (*row)(const struct moon_ontap_call *call, const json_t *record, json_t *row);
 };
 
+/* NULL: not over REST. */
+extern const struct rest_verb *const moon_rest_verbs[MOON_ONTAP_VERB_COUNT];
+
 extern const struct rest_verb moon_rest_identity, moon_rest_cluster, moon_rest_svms, moon_rest_lifs,
     moon_rest_ems_log, moon_rest_job, moon_rest_request;
 extern const struct rest_verb moon_rest_volumes;
@@ -80,9 +83,6 @@ const char *rest_known(const struct moon_ontap_call *call, const char *path);
 /* Takes `value`; -1 when it is NULL or there is no memory. */
 int rest_remember(struct moon_ontap_call *call, const char *key, json_t *value);
 
-/* Gathers the rows of a page: `take` of every list step. */
-int rest_take_rows(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err);
-
 /* `take` of a step whose answer says no more than that it was done. */
 int rest_take_done(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err);
 /* The same where another step follows. */
@@ -108,6 +108,11 @@ const char *rest_job_of(const json_t *answer);
 
 /* Seconds for return_timeout that leave time for the answer. */
 const char *rest_patience(const struct moon_ontap_call *call);
+
+/* --- ontap_rest_verbs.c --- */
+
+/* Gathers the rows of a page: `take` of every list step. */
+int rest_take_rows(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err);
 
 /* --- ontap_rest_text.c: JSON, queries, times --- */
 

@@ -71,10 +71,45 @@ static int take_created(struct moon_ontap_call *call, const json_t *answer, stru
     return named(call, "name", answer) ? REST_DONE : rest_not_done(call, err);
 }
 
+/* One number says that the volume is offline or that it is full. */
+#define OFFLINE_OR_FULL 524479
+
+static int create_refused(struct moon_ontap_call *call, int status, struct moon_err *err)
+{
+    (void)status;
+    if (err->native != OFFLINE_OR_FULL)
+        return -1;
+    return rest_note_said(call, err) < 0 ? rest_no_memory(err) : rest_go(call, 3);
+}
+
+static int ask_state(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
+{
+    int rc = rest_path(ask, "/storage/volumes/%s", rest_known(call, "volume.uuid"));
+    rc |= rest_query(ask, "fields", "state");
+    return rc ? rest_no_memory(err) : 0;
+}
+
+static int take_state(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)
+{
+    const char *state = rest_text(answer, "state");
+    rest_fail_as_said(call, err);
+    if (state && strcmp(state, "online") != 0)
+        err->code = MOON_CONFLICT;
+    return -1;
+}
+
+static int state_refused(struct moon_ontap_call *call, int status, struct moon_err *err)
+{
+    (void)status;
+    return rest_fail_as_said(call, err);
+}
+
 const struct rest_verb moon_rest_snapshot_create = {
-    .steps = (const struct rest_step[]){{.ask = rest_ask_volume, .take = rest_take_volume},
-                                        {.ask = ask_create, .take = rest_take_done, .look = 2},
-                                        {.ask = ask_snapshot, .take = take_created}}};
+    .steps = (const struct rest_step[]){
+        {.ask = rest_ask_volume, .take = rest_take_volume},
+        {.ask = ask_create, .take = rest_take_done, .refused = create_refused, .look = 2},
+        {.ask = ask_snapshot, .take = take_created},
+        {.ask = ask_state, .take = take_state, .refused = state_refused}}};
 
 /* --- list -------------------------------------------------------------------------------- */
 
