@@ -142,7 +142,9 @@ end
 -- @tparam string name of the right that the call needed
 -- @treturn Err
 function privileges.explain(controller, failed, name)
+  -- A login or a certificate that was refused says nothing about the role.
   if failed.code ~= "denied" or failed.native == 401 or failed.native == 13002 then return failed end
+  if failed.source == "http" and failed.native ~= 403 then return failed end
   local right
   for _, row in ipairs(list) do
     if row.name == name then right = row end
