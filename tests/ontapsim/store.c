@@ -9,8 +9,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 enum { MAX_DEPTH = 64, CHUNK = 8 << 20, BOUNCE = 1 << 18 };
+enum { LEASE_TRIES = 100, LEASE_WAIT_NS = 100000000 };
 
 int sim_store_dir(int parent, const char *name)
 {
@@ -39,6 +41,18 @@ bool sim_store_path_ok(const char *path)
     return true;
 }
 
+/* Without waiting for a pipe's other end, but for an NFS server's lease (a delegation) to be given
+ * back, as ONTAP breaks locks for a restore: opening has asked for that already. */
+static int open_at(int dir, const char *name, int flags, mode_t mode)
+{
+    for (int tries = 0;; tries++) {
+        int fd = openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, mode);
+        if (fd >= 0 || errno != EWOULDBLOCK || tries == LEASE_TRIES)
+            return fd;
+        nanosleep(&(struct timespec){.tv_nsec = LEASE_WAIT_NS}, NULL);
+    }
+}
+
 int sim_store_open(int dir, const char *path, int flags, mode_t mode)
 {
     if (!sim_store_path_ok(path)) {
@@ -57,7 +71,7 @@ int sim_store_open(int dir, const char *path, int flags, mode_t mode)
         errno = saved;
         part = slash + 1;
     }
-    return at < 0 ? -1 : openat(at, part, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, mode);
+    return at < 0 ? -1 : open_at(at, part, flags, mode);
 }
 
 int sim_store_make_parents(int dir, const char *path)
@@ -234,8 +248,7 @@ static int copy_entry(int from, int to, const char *name, const struct stat *st,
     if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
         return 0; /* sockets, pipes and devices hold no data */
     bool is_dir = S_ISDIR(st->st_mode);
-    AUTO_CLOSE int in = openat(
-        from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (is_dir ? O_DIRECTORY : 0));
+    AUTO_CLOSE int in = open_at(from, name, O_RDONLY | (is_dir ? O_DIRECTORY : 0), 0);
     if (in < 0)
         return errno == ENOENT ? 0 : errno;
     if (is_dir && mkdirat(to, name, 0700))
