@@ -6,7 +6,7 @@
 #   spare                     waits until another cell may begin
 
 # shellcheck source=../lib/world.sh
-. "$here/../lib/world.sh"
+. "${here:?}/../lib/world.sh"
 jobs=${CONTRACT_JOBS:-2}
 dir=$(mktemp -d "${MOON_TEST_TMP:-${TMPDIR:-/tmp}}/contract.XXXXXX")
 
@@ -41,7 +41,7 @@ cell() {
 }
 
 # The listeners of the LIFs are named after the ready line.
-ready() { [ "$(grep -c '^ontapsim: ' "$dir/$1.sim")" -ge "$(grep -c '"listen": ".*\]\?:0"' "$dir/$1.json")" ] || ! kill -0 $pid; }
+ready() { [ "$(grep -c '^ontapsim: ' "$dir/$1.sim")" -ge "$(grep -c '"listen": ".*\]\?:0"' "$dir/$1.json")" ] || ! kill -0 "$pid"; }
 
 # A certificate that the simulator takes for the login of the user "certified".
 certificates() {

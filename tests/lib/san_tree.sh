@@ -12,6 +12,7 @@ while IFS= read -r line; do
     continue
   fi
   mkdir -p "${path%/*}"
+  # shellcheck disable=SC2001 # the shell's own replacement cannot repeat what it has found
   case $value in
     '>'*) ln -sfn "${value#>}" "$path" ;;
     ':'*) printf '%b' "$(sed 's/../\\x&/g' <<<"${value#:}")" >"$path" ;;
