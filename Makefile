@@ -40,7 +40,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 core_lib := $(B)/libmoon.a
 units    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 
-.PHONY: all help deps test unit lua e2e contract mutate adversary demo bench lint format clean install
+.PHONY: all help deps test unit lua e2e contract mutate adversary demo bench lab lint format clean install
 .DEFAULT_GOAL := all
 
 all: $(B)/moonsnap $(B)/ontapsim
@@ -144,6 +144,11 @@ bench-listing: build/.deps
 interop: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) $(B)/ontapsim
 	$(Q)tests/interop/run $(B)
+
+## lab          SAN and NAS for real, in a virtual machine with dm-multipath, iSCSI and NFS
+lab: build/.deps
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
+	$(Q)tests/lab/run $(B)
 
 ## lint         house rules, luacheck, cppcheck
 lint:

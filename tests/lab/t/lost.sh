@@ -1,0 +1,26 @@
+#!/bin/bash
+# All paths lost: nothing hangs beyond its timeout, nobody stays paused, a restore is refused before it touches the LUN.
+set -uo pipefail
+# shellcheck source=../world.sh
+. /root/lab/world.sh
+lab_sim
+lab_conf
+backup
+virsh -q destroy san
+filer cut 1
+filer cut 2
+check 'both portals are cut: no path is left' poll 120 has_usable $LUN1 0
+start=$(now_ms)
+check_exit 'a restore is refused' 1 restore san
+check 'soon' [ $(($(now_ms) - start)) -lt 90000 ]
+check_match 'and says why' "$ERR" 'none of its paths runs|no usable path'
+start=$(now_ms)
+check_exit 'a backup goes on: the snapshot is made on the controller' 0 moon backup --policy daily
+check 'soon: backup' [ $(($(now_ms) - start)) -lt 120000 ]
+check_eq 'the guest on NFS runs' "$(state nas)" running
+check 'and counts' counts /mnt/nas1/nas.img
+check_eq 'nobody is paused' "$(virsh -q list --state-paused --name | tr -d '\n')" ''
+filer uncut
+check 'the paths are back' poll 120 has_usable $LUN1 2
+check_exit 'and so is the restore' 0 restore san
+finish
