@@ -354,6 +354,11 @@ static int on_job(struct moon_ontap_call *call, const struct moon_http_reply *re
         rest_refuse(call, 500, json_is_object(error) ? error : job, err);
         return says_unknown(err) ? doubt(call, err) : refused(call, 500, err);
     }
+    double patience = step_of(call)->patience;
+    if (patience > 0 && moon_clock_mono() - since > patience) {
+        forget(call, "job");
+        return onward(call, step_of(call)->take(call, job, err));
+    }
     if (moon_clock_mono() - since > JOB_PATIENCE) {
         rest_fail(call, err, MOON_TIMEOUT, "its job %s runs on after %.0f s",
                   rest_known(call, "job"), JOB_PATIENCE);

@@ -34,8 +34,9 @@ struct rest_step {
     /* The controller refused, *err is filled: -1 to leave it so, or another way on. May be NULL. */
     int (*refused)(struct moon_ontap_call *call, int status, struct moon_err *err);
     int look; /* the step that looks at the object when the outcome is not known; 0: there is none */
-    bool begin; /* a job is only begun, take sees it */
-    bool list;  /* a collection: rows are gathered page by page */
+    bool begin;      /* a job is only begun, take sees it */
+    double patience; /* seconds after which its job counts as begun well; 0: it must end */
+    bool list;       /* a collection: rows are gathered page by page */
 };
 
 struct rest_verb {

@@ -128,7 +128,11 @@ static int take_unsplit(struct moon_ontap_call *call, const json_t *answer, stru
 
 static int ask_split(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
 {
-    return patch(call, ask, json_pack("{s:{s:b}}", "clone", "split_initiated", 1), err);
+    ask->method = "PATCH";
+    ask->changes = true;
+    int rc = rest_path(ask, "/storage/volumes/%s", rest_known(call, "volume.uuid"));
+    rc |= rest_query(ask, "return_timeout", "0"); /* it takes as long as the copy does */
+    return rest_body(ask, rc, json_pack("{s:{s:b}}", "clone", "split_initiated", 1), err);
 }
 
 /* A volume that is no clone any more has been split. */
@@ -146,7 +150,7 @@ static int take_split(struct moon_ontap_call *call, const json_t *answer, struct
 const struct rest_verb moon_rest_volume_clone_split = {
     .steps = (const struct rest_step[]){
         {.ask = ask_which, .take = take_unsplit},
-        {.ask = ask_split, .take = rest_take_done, .look = 2, .begin = true},
+        {.ask = ask_split, .take = rest_take_done, .look = 2, .patience = 5},
         {.ask = ask_which, .take = take_split}}};
 
 /* --- delete ------------------------------------------------------------------------------ */

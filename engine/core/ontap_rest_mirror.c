@@ -107,16 +107,8 @@ const struct rest_verb moon_rest_mirror_policies = {
 
 /* --- which relationship ------------------------------------------------------------------ */
 
-bool rest_is_place(const char *text)
-{
-    const char *colon = text ? strchr(text, ':') : NULL;
-    return colon && colon != text && colon[1];
-}
-
 int rest_ask_mirror(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
 {
-    if (!rest_is_place(moon_ontap_arg(call, "destination")))
-        return rest_fail(call, err, MOON_INVALID, "a destination is SVM:VOLUME");
     int rc = rest_path(ask, "/snapmirror/relationships");
     rc |= rest_match(ask, "destination.path", moon_ontap_arg(call, "destination"));
     rc |= rest_query(ask, "fields", "uuid,source.path,destination.path,state,transfer");
@@ -267,6 +259,8 @@ static const struct action {
 
 enum { MIRROR, WAIT, BEGIN, LOOK };
 
+#define BEGUN 15.0 /* seconds: what has not failed by then goes on */
+
 static const struct action *action_of(const struct moon_ontap_call *call)
 {
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
@@ -321,7 +315,7 @@ static int ask_change(struct moon_ontap_call *call, struct rest_ask *ask, struct
     if (aborts(a))
         rc |= rest_path(ask, "/transfers/%s", rest_uuid(call->memo, "mirror.transfer.uuid"));
     else
-        rc |= rest_query(ask, "return_timeout", a->begins ? "0" : rest_patience(call));
+        rc |= rest_query(ask, "return_timeout", rest_patience(call));
     return rest_body(ask, rc, json_pack("{s:s}", "state", a->state), err);
 }
 
@@ -341,5 +335,5 @@ const struct rest_verb moon_rest_mirror_change = {
     .steps = (const struct rest_step[]){
         [MIRROR] = {.ask = ask_before, .take = take_before},
         [WAIT] = {.ask = ask_change, .take = rest_take_done, .look = LOOK},
-        [BEGIN] = {.ask = ask_change, .take = rest_take_done, .look = LOOK, .begin = true},
+        [BEGIN] = {.ask = ask_change, .take = rest_take_done, .look = LOOK, .patience = BEGUN},
         [LOOK] = {.ask = rest_ask_mirror, .take = take_after}}};

@@ -4,9 +4,6 @@
 
 #include "ontap_rest.h"
 
-/* Whether it has the form "svm:volume". */
-bool rest_is_place(const char *text);
-
 /* The relationship with argument `destination`; the memo then has `mirror`, its record. */
 int rest_ask_mirror(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err);
 int rest_take_mirror(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err);

@@ -54,9 +54,6 @@ static bool whole_volume(const struct moon_ontap_call *call)
 
 static int check(const struct moon_ontap_call *call, struct moon_err *err)
 {
-    if (!rest_is_place(moon_ontap_arg(call, "source")) ||
-        !rest_is_place(moon_ontap_arg(call, "destination")))
-        return rest_fail(call, err, MOON_INVALID, "source and destination are SVM:VOLUME");
     if (!*moon_ontap_arg(call, "snapshot"))
         return rest_fail(call, err, MOON_INVALID, "a restore needs the name of a snapshot");
     if (whole_volume(call))
