@@ -104,7 +104,7 @@ build-units: $(units)
 ## test         unit, Lua and end-to-end tests; one closing line
 test: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all build-units
-	$(Q)tests/run $(B) unit lua e2e
+	$(Q)tests/run $(B) unit lua e2e contract
 ## unit lua e2e one kind of test
 unit lua e2e: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all build-units

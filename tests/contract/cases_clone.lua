@@ -63,12 +63,11 @@ c.case { "lun_clone: of a snapshot: online, not mapped, a serial of its own, the
 end }
 
 c.case { "lun_clone: of the live LUN, in a qtree", run = function(w)
-  local vol = w:lun()
-  local disk, path = w:new_lun(vol, "qt/a")
+  local vol, path, disk = w:qtree_lun()
   local now = w.write(disk)
-  c.eq(w.client:lun_clone(path, { to = "/vol/" .. vol .. "/qt/b" }), true)
-  c.ok(w.read(w:dir(vol) .. "/qt/b"):sub(1, #now) == now, "the bytes of now")
-  c.eq(c.ok(w.client:luns { path = "/vol/" .. vol .. "/qt/b" })[1].qtree, "qt")
+  c.eq(w.client:lun_clone(path, { to = "/vol/" .. vol .. "/qt_db/b" }), true)
+  c.ok(w.read(w:dir(vol) .. "/qt_db/b"):sub(1, #now) == now, "the bytes of now")
+  c.eq(c.ok(w.client:luns { path = "/vol/" .. vol .. "/qt_db/b" })[1].qtree, "qt_db")
 end }
 
 c.case { "lun_clone: a path in use exists; source or snapshot not there is not found", run = function(w)

@@ -76,8 +76,8 @@ c.case { "file_restore: a job that fails late is an error of restore_status", za
     c.fails(nil, e, e.code, "The restore failed.", 524511)
   end }
 
-c.case { "file_restore: a job that is gone and did nothing is an error or forgotten", zapi = "no job is given there",
-  since = { rest = "9.10.1" }, run = function(w)
+c.case { "file_restore: a job that is gone and did nothing is an error, or said to be forgotten",
+  zapi = "no job is given there", since = { rest = "9.10.1" }, run = function(w)
     local vol, dir = w:volume()
     w.write(dir .. "/disk.img")
     c.ok(w.client:snapshot_create(vol, "s"))

@@ -24,8 +24,7 @@ c.case { "luns: by volume; by path that is not there an empty list", run = funct
 end }
 
 c.case { "luns: in a qtree", run = function(w)
-  local vol = w:lun()
-  local _, path = w:new_lun(vol, "qt_db/db01_disk0")
+  local vol, path = w:qtree_lun()
   local row = c.row(c.ok(w.client:luns { volume = vol }), path, "path")
   c.eq({ row.qtree, row.volume }, { "qt_db", vol })
   c.eq(#c.ok(w.client:luns { path = path }), 1)

@@ -62,6 +62,7 @@ for _, transport in ipairs { "zapi", "rest" } do
         provoked[number] = true
       end }
     case[transport == "zapi" and "rest" or "zapi"] = "a number of the other transport"
+    case.auto = "numbers are provoked where the transport is given"
     c.case(case)
   end
   local case = { "every number of the engine's table is provoked: " .. transport, run = function()
@@ -73,6 +74,7 @@ for _, transport in ipairs { "zapi", "rest" } do
     for number in pairs(known) do c.ok(seen[number], "number " .. number .. " is not provoked") end
   end }
   case[transport == "zapi" and "rest" or "zapi"] = "a table of the other transport"
+  case.auto = "numbers are provoked where the transport is given"
   c.case(case)
 end
 

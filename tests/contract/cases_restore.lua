@@ -171,8 +171,7 @@ c.case { "lun_restore: in place: bytes back, serial, uuid and maps stay, no othe
 end }
 
 c.case { "lun_restore: in a qtree", run = function(w)
-  local vol = w:lun()
-  local disk, path = w:new_lun(vol, "qt_db/db01 disk0")
+  local vol, path, disk = w:qtree_lun()
   local old = w.write(disk)
   c.ok(w.client:snapshot_create(vol, "s"))
   w.write(disk)
@@ -198,4 +197,31 @@ c.case { "lun_restore: what is no LUN's path is refused before anything is sent"
   end
   c.fails(nil, select(2, w.client:lun_restore("/vol/s0001/lun0", "")), "invalid")
   c.eq(w:requests().changing, 0)
+end }
+
+-- One line of the table that the runner prints: what was restored, its checksum before, when spoiled, and after.
+local function sums(w, kind, disk, spoil, bring_back)
+  local before = w.sum(disk)
+  spoil()
+  local spoiled = w.sum(disk)
+  c.ok(bring_back())
+  local after = w.sum(disk)
+  c.eq({ after == before, spoiled == before }, { true, false })
+  c.say(("restored %s %s %s %s"):format(kind, before:sub(1, 16), spoiled:sub(1, 16), after:sub(1, 16)))
+end
+
+c.case { "a file restored, by checksum", run = function(w)
+  local vol, dir = w:volume()
+  local disk = dir .. "/web01/vda.raw"
+  w.write(disk, w.bytes(4 << 20))
+  c.ok(w.client:snapshot_create(vol, "s"))
+  sums(w, "file", disk, function() w.write(disk, w.bytes(1 << 20)) end,
+    function() return restore(w, vol, "s", { path = "web01/vda.raw" }) end)
+end }
+
+c.case { "a LUN restored, by checksum", run = function(w)
+  local vol, path, disk = w:lun()
+  w.write(disk, w.bytes(262144))
+  c.ok(w.client:snapshot_create(vol, "s"))
+  sums(w, "LUN", disk, function() w.write(disk, w.bytes(100000)) end, function() return restore_lun(w, path, "s") end)
 end }

@@ -237,7 +237,7 @@ end }
 c.case { "many calls at once on one client all come back", run = function(w)
   local task = require "std.task"
   local list = {}
-  for i = 1, 20 do list[i] = ("p%04d"):format(i) end
+  for i = 1, 20 do list[i] = ("s%04d"):format(i) end
   local names = c.ok(task.map(list, function(name)
     local rows, e = w.client:volumes { name = name }
     if not rows then return nil, e end

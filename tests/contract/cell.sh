@@ -7,7 +7,8 @@
 
 # shellcheck source=../lib/world.sh
 . "${here:?}/../lib/world.sh"
-jobs=${CONTRACT_JOBS:-2}
+# Most of the time is pauses (jobs, transfers), so more cells than processors run at a time.
+jobs=${CONTRACT_JOBS:-6}
 dir=$(mktemp -d "${MOON_TEST_TMP:-${TMPDIR:-/tmp}}/contract.XXXXXX")
 
 cells=()

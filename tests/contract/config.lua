@@ -37,6 +37,10 @@ for i = 1, SAN_POOL do
   volume { name = ("s%04d"):format(i) }
   luns[#luns + 1] = { path = ("/vol/s%04d/lun0"):format(i), size = 262144, serial = ("80ConTra%04d"):format(i) }
 end
+for i = 1, SAN_POOL // 4 do
+  volume { name = ("q%04d"):format(i) }
+  luns[#luns + 1] = { path = ("/vol/q%04d/qt_db/db01 disk0"):format(i), size = 262144, serial = ("80ConQtre%03d"):format(i) }
+end
 for i, serial in ipairs(AWKWARD) do
   luns[#luns + 1] = { path = ("/vol/odd/lun%d"):format(i), size = 65536, serial = serial }
 end

@@ -12,7 +12,7 @@
 local t = require "std.test"
 local err = require "std.err"
 
-local contract = { cases = {}, eq = t.eq, ok = t.ok, raises = t.raises }
+local contract = { cases = {}, said = {}, eq = t.eq, ok = t.ok, raises = t.raises }
 
 --- Register a case.
 -- @tparam table spec
@@ -41,6 +41,7 @@ function contract.reason(case, w)
   if case.cell then return case.cell(w) end
   if not w.transport then return w.absent end
   if case[w.transport] then return case[w.transport] end
+  if w.api == "auto" and case.auto then return case.auto end
   local since = (case.since or {})[w.transport] or OLDEST[w.transport]
   if w.version < contract.version(since) then return ("needs ONTAP %s on this transport"):format(since) end
 end
@@ -93,6 +94,9 @@ function contract.shape(got, shape)
     end
   end
 end
+
+--- A line for the runner.
+function contract.say(line) contract.said[#contract.said + 1] = line end
 
 local UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 

@@ -107,6 +107,7 @@ table.sort(list)
 for _, reason in ipairs(list) do
   print(("not applicable %s/%s: %d: %s"):format(profile, api, reasons[reason], reason))
 end
+for _, line in ipairs(contract.said) do print(line) end
 print(("provoked %d"):format(contract.provoked()))
 print(("transport %s"):format(w.transport or "none"))
 print(("held %d, not applicable %d, failed %d"):format(held, left_out, failed))

@@ -51,7 +51,7 @@ function world.new(cell)
   local scheme, host, port = cell.url:match("^(https?)://%[?([^%]]-)%]?:(%d+)$")
   local w = setmetatable({ url = cell.url, root = cell.root, ca = cell.ca, profile = cell.profile, api = cell.api,
     lifs = cell.lifs, certs = cell.certs, mutates = cell.mutates, host = host, port = tonumber(port),
-    https = scheme == "https", next = { p = 0, s = 0, m = 0 } }, world)
+    https = scheme == "https", next = { p = 0, s = 0, m = 0, q = 0 } }, world)
   w.version = require("contract").version(cell.profile.ontap)
   if w.mutates then world.patience = 0.5 end
   w.client, w.vault = w:connect {}, w:connect { svm = "svm2" }
@@ -108,6 +108,13 @@ function world:lun()
   self.next.s = self.next.s + 1
   local name = ("s%04d"):format(self.next.s)
   return name, ("/vol/%s/lun0"):format(name), self:dir(name) .. "/lun0"
+end
+
+--- The same in a qtree.
+function world:qtree_lun()
+  self.next.q = self.next.q + 1
+  local name = ("q%04d"):format(self.next.q)
+  return name, ("/vol/%s/qt_db/db01 disk0"):format(name), self:dir(name) .. "/qt_db/db01 disk0"
 end
 
 function world:dir(volume, svm) return ("%s/%s/%s"):format(self.root, svm or "svm1", volume) end
@@ -247,21 +254,13 @@ function world:restore_end(args)
   return status, failed
 end
 
---- A LUN made by hand, in a qtree when its name has one: its file and its path.
+--- A LUN made by hand: its file and its path.
 function world:new_lun(volume, name, size)
   local path = ("/vol/%s/%s"):format(volume, name)
-  local qtree = name:match("^(.-)/")
   if self:is "zapi" then
-    if qtree then
-      assert(self.client:call("qtree-create", ("<volume>%s</volume><qtree>%s</qtree>"):format(volume, qtree)))
-    end
     assert(self.client:call("lun-create-by-size", ("<path>%s</path><size>%d</size><ostype>linux</ostype>" ..
       "<space-reservation-enabled>false</space-reservation-enabled>"):format(path, size or 262144)))
   else
-    if qtree then
-      self:created(self.client:request("POST", "/storage/qtrees?return_timeout=15",
-        { name = qtree, volume = { name = volume }, svm = { name = "svm1" } }))
-    end
     self:created(self.client:request("POST", "/storage/luns?return_timeout=15",
       { name = path, svm = { name = "svm1" }, os_type = "linux", space = { size = size or 262144 } }))
   end
