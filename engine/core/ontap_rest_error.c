@@ -112,7 +112,7 @@ int rest_refuse_plain(const struct moon_ontap_call *call, const struct moon_http
     else if (status == 403)
         text = "the account may not use REST, or not this part of it";
     else if (status >= 400 && status < 500)
-        text = "REST is not served there";
+        text = "REST is not served there: set ONTAP_API=zapi, or auto";
     if (status == 404 || (status >= 400 && code == MOON_INVALID))
         code = MOON_UNSUPPORTED;
     char line[160];

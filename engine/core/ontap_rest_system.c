@@ -59,10 +59,11 @@ int rest_take_version(struct moon_ontap_call *call, const json_t *answer, struct
     return REST_NEXT;
 }
 
-/* A login of an SVM may not see it: then only what is safe everywhere is used. */
+/* A login of an SVM may not see it: then only what is safe everywhere is used. An answer that is not
+ * REST's own, other than 403, says that there is no REST. */
 int rest_version_refused(struct moon_ontap_call *call, int status, struct moon_err *err)
 {
-    if (status == 401 ||
+    if (status == 401 || (err->source == MOON_SRC_HTTP && err->native != 403) ||
         (err->code != MOON_DENIED && err->code != MOON_NOT_FOUND && err->code != MOON_UNSUPPORTED))
         return -1;
     const char *asked = rest_known(call, "asked");
