@@ -8,7 +8,7 @@ local profiles = {
   { name = "9.10.1", ontap = "9.10.1", zapi = true, rest = true },
   { name = "9.11.1", ontap = "9.11.1", zapi = true, rest = true },
   { name = "9.14.1", ontap = "9.14.1", zapi = false, rest = true },
-  { name = "rest-only", ontap = "9.16.1", zapi = false, rest = true },
+  { name = "rest-only", ontap = "9.15.1", zapi = false, rest = true },
 }
 
 --- @tparam string name
