@@ -4,6 +4,8 @@
 -- length of the name).
 -- @module std.image
 
+local file = require "engine.file"
+
 local image = {}
 
 local DEPTH = 64          -- images below one another
@@ -12,15 +14,11 @@ local MAGIC = "QFI\xfb"
 
 -- The name in the header of one image, or nil.
 local function backing_name(path)
-  local f = io.open(path, "rb")
-  if not f then return nil end
-  local _f <close> = f
-  local head = f:read(20)
+  local head = file.read(path, { count = 20 })
   if not head or #head < 20 or head:sub(1, 4) ~= MAGIC then return nil end
   local offset, length = string.unpack(">I8I4", head, 9)
   if offset == 0 or length == 0 or length > NAME or offset > 1 << 32 then return nil end
-  if not f:seek("set", offset) then return nil end
-  local name = f:read(length)
+  local name = file.read(path, { offset = offset, count = length })
   return name and #name == length and name or nil
 end
 

@@ -1,7 +1,6 @@
 --- Storage provider: a guest's disk is a file on an NFS volume of ONTAP.
 -- @module std.nas
 
-local clock = require "engine.clock"
 local file = require "engine.file"
 local mount = require "engine.mount"
 local err = require "std.err"
@@ -67,7 +66,14 @@ end
 -- @treturn[3] Err kvm-00005: a file, but not one that can be backed up
 function nas.locate(ctx, disk)
   if disk.type ~= "file" or not disk.path then return nil end
-  local m, failed = mount.find(disk.path, { mountinfo = ctx.cfg:get("KVM_MOUNTINFO") })
+  local limit = ctx.cfg:get("KVM_NFS_TIMEOUT")
+  local m, failed = task.timeout(limit, function()
+    return mount.find(disk.path, { mountinfo = ctx.cfg:get("KVM_MOUNTINFO") })
+  end)
+  if not m and failed.code == "timeout" then
+    return nil, err.new("timeout", ("image %s: its file system has not answered for %g s; is its NFS server up? See "
+      .. "KVM_NFS_TIMEOUT"):format(disk.path, limit))
+  end
   if not m then return nil, failed end
   if not m.nfs then return nil, left_out("image %s lies on %s (%s), not on NFS", m.path, m.fstype, m.source) end
   if m.relative:find("^%.snapshot/") or m.relative:find("/%.snapshot/") then
@@ -151,16 +157,20 @@ function nas.restore(ctx, object, snapshot, info)
     return nil, err.coded("kvm-00011", what, failed, { started = true })
   end
   if type(info) == "table" and info.size then
-    -- The NFS client may remember the size of before for up to a minute (acregmax).
+    -- The NFS client may remember the size of before for up to a minute (acregmax), or not answer at all.
     local stat
-    local give_up = clock.mono() + SIZE_WAIT
-    repeat
-      stat, failed = file.stat(object.file)
-      local good = stat and stat.size == info.size
-      if not good then task.sleep(1) end
-    until good or clock.mono() > give_up
-    if not stat or stat.size ~= info.size then
-      failed = failed or err.new("io", ("it has %d bytes instead of %d"):format(stat.size, info.size))
+    local same
+    same, failed = task.timeout(SIZE_WAIT, function()
+      while not stat or stat.size ~= info.size do
+        if stat then task.sleep(1) end
+        local problem
+        stat, problem = file.stat(object.file)
+        if not stat then return nil, problem end
+      end
+      return true
+    end)
+    if not same then
+      if stat then failed = err.new("io", ("it has %d bytes instead of %d"):format(stat.size, info.size)) end
       return nil, err.coded("kvm-00011", what, failed, { started = true })
     end
   end

@@ -41,30 +41,66 @@ static int read_all(int fd, size_t max_bytes, struct moon_buf *b)
     }
 }
 
-int moon_store_read(const char *path, size_t max_bytes, char **data, size_t *len,
-                    struct moon_err *err)
+static const char READ[] = "file-read";
+
+/* A descriptor to read a regular file, or -1. */
+static int open_regular(const char *path, struct moon_err *err)
 {
-    static const char op[] = "file-read";
     /* Not to hang in open when it is a pipe. */
     AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
-        return moon_err_errno(err, errno, op, "file '%s': read", path);
+        return moon_err_errno(err, errno, READ, "file '%s': read", path);
     if (!S_ISREG(st.st_mode))
-        return moon_err_set(err, MOON_INVALID, MOON_SRC_OS, S_ISDIR(st.st_mode) ? EISDIR : 0, op,
+        return moon_err_set(err, MOON_INVALID, MOON_SRC_OS, S_ISDIR(st.st_mode) ? EISDIR : 0, READ,
                             "file '%s': not a regular file", path);
+    int out = fd;
+    fd = -1;
+    return out;
+}
+
+int moon_store_read_at(const char *path, off_t offset, size_t count, char **data, size_t *len,
+                       struct moon_err *err)
+{
+    AUTO_CLOSE int fd = open_regular(path, err);
+    if (fd < 0)
+        return -1;
+    AUTO_FREE char *text = malloc(count + 1);
+    if (!text)
+        return moon_err_errno(err, ENOMEM, READ, "file '%s': read", path);
+    size_t have = 0;
+    while (have < count) {
+        ssize_t n = pread(fd, text + have, count - have, offset + (off_t)have);
+        if (n < 0 && errno != EINTR)
+            return moon_err_errno(err, errno, READ, "file '%s': read", path);
+        if (n == 0)
+            break;
+        have += n > 0 ? (size_t)n : 0;
+    }
+    text[have] = '\0';
+    *len = have;
+    *data = MOON_STEAL(text);
+    return 0;
+}
+
+int moon_store_read(const char *path, size_t max_bytes, char **data, size_t *len,
+                    struct moon_err *err)
+{
+    AUTO_CLOSE int fd = open_regular(path, err);
+    if (fd < 0)
+        return -1;
     AUTO_BUF struct moon_buf b = {0};
     if (read_all(fd, max_bytes, &b) < 0) {
         if (errno == EOVERFLOW)
-            return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, op,
+            return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, READ,
                                 "file '%s': has more than the %zu bytes that are accepted", path,
                                 max_bytes);
-        return moon_err_errno(err, errno, op, "file '%s': read", path);
+        return moon_err_errno(err, errno, READ, "file '%s': read", path);
     }
     size_t n = b.len;
     char *text = moon_buf_steal(&b);
     if (!text)
-        return moon_err_errno(err, ENOMEM, op, "file '%s': read", path);
+        return moon_err_errno(err, ENOMEM, READ, "file '%s': read", path);
     *data = text;
     *len = n;
     return 0;

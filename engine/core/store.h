@@ -17,6 +17,11 @@
 int moon_store_read(const char *path, size_t max_bytes, char **data, size_t *len,
                     struct moon_err *err);
 
+/* Up to `count` bytes from `offset` of a regular file, of any size; fewer at its end. As above
+ * otherwise. */
+int moon_store_read_at(const char *path, off_t offset, size_t count, char **data, size_t *len,
+                       struct moon_err *err);
+
 /* Put data in place of a file's content at once: a reader sees the old or the new content, and so
  * does the next start after a power loss. The file is made when it is missing; a symbolic link
  * stays and its target is replaced. mode 0 keeps owner and mode of an existing file and gives a

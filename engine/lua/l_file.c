@@ -25,7 +25,16 @@ static int file_read(void *self, const json_t *args, json_t **out, struct moon_e
     (void)self;
     char *data = NULL;
     size_t len = 0;
-    if (moon_store_read(path_of(args), MAX_READ, &data, &len, err) < 0)
+    json_t *count = json_object_get(args, "count");
+    json_int_t n = json_integer_value(count),
+               at = json_integer_value(json_object_get(args, "offset"));
+    if ((count && (n < 0 || n > (json_int_t)MAX_READ)) || at < 0 || (at && !count))
+        return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, "file-read",
+                            "file '%s': a part has a count of at most %zu and an offset",
+                            path_of(args), (size_t)MAX_READ);
+    int rc = count ? moon_store_read_at(path_of(args), (off_t)at, (size_t)n, &data, &len, err)
+                   : moon_store_read(path_of(args), MAX_READ, &data, &len, err);
+    if (rc < 0)
         return -1;
     *out = json_stringn_nocheck(data, len);
     free(data);
@@ -74,11 +83,12 @@ static int file_remove(void *self, const json_t *args, json_t **out, struct moon
 
 static const struct moonlua_self plain = {.prefix = "file"};
 static const struct moonlua_prim functions[] = {
-    /*** The whole content, at most 64 MiB.
+    /*** The whole content, at most 64 MiB, or a part: up to `count` bytes from `offset` (0).
      * @function read
      * @awaits
-     * @tparam string path */
-    {"read", "path:s", 0, file_read},
+     * @tparam string path
+     * @tparam[opt] {offset=integer,count=integer} part */
+    {"read", "path:s {offset:i? count:i?}", 0, file_read},
     /*** Replace the content at once: a reader, and the next start after a power loss, sees the old
      * or the new one.
      * @function replace

@@ -32,7 +32,9 @@ local rx = assert(pcre.new("a"))
 local misuse = {
   { file.read, {}, "bad argument #1 .*'path' is missing" },
   { file.read, { 5 }, "bad argument #1 .*string expected, got number" },
-  { file.read, { "a", "b" }, "too many arguments" },
+  { file.read, { "a", "b" }, "table expected, got string" },
+  { file.read, { "a", { limit = 1 } }, "unknown option 'limit'" },
+  { file.read, { "a", {}, 5 }, "too many arguments" },
   { file.replace, { "a" }, "bad argument #2 .*'data' is missing" },
   { file.replace, { "a", 5 }, "bad argument #2 .*string expected, got number" },
   { file.replace, { "a", "b", 5 }, "bad argument #3 .*table expected" },
@@ -125,7 +127,20 @@ local misuse = {
 }
 
 for i, case in ipairs(misuse) do
-  t.case(("misuse %d: %s"):format(i, case[3]), function()
+  t.case("a part of a file", function()
+  local path = TMP .. "/part"
+  assert(file.replace(path, "0123456789"))
+  t.eq(file.read(path, { count = 4 }), "0123")
+  t.eq(file.read(path, { offset = 7, count = 9 }), "789")
+  t.eq(file.read(path, { offset = 10, count = 1 }), "")
+  t.eq(file.read(path, { count = 0 }), "")
+  for _, part in ipairs { { offset = 3 }, { offset = -1, count = 1 }, { count = -1 }, { count = 1 << 40 } } do
+    local none, failed = file.read(path, part)
+    t.eq({ none, failed.code }, { nil, "invalid" })
+  end
+end)
+
+t.case(("misuse %d: %s"):format(i, case[3]), function()
     t.raises(function() case[1](table.unpack(case[2])) end, case[3])
   end)
 end
