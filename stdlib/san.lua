@@ -3,6 +3,7 @@
 -- controllers say which LUN has it.
 -- @module std.san
 
+local clock = require "engine.clock"
 local lun = require "engine.lun"
 local multipath = require "engine.multipath"
 local devices = require "std.devices"
@@ -123,6 +124,26 @@ function san.in_snapshot(ctx, object, snapshot)
   return info
 end
 
+-- For so many seconds a process may still have the device open: udev looks into a device that was written to
+-- when the guest closed it, and multipathd into one whose path went or came.
+local OPEN_WAIT, OPEN_PAUSE = 15, 0.25
+
+-- Nobody uses the device, or gives it back in time. What holds it for good (LVM, a file system) is said at once.
+local function wait_unused(ctx, device)
+  local ends = clock.mono() + OPEN_WAIT
+  while true do
+    local holders, failed = lun.holders(device, devices.where(ctx))
+    if not holders then return nil, failed end
+    local first = holders[1]
+    if not first then return true end
+    if first.kind ~= "process" or clock.mono() >= ends then
+      return nil, err.new("busy", ("device %s is in use: %s %s%s"):format(device, first.kind, first.name,
+        first.pid and ", pid " .. first.pid or ""))
+    end
+    task.sleep(OPEN_PAUSE)
+  end
+end
+
 -- The same map, LUN and guest's disk as when the restore was prepared, used by nobody: looked at again
 -- right before the LUN is overwritten, with what the paths say now and not what /sys remembers.
 local function check_identity(ctx, object)
@@ -149,13 +170,9 @@ local function check_identity(ctx, object)
     return nil, err.coded("kvm-00008", ("LUN %s:%s is another one than it was: %s"):format(object.controller,
       object.mapping, row and "serial number " .. row.serial or "it is gone"), nil, { code = "conflict" })
   end
-  local holders
-  holders, failed = lun.holders(map.device, devices.where(ctx))
-  if not holders then return nil, failed end
-  if holders[1] then
-    return nil, err.new("busy", ("device %s is in use: %s %s%s"):format(object.device, holders[1].kind, holders[1].name,
-      holders[1].pid and ", pid " .. holders[1].pid or ""))
-  end
+  local unused
+  unused, failed = wait_unused(ctx, map.device)
+  if not unused then return nil, failed end
   return map
 end
 

@@ -66,9 +66,13 @@ static int ask_create(struct moon_ontap_call *call, struct rest_ask *ask, struct
                      err);
 }
 
+/* Only its comment tells this call's snapshot from an older one of the same name. */
 static int take_created(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)
 {
-    return named(call, "name", answer) ? REST_DONE : rest_not_done(call, err);
+    const char *want = moon_ontap_arg(call, "comment");
+    const char *is = rest_text(named(call, "name", answer), "comment");
+    bool ours = want && *want && is && strcmp(want, is) == 0;
+    return ours ? REST_DONE : rest_not_done(call, err);
 }
 
 /* One number says that the volume is offline or that it is full. */

@@ -11,7 +11,7 @@ c.case { "volume-errors: an iterator that passed without a volume is an error, n
   end }
 
 local BOTH = { -- verbs that change something, with arguments made by a function, and a look at the object
-  { "snapshot_create", function(w) local vol = w:volume() return { vol, "s" } end,
+  { "snapshot_create", function(w) local vol = w:volume() return { vol, "s", { comment = "this call's" } } end,
     function(w, a) return #c.ok(w.client:snapshots(a[1])) == 1 end },
   { "snapshot_delete", function(w) local vol = w:volume() c.ok(w.client:snapshot_create(vol, "s")) return { vol, "s" } end,
     function(w, a) return #c.ok(w.client:snapshots(a[1])) == 0 end },

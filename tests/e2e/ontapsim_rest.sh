@@ -532,7 +532,7 @@ rest POST "$s?return_timeout=5" '{"name":"f2"}'
 refused 'within return_timeout it is an error' 500 1638537
 fault "{\"match\":\"$call\",\"action\":\"job_lost\",\"after\":true,\"count\":1}"
 rest POST "$s" '{"name":"f3"}'
-get "/cluster/jobs/$(q .job.uuid)"
+wait_job
 refused 'a job that is lost' 404 4 uuid
 get "$s?name=f3"
 gives 'its work is done' .num_records 1
