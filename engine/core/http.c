@@ -12,6 +12,7 @@
 #define DEFAULT_TIMEOUT   60.0
 #define DEFAULT_CONNECT   10.0
 #define DEFAULT_MAX_REPLY ((size_t)64 << 20)
+#define RETRY_AFTER_MAX   86400 /* a server that says more is not taken at its word */
 
 struct moon_http {
     CURL *easy;
@@ -71,11 +72,6 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 {
     struct moon_http *x = arg;
     size_t len = size * n;
-    char text[64];
-    if (header_value(data, len, "retry-after", text, sizeof text)) {
-        long v = strtol(text, NULL, 10);
-        x->reply.retry_after = v > 0 && v < 86400 ? v : 0;
-    }
     header_value(data, len, "location", x->reply.location, sizeof x->reply.location);
     return len;
 }
@@ -151,6 +147,9 @@ void moon_http_drain(struct moon_loop *loop)
             char *type = NULL;
             curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &x->reply.status);
             curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type);
+            curl_off_t after = 0; /* of both forms, seconds and a date */
+            curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &after);
+            x->reply.retry_after = after > 0 && after < RETRY_AFTER_MAX ? (long)after : 0;
             snprintf(x->reply.content_type, sizeof x->reply.content_type, "%s", type ? type : "");
         }
         x->done(x->arg, &x->reply, rc == CURLE_OK ? NULL : &err);
