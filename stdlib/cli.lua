@@ -124,6 +124,11 @@ local function load_config(opts, dirs, action)
     params = opts.params, policy = opts.policy }
   if not cfg then return nil, failed end
   for _, secret in ipairs(cfg.secrets) do log.secret(secret) end
+  if opts["libvirt-uri"] then
+    local ok
+    ok, failed = cfg:set("KVM_LIBVIRT_URI", opts["libvirt-uri"], "--libvirt-uri")
+    if not ok then return nil, failed end
+  end
   -- One config has one lock, one catalog and one journal, whether it is given by name or by path.
   local path = process.realpath(cfg.path) or cfg.path
   local function plain(text) return (text:gsub("[^%w_%.%-]", "_")) end

@@ -143,7 +143,7 @@ function info.check(opts, dirs)
   local path = opts.config or opts.words[2]
   if not path then return nil, err.new("invalid", "check needs --config", { exit = 2 }) end
   local cfg, failed = config.load { profile = opts.profile, config = path, config_dir = dirs.config,
-    params = opts.params }
+    params = opts.params, policy = opts.policy }
   if not cfg then return nil, failed end
   for _, warning in ipairs(cfg.warnings) do log.warn(warning) end
   local problems = cfg:check()

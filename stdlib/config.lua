@@ -1,14 +1,16 @@
 --- The configuration of one run: files, precedence, checks, `%NAME` substitution.
 --
 -- Precedence, low to high: built-in defaults, `global.conf`, `<profile>/global.conf` (both only with
--- `USE_GLOBAL_CONFIG=Y`), the config, `--params`, what discovery sets during the run. A key without a
--- value is not set, so that a lower layer shows through; an empty value in `--params` takes the key
+-- `USE_GLOBAL_CONFIG=Y`), the config, its policy objects, `--params`, what discovery sets during the run. A key
+-- without a value is not set, so that a lower layer shows through; an empty value in `--params` takes the key
 -- back to its default.
 -- @module std.config
 
 local err = require "engine.err"
+local mount = require "engine.mount"
 local config_check = require "std.config_check"
 local config_file = require "std.config_file"
+local config_layers = require "std.config_layers"
 local expand = require "std.config_expand"
 local params = require "std.params"
 
@@ -26,16 +28,9 @@ local RUN_VARIABLES = {
   SUCCESS_MSG = true, USER_DEFINED = true,
 }
 
--- These say how a config is read or compared, which a global config cannot say for others.
-local LOCAL_ONLY = { USE_GLOBAL_CONFIG = true, ALLOW_DUPLICATE_SNAME = true }
-
 local function scf_problem(scf, format, ...)
   return err.new { code = "invalid", source = "engine", op = "config", scf = scf, exit = 2,
     message = format:format(...) }
-end
-
-local function problem(format, ...)
-  return scf_problem(nil, format, ...)
 end
 
 -- The text that holds when nothing is set: fixed, or computed from another parameter.
@@ -72,7 +67,29 @@ local function value_of(self, name, entry)
   return params.parse(row, text, entry.where, name)
 end
 
---- Typed value of a parameter, its default if it is not set.
+-- VOLUMES as VOLUME_GROUPS makes it: the volumes of its lists, each once, in the order of the groups.
+local function grouped_volumes(self)
+  local list, by_host, seen = {}, {}, {}
+  for _, group in ipairs(self:get("VOLUME_GROUPS")) do
+    -- What is not a group is config_check's to say.
+    local row, number = params.find(group)
+    for _, item in ipairs(number and row.name == "VOLUMES_##" and self:get(group) or {}) do
+      local host = by_host[item.controller]
+      if not host then
+        host = { controller = item.controller, volumes = {} }
+        by_host[item.controller], list[#list + 1] = host, host
+      end
+      for _, volume in ipairs(item.volumes) do
+        local key = item.controller .. ":" .. volume
+        if not seen[key] then host.volumes[#host.volumes + 1] = volume end
+        seen[key] = true
+      end
+    end
+  end
+  return list
+end
+
+--- Typed value of a parameter, its default if it is not set. With VOLUME_GROUPS, VOLUMES is what the groups hold.
 -- A key that is not in the table, or is not supported, gives its text. `%NAME` of config keys is filled
 -- in; commands are better read with `commands`, whose run variables are filled in later.
 -- @tparam string name
@@ -82,6 +99,7 @@ function Config:get(name)
   if type(name) ~= "string" then error("cfg:get: name must be a string", 2) end
   name = params.canonical(name)
   local entry = self.entries[name]
+  if name == "VOLUMES" and self.entries.VOLUME_GROUPS then return grouped_volumes(self) end
   if not entry then
     local row = params.find(name)
     local text = row and default_text(self, row)
@@ -106,6 +124,7 @@ end
 -- @tparam string name
 -- @treturn string "FILE:LINE", "--params", what `set` was told, or "default"
 function Config:where(name)
+  if name == "VOLUMES" and self.entries.VOLUME_GROUPS then name = "VOLUME_GROUPS" end
   local entry = self.entries[params.canonical(name)]
   return entry and entry.where or "default"
 end
@@ -161,19 +180,18 @@ function Config:policy_check(policy)
       self.path, policy, policy:find("^[%w_%-]+$") and policy or "daily")
   end
   local where, names = self:where("NTAP_SNAPSHOT_RETENTIONS"), {}
+  local key = where == self:where("NTAP_SNAPSHOT_POLICIES") and "NTAP_SNAPSHOT_POLICIES" or "NTAP_SNAPSHOT_RETENTIONS"
   for _, item in ipairs(retentions) do
     if item.count > 0 then names[#names + 1] = item.policy end
   end
   local known = #names > 0 and table.concat(names, ", ") or "none"
   local count = retentions.map[policy]
   if not count then
-    return nil, scf_problem("scf-00072", "policy '%s' is not in NTAP_SNAPSHOT_RETENTIONS (%s); known: %s",
-      policy, where, known)
+    return nil, scf_problem("scf-00072", "policy '%s' is not in %s (%s); known: %s", policy, key, where, known)
   end
   if count == 0 then
-    return nil, scf_problem("scf-00072",
-      "policy '%s' is switched off by its count of 0 in NTAP_SNAPSHOT_RETENTIONS (%s); known: %s",
-      policy, where, known)
+    return nil, scf_problem("scf-00072", "policy '%s' is switched off by its count of 0 in %s (%s); known: %s",
+      policy, key, where, known)
   end
   return true
 end
@@ -254,40 +272,8 @@ function Config:check()
   return config_check.check(self)
 end
 
-local function read_layer(path, open, optional)
-  local text, failed = config_file.read(path, open)
-  if not text then
-    if optional and failed.code == "not_found" then return {} end
-    return nil, failed
-  end
-  return config_file.parse(text, path)
-end
-
-local function name_problem(kind, name)
-  return problem("%s '%s' is not a valid name; write letters, digits and '_', beginning with a letter or '_'",
-    kind, (name:gsub("%c", "?")))
-end
-
--- Paths that a profile and a config stand for.
-local function locate(opts)
-  local dir = opts.config_dir or "/etc/moonsnap"
-  local profile, name = opts.profile, opts.config
-  if profile and not profile:find("^[%a_][%w_]*$") then return nil, name_problem("profile", profile) end
-  if not name or name == "" then return nil, problem("no config is given; write --config with a name or a path") end
-  local paths = { super = dir .. "/global.conf", profile = profile and dir .. "/" .. profile .. "/global.conf" }
-  if name:find("/", 1, true) or name:find("%.conf$") then
-    paths.config = name
-  else
-    if not name:find("^[%a_][%w_]*$") then return nil, name_problem("config", name) end
-    if name == "global" then return nil, problem("config 'global': it is read below other configs, not by itself") end
-    if not profile then return nil, problem("config '%s': no profile is given; write --profile", name) end
-    paths.config = ("%s/%s/%s.conf"):format(dir, profile, name)
-  end
-  return paths
-end
-
 local OPTIONS = { profile = "string", config = "string", config_dir = "string", params = "table",
-  policy = "string", open = "function" }
+  policy = "string", open = "function", is_local = "function" }
 
 --- Read the configuration of a run.
 -- @tparam table opts
@@ -297,6 +283,7 @@ local OPTIONS = { profile = "string", config = "string", config_dir = "string", 
 -- @tparam[opt] table opts.params {"K=V",...} or {K=V,...}
 -- @tparam[opt] string opts.policy policy of the run, value of %SNAP_TYPE; not checked here
 -- @tparam[opt=io.open] function opts.open used to open files, for tests
+-- @tparam[opt] function opts.is_local used in place of `engine.mount.is_local`, for tests
 -- @treturn[1] Config with fields profile, path, policy, warnings {string,...} and secrets {string,...}
 -- @return[2] nil
 -- @treturn[2] Err `invalid`, `unsupported` (refused parameter), `not_found`, `denied`, `io`; exit 2
@@ -307,48 +294,19 @@ function config.load(opts)
     if not OPTIONS[key] then error(("config.load: unknown option '%s'"):format(tostring(key)), 2) end
     if type(value) ~= OPTIONS[key] then error(("config.load: %s must be a %s"):format(key, OPTIONS[key]), 2) end
   end
-  local paths, failed = locate(opts)
+  local paths, failed = config_layers.locate(opts)
   if not paths then return nil, failed end
   local self = setmetatable({ profile = opts.profile, path = paths.config, policy = opts.policy,
-    warnings = {}, secrets = {}, entries = {} }, Config)
-
-  local given, items, globals
-  given, failed = config_file.params(opts.params or {})
-  if not given then return nil, failed end
-  items, failed = read_layer(paths.config, opts.open)
-  if not items then return nil, failed end
-
-  local use_global = "N"
-  for _, layer in ipairs { items, given } do
-    for _, item in ipairs(layer) do
-      if item.key == "USE_GLOBAL_CONFIG" and item.text ~= "" then use_global = item.text end
-    end
-  end
-  local layers = {}
-  if use_global:upper() == "Y" then
-    for _, path in ipairs { paths.super, paths.profile } do
-      globals, failed = read_layer(path, opts.open, true)
-      if not globals then return nil, failed end
-      local kept = {}
-      for _, item in ipairs(globals) do
-        if not LOCAL_ONLY[item.key] then
-          kept[#kept + 1] = item
-        elseif item.text ~= "" then
-          self.warnings[#self.warnings + 1] = ("%s: %s has no effect in a global config"):format(item.where, item.key)
-        end
-      end
-      layers[#layers + 1] = kept
-    end
-  end
-  layers[#layers + 1] = items
-  layers[#layers + 1] = given
-
+    warnings = {}, secrets = {}, entries = {}, is_local = opts.is_local or mount.is_local }, Config)
+  local layers
+  layers, failed = config_layers.collect(paths, opts, self.warnings)
+  if not layers then return nil, failed end
   for _, layer in ipairs(layers) do
     for _, item in ipairs(layer) do
       if item.text ~= "" then
         self.entries[item.key] = { text = item.text, where = item.where }
         item.entry = self.entries[item.key]
-      elseif layer == given then
+      elseif layer == layers[#layers] then
         self.entries[item.key] = nil
       end
     end
@@ -370,19 +328,23 @@ function config.load(opts)
 end
 
 --- The SNAME of a config file, to find two configs that share one.
--- @tparam string path
--- @tparam[opt=io.open] function open used to open the file, for tests
--- @treturn[1] ?string nil when the file does not set it
+-- @tparam string path `<config-dir>/<profile>/<name>.conf`, so that its global configs are known
+-- @tparam[opt=io.open] function open used to open the files, for tests
+-- @treturn[1] ?string nil when neither it nor a global config that it uses sets it
 -- @return[2] nil
 -- @treturn[2] Err as from `load`
 -- @raise if path is not a string
 function config.sname_of(path, open)
   if type(path) ~= "string" then error("config.sname_of: path must be a string", 2) end
-  local items, failed = read_layer(path, open)
-  if not items then return nil, failed end
+  local dir = path:match("^(.*)/[^/]*$") or "."
+  local layers, failed = config_layers.collect({ config = path, super = dir .. "/../global.conf",
+    profile = dir .. "/global.conf", policies = { dir .. "/policies", dir .. "/../policies" } }, { open = open }, {})
+  if not layers then return nil, failed end
   local self = setmetatable({ path = path, entries = {} }, Config)
-  for _, item in ipairs(items) do
-    if item.text ~= "" then self.entries[item.key] = { text = item.text, where = item.where } end
+  for _, layer in ipairs(layers) do
+    for _, item in ipairs(layer) do
+      if item.text ~= "" then self.entries[item.key] = { text = item.text, where = item.where } end
+    end
   end
   local entry = self.entries.SNAME
   if not entry then return nil end

@@ -31,11 +31,38 @@ local function check_names(cfg, list)
   if app:lower() ~= "kvm" then
     add(list, "agt-00012", "%s: APP_NAME: '%s' is not a plug-in of this product; write kvm", cfg:where("APP_NAME"), app)
   end
+end
+
+-- There is no agent: what SC_AGENT names must be this host, or the host of the libvirt connection.
+local function check_agent(cfg, list)
   local hosts = cfg:commands("SC_AGENT_##")
-  if cfg:raw("SC_AGENT") then table.insert(hosts, 1, { where = cfg:where("SC_AGENT") }) end
+  for _, host in ipairs(hosts) do host.name = ("SC_AGENT_%02d"):format(host.number) end
+  if cfg:raw("SC_AGENT") then table.insert(hosts, 1, { where = cfg:where("SC_AGENT"), name = "SC_AGENT" }) end
+  if #hosts == 0 then return end
   if #hosts > 1 then
     add(list, nil, "%s: SC_AGENT: a second host is given, the first is in %s; write one host, since a config has "
       .. "one KVM host", hosts[2].where, hosts[1].where)
+    return
+  end
+  local host = cfg:get(hosts[1].name).host
+  local uri = cfg:raw("KVM_LIBVIRT_URI") and cfg:get("KVM_LIBVIRT_URI")
+  local there = uri and (uri:match("^[%w+]+://([^/?]*)") or ""):gsub("^.*@", ""):gsub(":%d+$", "")
+  if there and there:lower() == host:lower() or cfg.is_local(host) then return end
+  add(list, "scf-00066", "%s: %s: %s is another host, and there is no agent to reach it; run moonsnap there, or write "
+    .. "KVM_LIBVIRT_URI=qemu+ssh://%s/system", hosts[1].where, hosts[1].name, host, host)
+end
+
+-- VOLUME_GROUPS names lists that are there.
+local function check_groups(cfg, list)
+  local groups = cfg:get("VOLUME_GROUPS")
+  for _, name in ipairs(groups or {}) do
+    if not name:find("^VOLUMES_%d%d?$") or not params.find(name) then
+      add(list, nil, "%s: VOLUME_GROUPS: '%s' is not the name of a group; write VOLUMES_01 to VOLUMES_99",
+        cfg:where("VOLUME_GROUPS"), name)
+    elseif not cfg:raw(name) then
+      add(list, nil, "%s: VOLUME_GROUPS: group %s is not set; write %s=%s", cfg:where("VOLUME_GROUPS"), name, name,
+        params.format(params.find("VOLUMES")))
+    end
   end
 end
 
@@ -167,6 +194,8 @@ end
 function config_check.check(cfg)
   local list = {}
   check_names(cfg, list)
+  check_agent(cfg, list)
+  check_groups(cfg, list)
   check_users(cfg, list)
   check_transport(cfg, list)
   check_cluster(cfg, list)
@@ -185,6 +214,17 @@ function config_check.warnings(cfg)
   end
   local step = cfg:get("SC_AGENT_TIMEOUT")
   if step < 600 then warn("SC_AGENT_TIMEOUT", "%d seconds is short for KVM; write 600 or more", step) end
+  local groups = {}
+  for _, name in ipairs(cfg:get("VOLUME_GROUPS") or {}) do groups[params.canonical(name)] = true end
+  for _, item in ipairs(cfg:commands("VOLUMES_##")) do
+    local name = ("VOLUMES_%02d"):format(item.number)
+    if not groups[name] then
+      list[#list + 1] = ("%s: %s is not in VOLUME_GROUPS: its volumes do not take part"):format(item.where, name)
+    end
+  end
+  if next(groups) and cfg:raw("VOLUMES") then
+    list[#list + 1] = ("%s: VOLUMES has no effect: VOLUME_GROUPS takes its place"):format(cfg:where("VOLUME_GROUPS"))
+  end
   local only = cfg:get("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY")
   if only == "SECONDARY" or only == "BOTH" then
     warn("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY", "copies on a secondary are not deleted by this version")

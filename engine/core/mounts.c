@@ -4,11 +4,14 @@
 #include "store.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <inttypes.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -338,5 +341,68 @@ int moon_mount_addresses(const char *host, json_t **out, struct moon_err *err)
     if (!list)
         return moon_err_errno(err, ENOMEM, op, "host '%s'", host);
     *out = list;
+    return 0;
+}
+
+/* Equal, or one is the other without its domain. */
+static bool same_host(const char *a, const char *b)
+{
+    size_t n = strcspn(a, "."), m = strcspn(b, ".");
+    if (a[n] == '\0' || b[m] == '\0')
+        return n == m && n > 0 && strncasecmp(a, b, n) == 0;
+    return strcasecmp(a, b) == 0;
+}
+
+static void auto_ifaddrs(struct ifaddrs **list)
+{
+    if (*list)
+        freeifaddrs(*list);
+}
+
+/* An address of an interface, or one of the loopback net, which Debian gives to the host name. */
+static bool is_own_address(const char *address, const struct ifaddrs *own)
+{
+    if (strncmp(address, "127.", 4) == 0)
+        return true;
+    for (const struct ifaddrs *i = own; i; i = i->ifa_next) {
+        char text[NI_MAXHOST];
+        if (!i->ifa_addr ||
+            (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
+            continue;
+        socklen_t len = i->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+                                                          : sizeof(struct sockaddr_in6);
+        if (getnameinfo(i->ifa_addr, len, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0)
+            continue;
+        /* A link-local address has its interface behind a '%', which a config does not name. */
+        size_t n = strcspn(text, "%");
+        if (strlen(address) == n && strncmp(address, text, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+int moon_mount_is_local(const char *host, json_t **out, struct moon_err *err)
+{
+    static const char op[] = "resolve";
+    char own[256] = "", plain[256];
+    gethostname(own, sizeof own - 1);
+    size_t len = strlen(host);
+    bool bracketed = len > 1 && host[0] == '[' && host[len - 1] == ']';
+    if (snprintf(plain, sizeof plain, "%.*s", (int)(len - (bracketed ? 2 : 0)), host + bracketed) >=
+        (int)sizeof plain)
+        return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, op, "host '%.64s...': too long",
+                            host);
+    bool local = same_host(plain, own) || same_host(plain, "localhost");
+    AUTO_JSON json_t *addresses = NULL;
+    if (!local && moon_mount_addresses(plain, &addresses, NULL) == 0) {
+        __attribute__((cleanup(auto_ifaddrs))) struct ifaddrs *list = NULL;
+        if (getifaddrs(&list) < 0)
+            return moon_err_errno(err, errno, op, "host '%s': addresses of this host", host);
+        size_t i;
+        json_t *address;
+        json_array_foreach (addresses, i, address)
+            local = local || is_own_address(json_string_value(address), list);
+    }
+    *out = json_boolean(local);
     return 0;
 }

@@ -31,4 +31,9 @@ int moon_mount_find(const char *mountinfo, const char *path, json_t **out, struc
  * MOON_UNREACHABLE when no name server answers. */
 int moon_mount_addresses(const char *host, json_t **out, struct moon_err *err);
 
+/* Is host (a name, or an address with or without brackets) this machine: its host name, long or
+ * short, or a name or address of one of its interfaces? *out is a new boolean; a name that does
+ * not resolve is not this machine. Blocks on DNS when the name itself does not say. */
+int moon_mount_is_local(const char *host, json_t **out, struct moon_err *err);
+
 #endif

@@ -28,6 +28,12 @@ static int mount_addresses(void *self, const json_t *args, json_t **out, struct 
     return moon_mount_addresses(str(args, "host"), out, err);
 }
 
+static int mount_is_local(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self;
+    return moon_mount_is_local(str(args, "host"), out, err);
+}
+
 static const struct moonlua_self plain = {.prefix = "mount"};
 static const struct moonlua_prim functions[] = {
     /*** The mount that a file lies on: `{path (links resolved), mountpoint, relative, fstype,
@@ -47,6 +53,13 @@ static const struct moonlua_prim functions[] = {
      * @awaits
      * @tparam string host */
     {"addresses", "host:s", 0, mount_addresses},
+    /*** Whether a name or address is this host's own: its name, long or short, or one of an interface. A name that
+     * does not resolve is not.
+     * @function is_local
+     * @awaits
+     * @tparam string host
+     * @treturn boolean */
+    {"is_local", "host:s", 0, mount_is_local},
     {NULL, NULL, 0, NULL}};
 
 int luaopen_engine_mount(lua_State *L)

@@ -25,6 +25,7 @@ local function load(text, opts)
     end
   end
   o.open = opener(files)
+  o.is_local = function(host) return host == "kvmhost1" or host == "h2" end
   return config.load(o)
 end
 
@@ -503,7 +504,13 @@ t.case("no message shows a password", function()
 end)
 
 t.case("sname of another file", function()
-  local open = opener { ["/a"] = "X=1\nSNAME=kvm_%X\n", ["/b"] = "X=1", ["/c"] = "x" }
+  local open = opener { ["/a"] = "X=1\nSNAME=kvm_%X\n", ["/b"] = "X=1", ["/c"] = "x",
+    ["/e/p/a.conf"] = "USE_GLOBAL_CONFIG=Y", ["/e/p/b.conf"] = "", ["/e/p/../global.conf"] = "SNAME=super\nX=2",
+    ["/e/p/global.conf"] = "SNAME=profile_%X", ["/e/q/a.conf"] = "USE_GLOBAL_CONFIG=Y",
+    ["/e/q/../global.conf"] = "SNAME=super" }
+  t.eq(config.sname_of("/e/p/a.conf", open), "profile_2")
+  t.eq(config.sname_of("/e/p/b.conf", open), nil)
+  t.eq(config.sname_of("/e/q/a.conf", open), "super")
   t.eq(config.sname_of("/a", open), "kvm_1")
   t.eq(config.sname_of("/b", open), nil)
   local got, err = config.sname_of("/c", open)

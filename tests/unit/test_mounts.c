@@ -10,8 +10,10 @@
 #include "store.h"
 #include "xml.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static char dir[64];
 
@@ -211,6 +213,48 @@ static void test_addresses(void **state)
     assert_non_null(strstr(err.message, "host '192.0.2.7.8.9'"));
 }
 
+static void test_is_local(void **state)
+{
+    (void)state;
+    char own[256] = "", longer[300];
+    gethostname(own, sizeof own - 1);
+    own[strcspn(own, ".")] = '\0';
+    snprintf(longer, sizeof longer, "%s.example.invalid", own);
+    const struct {
+        const char *host;
+        bool local;
+    } cases[] = {
+        {"localhost", true},
+        {"LocalHost", true},
+        {own, true},
+        {"127.0.0.1", true},
+        {"[::1]", true},
+        {"192.0.2.7", false},
+        {"[2001:db8::1]", false},
+        {"no.such.invalid", false},
+        {"", false},
+    };
+    struct moon_err err = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        AUTO_JSON json_t *answer = NULL;
+        assert_int_equal(moon_mount_is_local(cases[i].host, &answer, &err), 0);
+        if (json_is_true(answer) != cases[i].local)
+            fail_msg("%s: %d", cases[i].host, json_is_true(answer));
+    }
+    /* With a domain of its own the host name settles it; without one the short name does. */
+    AUTO_JSON json_t *answer = NULL;
+    assert_int_equal(moon_mount_is_local(longer, &answer, &err), 0);
+    char whole[256] = "";
+    gethostname(whole, sizeof whole - 1);
+    assert_int_equal(json_is_true(answer), strchr(whole, '.') == NULL);
+    json_t *none = NULL;
+    char big[400];
+    memset(big, 'a', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    assert_int_equal(moon_mount_is_local(big, &none, &err), -1);
+    assert_int_equal(err.code, MOON_INVALID);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -244,8 +288,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list), cmocka_unit_test(test_bad_lines), cmocka_unit_test(test_find),
-        cmocka_unit_test(test_live), cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_list),      cmocka_unit_test(test_bad_lines),
+        cmocka_unit_test(test_find),      cmocka_unit_test(test_live),
+        cmocka_unit_test(test_addresses), cmocka_unit_test(test_is_local),
     };
     return cmocka_run_group_tests_name("mounts", tests, setup, teardown);
 }
