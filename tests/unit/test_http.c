@@ -171,8 +171,8 @@ static void test_status_codes(void **state)
     time_t then = time(NULL) + 600;
     struct tm tm;
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&then, &tm));
-    snprintf(soon, sizeof soon,
-             "HTTP/1.1 503 Busy\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n", date);
+    snprintf(soon, sizeof soon, "HTTP/1.1 503 Busy\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n",
+             date);
     SERVE({"HTTP/1.1 204 No Content\r\n\r\n", 0, KEEP},
           {"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 2\r\n\r\nno", 0, KEEP},
           {"HTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n", 0, KEEP},
@@ -193,7 +193,7 @@ static void test_status_codes(void **state)
     AUTO_SEEN struct seen dated = {0};
     exchange(&(struct moon_http_request){0}, &dated);
     assert_in_range(dated.retry_after, 500, 600); /* it may also be a date */
-    assert_int_equal(count(&srv.nrequests), 7); /* a 401 is not answered by a second try */
+    assert_int_equal(count(&srv.nrequests), 7);   /* a 401 is not answered by a second try */
 }
 
 static void test_redirect(void **state)
