@@ -40,7 +40,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 core_lib := $(B)/libmoon.a
 units    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 
-.PHONY: all help deps test unit lua e2e contract mutate adversary demo bench lab lint format clean install
+.PHONY: all help deps test unit lua e2e contract mutate adversary demo crash bench lab lint format clean install
 .DEFAULT_GOAL := all
 
 all: $(B)/moonsnap $(B)/ontapsim
@@ -129,6 +129,12 @@ adversary: build/.deps
 demo: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
 	$(Q)tests/demo.sh $(B)
+
+## crash        N=500 backups of eight real guests killed at random instants: no guest stays paused
+crash: N = 500
+crash: build/.deps
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
+	$(Q)tests/crash/run $(B) $(N)
 
 ## bench        pause per guest beside a shell script of virsh and curl; bench-listing
 bench: build/.deps

@@ -403,6 +403,9 @@ int moon_proc_start_time(pid_t pid, uint64_t *ticks, struct moon_err *err)
     text[n] = '\0';
     /* The name is in brackets and may hold spaces and brackets itself; field 3 is behind it. */
     const char *s = strrchr(text, ')');
+    if (s && s[1] == ' ' && (s[2] == 'Z' || s[2] == 'X')) /* dead, its parent has not noticed */
+        return moon_err_set(err, MOON_NOT_FOUND, MOON_SRC_OS, ESRCH, "process-start",
+                            "process %ld has ended", (long)pid);
     for (int field = 2; s && field < 22; field++) {
         s = strchr(s, ' ');
         s = s ? s + 1 : NULL;

@@ -35,7 +35,8 @@ struct moon_proc_args {
 int moon_proc_run(const struct moon_proc_args *args, json_t **out, struct moon_err *err);
 
 /* When a process started, in clock ticks since boot (field 22 of /proc/PID/stat): with the pid it
- * names one process for good. Does not block. MOON_NOT_FOUND when there is no such process. */
+ * names one process for good. Does not block. MOON_NOT_FOUND when there is no such process, or a
+ * zombie: it does nothing any more, and its parent may never look after it. */
 int moon_proc_start_time(pid_t pid, uint64_t *ticks, struct moon_err *err);
 
 #endif

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 static char dir[64];
 
@@ -291,6 +292,23 @@ static void test_start_time(void **state)
     assert_true(mine == again);
 }
 
+/* A process that was killed and that its parent does not look after holds nothing any more. */
+static void test_start_time_of_the_dead(void **state)
+{
+    (void)state;
+    struct moon_err err = {0};
+    uint64_t ticks = 0;
+    siginfo_t info;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    assert_true(pid > 0);
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+    assert_int_equal(moon_proc_start_time(pid, &ticks, &err), -1);
+    assert_int_equal(err.code, MOON_NOT_FOUND);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -321,7 +339,7 @@ int main(void)
         cmocka_unit_test(test_output_limit), cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_timeout_kill), cmocka_unit_test(test_left_behind),
         cmocka_unit_test(test_errors),       cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_start_time),
+        cmocka_unit_test(test_start_time),   cmocka_unit_test(test_start_time_of_the_dead),
     };
     return cmocka_run_group_tests_name("proc", tests, setup, teardown);
 }
