@@ -36,6 +36,8 @@ local list = {
     "put the guest on a whole multipath device or on an NFS volume" },
   { "kvm-00014", "no LUN information can be had; guests on SAN are left out, those on NFS are backed up",
     "check that multipathd runs and that the user may list LUNs on the controller" },
+  { "kvm-00015", "sanlun names another LUN than discovery",
+    "compare the LUN's serial number on the controller with the map's WWID, and restore nothing before it is clear" },
 
   -- Framework
   { "scf-00016", "the state of SnapMirror could not be read",

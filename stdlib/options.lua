@@ -11,7 +11,7 @@ options.known = {
   ["dry-run"] = "flag", json = "flag", verbose = "flag", quiet = "flag", debug = "flag", yes = "flag",
   nonInteractive = "flag", ["config-dir"] = "value", ["state-dir"] = "value", ["log-dir"] = "value",
   ["lib-dir"] = "value", ["libvirt-uri"] = "value", script = "value", backupName = "value", cntName = "value",
-  volName = "value", fileNames = "value", help = "flag", version = "flag",
+  volName = "value", fileNames = "value", help = "flag", version = "flag", verify = "flag",
   -- Snap Creator's server and login: there is no server here, so they say nothing.
   server = "value", port = "value", user = "value", passwd = "value",
 }
@@ -25,6 +25,7 @@ options.help = {
   { "--json", "one JSON document on stdout" },
   { "--verbose, --debug, --quiet", "log on the console; all of it; no warnings" },
   { "--yes, --nonInteractive", "do not ask before a disk is overwritten or a snapshot deleted" },
+  { "--verify", "discover: compare with what NetApp's sanlun says" },
   { "--libvirt-uri URI", "instead of KVM_LIBVIRT_URI" },
   { "--config-dir, --state-dir, --log-dir DIR", "where files are" },
   { "--script FILE", "the workflow to run instead of the action's own" },

@@ -9,8 +9,8 @@ local process = {}
 --- Run a program without a shell and want it to succeed.
 -- In a dry run it is refused and recorded, unless `opts.reads`.
 -- @tparam {string,...} argv
--- @tparam[opt] table opts env, cwd, input, timeout (seconds), reads; see `engine.process.run`
--- @treturn[1] {status=0,stdout=string,stderr=string,seconds=number}
+-- @tparam[opt] table opts env, cwd, input, timeout (seconds), max_output (bytes), reads; see `engine.process.run`
+-- @treturn[1] {status=0,stdout=string,stderr=string,truncated=boolean,seconds=number}
 -- @return[2] nil
 -- @treturn[2] Err `not_found`, `denied`, `timeout`, `io` (a status other than 0, with what it said)
 function process.run(argv, opts)

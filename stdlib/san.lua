@@ -82,7 +82,7 @@ end
 -- @tparam table ctx with controllers
 -- @tparam table disk as from `engine.domxml`
 -- @treturn[1] {provider="san",controller=,volume=,path=(below the volume),mapping="/vol/VOLUME/PATH",device=(any
---   name of it),wwid=,serial=,uuid=(the LUN's),size=(bytes)}
+--   name of it),wwid=,serial=,uuid=(the LUN's),size=(bytes),svm=?string}
 -- @return[2] nil, when the disk is no device: another provider may know it
 -- @return[3] nil
 -- @treturn[3] Err kvm-00005, kvm-00013, kvm-00014: a device, but not one that can be backed up
@@ -97,7 +97,7 @@ function san.locate(ctx, disk)
   if not row then return nil, controller end
   return { provider = san.name, controller = controller.name, volume = row.volume,
     path = row.path:match("^/vol/[^/]+/(.+)$"), mapping = row.path, device = disk.path, wwid = map.wwid,
-    serial = serial, uuid = row.uuid, size = row.size }
+    serial = serial, uuid = row.uuid, size = row.size, svm = row.svm }
 end
 
 --- Check that a LUN is in a snapshot, with the size that it has today.

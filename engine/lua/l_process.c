@@ -31,6 +31,9 @@ static int process_run(void *self, const json_t *args, json_t **out, struct moon
                               "environment entry %zu is not a string", i + 1);
     }
     json_t *input = json_object_get(args, "input");
+    json_int_t kept = json_integer_value(json_object_get(args, "max_output"));
+    if (kept < 0)
+        rc = moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, "run", "max_output is negative");
     struct moon_proc_args a = {
         .argv = argv,
         .env = envp,
@@ -38,6 +41,7 @@ static int process_run(void *self, const json_t *args, json_t **out, struct moon
         .input = json_string_value(input),
         .input_len = json_string_length(input),
         .timeout = json_number_value(json_object_get(args, "timeout")),
+        .max_output = (size_t)kept,
     };
     if (!argv || !envp)
         rc = moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "run", "out of memory");
@@ -53,8 +57,9 @@ static int process_run(void *self, const json_t *args, json_t **out, struct moon
  * @function run
  * @awaits
  * @tparam {string,...} argv
- * @tparam[opt] {env={string,...},cwd=string,input=string,timeout=number,reads=boolean} options env
- *   as "NAME=value", added to a minimal environment; timeout in seconds
+ * @tparam[opt] {env={string,...},cwd=string,input=string,timeout=number,max_output=integer,
+ *   reads=boolean} options env as "NAME=value", added to a minimal environment; timeout in seconds;
+ *   max_output: bytes of each stream that are kept, 1 MiB when not given
  * @treturn[1] table `{status | signal, stdout, stderr, truncated, timed_out, seconds}`
  * @return[2] nil
  * @treturn[2] Err `not_found`, `denied` (the program), `invalid`
@@ -62,7 +67,7 @@ static int process_run(void *self, const json_t *args, json_t **out, struct moon
 static int process_call(lua_State *L)
 {
     static const struct moonlua_prim prim = {"run", "", 0, process_run};
-    json_t *args = moonlua_args(L, 1, "argv:t {env:t? cwd:s? input:d? timeout:n? reads:b?}");
+    json_t *args = moonlua_args(L, 1, "argv:t {env:t? cwd:s? input:d? timeout:n? max_output:i? reads:b?}");
     bool reads = json_is_true(json_object_get(args, "reads"));
     const char *program = json_string_value(json_array_get(json_object_get(args, "argv"), 0));
     if (!reads && moonlua_get(L)->dry_run) {

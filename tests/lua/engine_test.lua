@@ -59,6 +59,7 @@ local misuse = {
   { process.run, { "ls" }, "table expected, got string" },
   { process.run, { { "ls" }, { timout = 1 } }, "unknown option 'timout'" },
   { process.run, { { "ls" }, { timeout = "1" } }, "field 'timeout': number expected, got string" },
+  { process.run, { { "ls" }, { max_output = 1.5 } }, "field 'max_output': integer expected" },
   { process.run, { { "ls" }, { reads = 1 } }, "field 'reads': boolean expected" },
   { process.run, { { print } }, "a function is not plain data" },
   { process.isatty, { "x" }, "number expected" },
