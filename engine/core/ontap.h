@@ -74,16 +74,18 @@
  * Clones
  *   file_clone        volume, {from, to, snapshot?, overwrite?}
  *       true
- *   lun_clone         path, {to, snapshot?}
- *       true: online, not mapped, with a serial of its own
- *   volume_clone      volume, {to, snapshot, junction?}
+ *   lun_clone         path, {to, snapshot?, reserve?}
+ *       true: online, not mapped, with a serial of its own. reserve: with space of its own (ONTAPI;
+ *       REST has no such clone: unsupported)
+ *   volume_clone      volume, {to, snapshot, junction?, reserve? ("none", "volume")}
  *       true
  *   volume_clone_split  volume
  *       true: begun
  *   volume_clones     {parent?}
  *       [{name, svm, parent, snapshot?, splitting}]
- *   volume_delete     volume, {uuid?}
- *       true: unmounted, taken offline and deleted. Refused for what is not a clone unless uuid is given
+ *   volume_delete     volume, {uuid?, parent?}
+ *       true: unmounted, taken offline and deleted. Refused for what is not a clone unless uuid is given;
+ *       parent: refused for what is not a clone of that volume, whatever its uuid
  *
  * SnapMirror: asked at the destination
  *   mirrors           {destination?, source?} ("svm:volume")

@@ -45,17 +45,19 @@ const struct rest_verb moon_rest_volume_clones = {
 static int ask_clone(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
 {
     const char *junction = moon_ontap_arg(call, "junction");
+    const char *reserve = moon_ontap_arg(call, "reserve");
     ask->method = "POST";
     ask->changes = true;
     int rc = rest_path(ask, "/storage/volumes");
     rc |= rest_query(ask, "return_timeout", rest_patience(call));
     return rest_body(ask, rc,
-                     json_pack("{s:s, s:{s:s*}, s:{s:b, s:{s:s}, s:{s:s}}, s:o*}", "name",
+                     json_pack("{s:s, s:{s:s*}, s:{s:b, s:{s:s}, s:{s:s}}, s:o*, s:o*}", "name",
                                moon_ontap_arg(call, "to"), "svm", "name",
                                rest_known(call, "volume.svm"), "clone", "is_flexclone", 1,
                                "parent_volume", "name", moon_ontap_arg(call, "volume"),
                                "parent_snapshot", "name", moon_ontap_arg(call, "snapshot"), "nas",
-                               junction ? json_pack("{s:s}", "path", junction) : NULL),
+                               junction ? json_pack("{s:s}", "path", junction) : NULL, "guarantee",
+                               reserve ? json_pack("{s:s}", "type", reserve) : NULL),
                      err);
 }
 
@@ -165,13 +167,17 @@ static const json_t *record_of(const struct moon_ontap_call *call)
 /* A clone by its name; what is no clone only by its uuid too. */
 static int take_doomed(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)
 {
-    const char *want = moon_ontap_arg(call, "uuid");
+    const char *want = moon_ontap_arg(call, "uuid"), *parent = moon_ontap_arg(call, "parent");
     int rc = take_which(call, answer, err);
     if (rc != REST_NEXT)
         return rc;
     if (want && strcasecmp(want, rest_known(call, "volume.uuid")) != 0)
         return rest_fail(call, err, MOON_CONFLICT, "another volume has that name now (uuid %s)",
                          rest_known(call, "volume.uuid"));
+    const char *of = rest_text(record_of(call), "clone.parent_volume.name");
+    if (parent && (!is_clone(record_of(call)) || !of || strcmp(of, parent) != 0))
+        return rest_fail(call, err, MOON_CONFLICT,
+                         "the volume is no clone of volume '%s' (any more); it was left alone", parent);
     if (!want && !is_clone(record_of(call)))
         return rest_fail(call, err, MOON_CONFLICT,
                          "the volume is no clone: it is deleted only by name and uuid");

@@ -219,6 +219,9 @@ static int check_clone(struct moon_ontap_call *call, struct rest_ask *ask, struc
 {
     const char *path = moon_ontap_arg(call, "path"), *to = moon_ontap_arg(call, "to");
     const char *below = rest_below_volume(path), *to_below = rest_below_volume(to);
+    if (json_is_true(json_object_get(call->args, "reserve")))
+        return rest_fail(call, err, MOON_UNSUPPORTED,
+                         "a clone with space of its own can be made over ONTAPI only");
     if (!below || !to_below || !moon_ontap_plain_path(below) || !moon_ontap_plain_path(to_below))
         return rest_fail(call, err, MOON_INVALID, "the path of a LUN is /vol/VOLUME/LUN");
     if (below - path != to_below - to || strncmp(path, to, (size_t)(below - path)) != 0)

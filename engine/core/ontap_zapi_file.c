@@ -149,6 +149,7 @@ static int build_lun_clone(struct moon_buf *b, const struct moon_ontap_call *c,
                            struct moon_err *err)
 {
     char volume[204], other[204];
+    bool reserve = json_is_true(json_object_get(c->args, "reserve"));
     const char *from = zapi_lun_path(c, moon_ontap_arg(c, "path"), volume, err);
     const char *to = from ? zapi_lun_path(c, moon_ontap_arg(c, "to"), other, err) : NULL;
     if (!to)
@@ -159,7 +160,7 @@ static int build_lun_clone(struct moon_buf *b, const struct moon_ontap_call *c,
     return zapi_put(b, "volume", volume, err) |
            zapi_put_arg(b, c, "snapshot-name", "snapshot", err) |
            zapi_put(b, "source-path", from, err) | zapi_put(b, "destination-path", to, err) |
-           zapi_put(b, "space-reserve", "false", err);
+           zapi_put(b, "space-reserve", reserve ? "true" : "false", err);
 }
 
 const struct zapi_verb zapi_lun_clone = {

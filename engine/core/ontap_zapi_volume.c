@@ -47,10 +47,11 @@ const struct zapi_verb zapi_list_volumes = {
 
 static int build_clone(struct moon_buf *b, const struct moon_ontap_call *c, struct moon_err *err)
 {
+    const char *reserve = moon_ontap_arg(c, "reserve");
     bool mounted = moon_ontap_arg(c, "junction") != NULL;
     return zapi_put_arg(b, c, "parent-volume", "volume", err) |
            zapi_put_arg(b, c, "parent-snapshot", "snapshot", err) |
-           zapi_put_arg(b, c, "volume", "to", err) | zapi_put(b, "space-reserve", "none", err) |
+           zapi_put_arg(b, c, "volume", "to", err) | zapi_put(b, "space-reserve", reserve ? reserve : "none", err) |
            zapi_put_arg(b, c, "junction-path", "junction", err) |
            zapi_put(b, "junction-active", mounted ? "true" : NULL, err);
 }
@@ -147,7 +148,7 @@ static int next_teardown(struct moon_ontap_call *call, const json_t *row)
 static int rows_to_delete(struct moon_ontap_call *call, const json_t *rows, struct moon_err *err)
 {
     const json_t *row = json_array_get(rows, 0);
-    const char *uuid = moon_ontap_arg(call, "uuid");
+    const char *uuid = moon_ontap_arg(call, "uuid"), *parent = moon_ontap_arg(call, "parent");
     if (!row)
         return zapi_fail(call, err, MOON_NOT_FOUND,
                          "no such volume; check its name and that its SVM is the one asked");
@@ -157,6 +158,9 @@ static int rows_to_delete(struct moon_ontap_call *call, const json_t *rows, stru
         return zapi_fail(call, err, MOON_CONFLICT,
                          "another volume has that name now (uuid %s); it was left alone",
                          zapi_value(row, "uuid"));
+    if (parent && strcmp(zapi_value(row, "parent"), parent) != 0)
+        return zapi_fail(call, err, MOON_CONFLICT,
+                         "it is no clone of volume '%s' (any more); it was left alone", parent);
     if (!uuid && !*zapi_value(row, "parent"))
         return zapi_fail(call, err, MOON_CONFLICT,
                          "it is no clone (any more); give its uuid to delete it all the same");

@@ -189,3 +189,32 @@ c.case { "volume_clone_split: begun; in the end no clone, and the snapshot is fr
   local value, e = w.client:volume_clone_split(vol)
   c.fails(value, e, "conflict", vol)
 end }
+
+c.case { "volume_delete: with a parent only a clone of that very volume", run = function(w)
+  local vol, name = cloned(w)
+  local uuid = c.ok(w.client:volumes { name = name })[1].uuid
+  local value, e = w.client:volume_delete(name, { uuid = uuid, parent = "plain" })
+  c.fails(value, e, "conflict", name)
+  local other = w:volume()
+  value, e = w.client:volume_delete(other, { uuid = c.ok(w.client:volumes { name = other })[1].uuid, parent = vol })
+  c.fails(value, e, "conflict", other)
+  c.eq({ c.ok(w.client:volumes { name = name })[1].state, c.ok(w.client:volumes { name = other })[1].state },
+    { "online", "online" })
+  c.eq(w.client:volume_delete(name, { uuid = uuid, parent = vol }), true)
+  c.eq(c.ok(w.client:volumes { name = name }), {})
+end }
+
+c.case { "volume_clone, lun_clone: with a space guarantee; REST has none for LUNs, and says so", run = function(w)
+  local vol = w:volume()
+  c.ok(w.client:snapshot_create(vol, "s"))
+  c.eq(w.client:volume_clone(vol, { to = vol .. "_full", snapshot = "s", reserve = "volume" }), true)
+  c.eq(w.client:volume_delete(vol .. "_full"), true)
+  local home, path = w:lun()
+  c.ok(w.client:snapshot_create(home, "s"))
+  local value, e = w.client:lun_clone(path, { to = path .. "_full", snapshot = "s", reserve = true })
+  if w.transport == "rest" then
+    c.fails(value, e, "unsupported", path)
+  else
+    c.eq(value, true)
+  end
+end }
