@@ -209,10 +209,12 @@ end
 -- @return[2] nil
 -- @treturn[2] Err when a snapshot that was reported as made is not there
 function backup.confirm(ctx)
+  if ctx.confirmed then return true end -- a workflow may have had to be sure earlier
   if #ctx.missing > 0 then
     log.warn("The config names guests that are not in this backup: %s", table.concat(ctx.missing, ", "))
     ctx:worse(3)
   end
+  ctx.confirmed = ctx.dry_run
   if ctx.dry_run then return true end
   local uuids = {}
   local ok, failed = task.map(ctx.volumes, function(v, i)

@@ -15,7 +15,7 @@ local workflow = require "std.workflow"
 local info = {}
 
 local ACTIONS = { "backup", "restore", "discover", "backupList", "backupDel", "volumeList", "quiesce", "unquiesce",
-  "pingController" }
+  "cloneVol", "cloneLun", "cloneList", "cloneDel", "clone", "pingController" }
 
 local OTHERS = {
   { "recover", "resume the guests that runs left suspended which died with their guard" },

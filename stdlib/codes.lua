@@ -40,6 +40,12 @@ local list = {
     "compare the LUN's serial number on the controller with the map's WWID, and restore nothing before it is clear" },
 
   -- Framework
+  { "scf-00004", "the plug-in could not make the clone", "use cloneVol or cloneLun" },
+  { "scf-00005", "the plug-in could not clean up after a clone", "see the message before it" },
+  { "scf-00006", "what the plug-in does before a clone failed", "see the message before it" },
+  { "scf-00007", "what the plug-in does after a clone failed", "see the message before it" },
+  { "scf-00008", "a cloned LUN could not be mapped; the clone is taken away again",
+    "check the initiator group of NTAP_CLONE_IGROUP_MAP" },
   { "scf-00016", "the state of SnapMirror could not be read",
     "check the relationship on the destination and the user's rights" },
   { "scf-00017", "there is no SnapMirror relationship for the volume",
@@ -62,6 +68,8 @@ local list = {
   { "scf-00032", "guests could not be resumed", "see the kvm-00004 messages and resume them by hand" },
   { "scf-00033", "guests could not be resumed; the run goes on since APP_IGNORE_ERROR=Y",
     "see the kvm-00004 messages and resume them by hand" },
+  { "scf-00034", "the LUN could not be cloned; the backup is there", "see the controller's message" },
+  { "scf-00035", "the LUNs of a volume could not be listed", "check the user's rights" },
   { "scf-00036", "suspending gave no result", "look for an earlier message about libvirt" },
   { "scf-00037", "guests could not be suspended; no snapshot is taken",
     "see the kvm-00003 messages; all guests were resumed" },

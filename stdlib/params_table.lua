@@ -20,7 +20,8 @@
 local later = "not carried out by this version: "
 local no_mirror = later .. "SnapMirror is left to the controller's own schedule"
 local no_vault = later .. "SnapVault is left to the controller's own schedule"
-local no_clone = later .. "clones are not made"
+local no_secondary = later .. "clones are made of the primary volumes only"
+local no_export = later .. "a clone is exported as its volume is, or by POST_CLONE_CREATE_CMD##"
 local no_om = later .. "Operations Manager is not contacted"
 local no_dfm = later .. "data sets are not kept"
 local no_ossv = "OSSV backups do not exist for KVM guests"
@@ -242,27 +243,29 @@ local groups = {
 
   { "clone", {
     { name = "NTAP_VOL_CLONE_RESERVE", type = "enum", values = { "none", "file", "volume" }, default = "none",
-      meaning = "Space guarantee of a volume clone.", ignored = no_clone },
+      meaning = "Space guarantee of a volume clone.", refuse_when = "FILE",
+      reason = "clustered ONTAP guarantees space for whole volumes only; write none or volume" },
     { name = "NTAP_LUN_CLONE_RESERVATION", type = "enum", values = { "true", "false" }, default = "false",
-      meaning = "Whether space is reserved for a LUN clone.", ignored = no_clone },
-    { name = "NTAP_CLONE_IGROUP_MAP", type = "text", meaning = "Initiator group that clones are mapped to.",
-      ignored = no_clone },
+      meaning = "Whether space is reserved for a LUN clone; true needs ONTAPI." },
+    { name = "NTAP_CLONE_IGROUP_MAP", type = "igroups",
+      meaning = "Per source volume the initiator group that the LUNs of its clone, or its cloned LUNs, are mapped to." },
     { name = "NTAP_CLONE_FOR_BACKUP", type = "yn", default = "N",
-      meaning = "Y: a clone lives for the run only; N: the next run replaces it.", ignored = no_clone },
+      meaning = "Y: a clone lives for the run only; N: the next run replaces it." },
     { name = "NTAP_CLONE_SECONDARY", type = "yn", default = "N",
-      meaning = "Y: the clone is made at the SnapMirror destination.", ignored = no_clone },
+      meaning = "Y: the clone is made at the SnapMirror destination.", refused = no_secondary },
     { name = "NTAP_CLONE_SECONDARY_VOLUMES", type = "text", meaning = "Where the secondary volumes are.",
-      ignored = no_clone },
+      ignored = no_secondary },
     { name = "NTAP_NUM_VOL_CLONES", type = "int", default = "1", min = 1,
-      meaning = "How many volume clones are kept.", ignored = no_clone },
+      meaning = "How many clones of each volume are kept." },
     { name = "NTAP_NFS_EXPORT_HOST", type = "text", meaning = "Host that a clone is exported to.",
-      ignored = no_clone },
+      ignored = no_export },
     { name = "NTAP_NFS_EXPORT_ACCESS", type = "enum", values = { "root", "read-write", "read-only" },
-      default = "read-only", meaning = "Rights of that host.", ignored = no_clone },
+      default = "read-only", meaning = "Rights of that host.", ignored = no_export },
     { name = "NTAP_NFS_EXPORT_PERSISTENT", type = "enum", values = { "true", "false" }, default = "false",
-      meaning = "Whether that export outlives a restart of the controller.", ignored = no_clone },
+      meaning = "Whether that export outlives a restart of the controller.", ignored = no_export },
     { name = "NTAP_CIFS_EXPORT_ENABLE", type = "yn", default = "N",
-      meaning = "Y: a clone is shared over CIFS.", ignored = no_clone },
+      meaning = "Y: a clone is shared over CIFS.",
+      refused = "KVM guests do not lie on CIFS shares, and none is made for a clone" },
   } },
 
   { "events", {
@@ -356,14 +359,12 @@ local groups = {
     { name = "APP_UNQUIESCE_CMD##", type = "command",
       meaning = "Command run in place of a plug-in's unquiesce.", ignored = with_app },
     { name = "POST_APP_UNQUIESCE_CMD##", type = "command", meaning = "Command run when the guests run again." },
-    { name = "PRE_CLONE_CREATE_CMD##", type = "command", meaning = "Command run before a clone is made.",
-      ignored = no_clone },
-    { name = "POST_CLONE_CREATE_CMD##", type = "command", meaning = "Command run after a clone was made.",
-      ignored = no_clone },
-    { name = "APP_CLONE_FOLLOW_UP_CMD##", type = "command", meaning = "Command run on a finished clone.",
-      ignored = no_clone },
+    { name = "PRE_CLONE_CREATE_CMD##", type = "command", meaning = "Command run before clones are made." },
+    { name = "POST_CLONE_CREATE_CMD##", type = "command", meaning = "Command run after clones were made." },
+    { name = "APP_CLONE_FOLLOW_UP_CMD##", type = "command",
+      meaning = "Command run last, when the clones are made and mounted." },
     { name = "PRE_NTAP_CLONE_DELETE_CMD##", type = "command",
-      meaning = "Command run before a clone is deleted.", ignored = no_clone },
+      meaning = "Command run before clones are deleted." },
     { name = "POST_NTAP_DATA_TRANSFER_CMD##", type = "command",
       meaning = "Command run after the replication of a backup.", ignored = later .. "backups are not replicated" },
     { name = "POST_NTAP_CMD##", type = "command", meaning = "Command run after the backup, before retention." },
@@ -371,10 +372,10 @@ local groups = {
       ignored = later .. "use POST_NTAP_CMD##" },
     { name = "PRE_RESTORE_CMD##", type = "command", meaning = "Command run before a restore." },
     { name = "POST_RESTORE_CMD##", type = "command", meaning = "Command run after a restore." },
-    { name = "MOUNT_CMD##", type = "command", meaning = "Command that mounts a cloned backup.",
-      ignored = "the KVM plug-in has no mount action" },
-    { name = "UMOUNT_CMD##", type = "command", meaning = "Command that unmounts a cloned backup.",
-      ignored = "the KVM plug-in has no umount action" },
+    { name = "MOUNT_CMD##", type = "command",
+      meaning = "Command that mounts clones, run after POST_CLONE_CREATE_CMD##; there is no action of its own for it." },
+    { name = "UMOUNT_CMD##", type = "command",
+      meaning = "Command that unmounts clones, run before PRE_NTAP_CLONE_DELETE_CMD##." },
     { name = "PRE_EXIT_CMD##", type = "command", meaning = "Command run after a fatal error.",
       ignored = with_app .. ", guests are resumed on every error" },
   } },
@@ -382,7 +383,8 @@ local groups = {
   { "agent", {
     { name = "SC_AGENT", type = "agent", meaning = "KVM host of this config: this host, or that of KVM_LIBVIRT_URI." },
     { name = "SC_AGENT_##", type = "agent", meaning = "Same as SC_AGENT, numbered; there may be one in all." },
-    { name = "SC_CLONE_TARGET", type = "agent", meaning = "Host on which clone commands run.", ignored = no_clone },
+    { name = "SC_CLONE_TARGET", type = "agent", meaning = "Host on which clone commands run.",
+      ignored = no_agent },
     { name = "SC_AGENT_TIMEOUT", type = "seconds", default = "300", min = 1, max = 604800,
       meaning = "Seconds that one step on the guests may take; 600 or more for KVM." },
     { name = "SC_AGENT_UNQUIESCE_TIMEOUT", type = "seconds", min = 1, max = 604800,

@@ -68,6 +68,7 @@ types.format = {
   pins = "sha256//HASH, or controller1:sha256//HASH1;controller2:sha256//HASH2",
   command = "a command line",
   regex = "a regular expression",
+  igroups = "controller1:volume1/igroup1,volume2/igroup2;controller2:volume1/igroup1",
   agent = "host:port",
 }
 
@@ -334,6 +335,33 @@ function types.mapping(text)
     end
     seen[key] = i
     list[i] = { vm = vm, controller = host, path = path, volume = volume, file = file }
+  end
+  return list
+end
+
+--- Initiator groups of volumes, in the order written: {{controller=,volume=,igroup=},...}.
+function types.igroups(text)
+  local format = types.format.igroups
+  local items, problem = split(text, ";")
+  if not items then return nil, problem, format end
+  local list, seen = {}, {}
+  for i, item in ipairs(items) do
+    local host, rest = take_host(item)
+    if not host then return nil, ("entry %d %s has no ':'"):format(i, quote(item)), format end
+    if not is_host(host) then return nil, ("entry %d: %s is not a controller name"):format(i, quote(host)), format end
+    local pairs_of, wrong = split(rest, ",")
+    if not pairs_of then return nil, ("entry %d: %s"):format(i, wrong:gsub("^entry", "volume")), format end
+    for _, pair in ipairs(pairs_of) do
+      local volume, igroup = pair:match("^([^/%s]+)%s*/%s*([%w_%.%-:]+)$")
+      if not volume or not volume:find(HOST) then
+        return nil, ("entry %d: %s is not volume/igroup"):format(i, quote(pair)), format
+      end
+      if seen[host .. ":" .. volume] then
+        return nil, ("volume %s of %s is given twice"):format(quote(volume), quote(host)), "one igroup for each volume"
+      end
+      seen[host .. ":" .. volume] = true
+      list[#list + 1] = { controller = host, volume = volume, igroup = igroup }
+    end
   end
   return list
 end

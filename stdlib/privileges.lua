@@ -16,6 +16,8 @@ local NIL = "00000000-0000-0000-0000-000000000000"
 local NOTHING = ("/storage/volumes/%s/snapshots/%s"):format(NIL, NIL)
 
 local ARGS = ("<volume>%s</volume>"):format(NOWHERE)
+local NO_CLONE = ("<query><volume-clone-info><parent-volume>%s</parent-volume></volume-clone-info></query>")
+  :format(NOWHERE)
 local SNAPSHOT = ARGS .. "<snapshot>-none-</snapshot>"
 
 -- The first of the answers that is no refusal, or the refusal.
@@ -30,6 +32,17 @@ local function either(client, ...)
 end
 
 local function always() return true end
+
+local function igroups_wanted(cfg) return cfg:get("NTAP_CLONE_IGROUP_MAP") ~= nil end
+
+-- Whether a config says anything of clones.
+local function clones_wanted(cfg)
+  for _, name in ipairs { "NTAP_NUM_VOL_CLONES", "NTAP_CLONE_FOR_BACKUP", "NTAP_VOL_CLONE_RESERVE",
+    "NTAP_LUN_CLONE_RESERVATION", "NTAP_CLONE_IGROUP_MAP" } do
+    if cfg:raw(name) then return true end
+  end
+  return false
+end
 
 -- name; actions that need it; `command` of a traditional role and `api` of a REST role, with the access;
 -- `zapi` and `rest` try it, where it is a right of its own there; `when` the config needs it; `optional`: without
@@ -108,6 +121,50 @@ local list = {
     api = "/api/cluster/jobs", api_access = "readonly",
     zapi = function(client) return client:restore_status {} end,
     rest = function(client) return client:request("GET", ("/cluster/jobs/%s"):format(NIL)) end },
+  { name = "list clones", actions = "cloneVol, cloneDel, cloneList", command = "volume clone", access = "readonly",
+    api = "/api/storage/volumes", api_access = "readonly", when = clones_wanted,
+    zapi = function(client) return client:call("volume-clone-get-iter", NO_CLONE) end,
+    rest = function(client) return client:volume_clones { parent = NOWHERE } end },
+  { name = "clone volumes", actions = "cloneVol", command = "volume clone create", access = "all",
+    api = "/api/storage/volumes", api_access = "all", when = clones_wanted, optional = true,
+    zapi = function(client) return client:call("volume-clone-create",
+      ("<parent-volume>%s</parent-volume><parent-snapshot>-none-</parent-snapshot><volume>-none-</volume>")
+        :format(NOWHERE)) end,
+    rest = function(client) return client:request("POST", "/storage/volumes", { name = NOWHERE }) end },
+  { name = "take clones offline", actions = "cloneVol, cloneDel", command = "volume offline", access = "all",
+    api = "/api/storage/volumes", api_access = "all", when = clones_wanted, optional = true,
+    zapi = function(client) return client:call("volume-offline", ("<name>%s</name>"):format(NOWHERE)) end },
+  { name = "delete clones", actions = "cloneVol, cloneDel", command = "volume delete", access = "all",
+    api = "/api/storage/volumes", api_access = "all", when = clones_wanted, optional = true,
+    zapi = function(client) return client:call("volume-destroy", ("<name>%s</name>"):format(NOWHERE)) end,
+    rest = function(client) return client:request("DELETE", ("/storage/volumes/%s"):format(NIL)) end },
+  { name = "clone LUNs", actions = "cloneLun", command = "volume file clone create", access = "all",
+    api = "/api/storage/luns", api_access = "all", when = clones_wanted, optional = true,
+    zapi = function(client) return client:call("clone-create", ARGS .. "<source-path>-none-</source-path>"
+      .. "<destination-path>-neither-</destination-path>") end,
+    rest = function(client) return client:request("POST", "/storage/luns", { name = "-none-" }) end },
+  { name = "delete LUNs", actions = "cloneLun, cloneDel", command = "lun delete", access = "all",
+    api = "/api/storage/luns", api_access = "all", when = clones_wanted, optional = true,
+    zapi = function(client) return client:call("lun-destroy", ("<path>/vol/%s/-none-</path>"):format(NOWHERE)) end,
+    rest = function(client) return client:request("DELETE", ("/storage/luns/%s"):format(NIL)) end },
+  { name = "see LUN maps", actions = "clones of LUNs", command = "lun mapping show", access = "readonly",
+    api = "/api/protocols/san/lun-maps", api_access = "readonly", when = clones_wanted, optional = true,
+    zapi = function(client) return client:lun_maps { path = "/vol/" .. NOWHERE .. "/-none-" } end,
+    rest = function(client) return client:lun_maps { path = "/vol/" .. NOWHERE .. "/-none-" } end },
+  { name = "find initiator groups", actions = "clones with an initiator group", command = "lun igroup show",
+    access = "readonly", api = "/api/protocols/san/igroups", api_access = "readonly", when = igroups_wanted,
+    zapi = function(client) return client:igroups { name = "-none-" } end,
+    rest = function(client) return client:igroups { name = "-none-" } end },
+  { name = "map LUNs", actions = "clones with an initiator group", command = "lun mapping create", access = "all",
+    api = "/api/protocols/san/lun-maps", api_access = "all", when = igroups_wanted,
+    zapi = function(client) return client:call("lun-map",
+      ("<path>/vol/%s/-none-</path><initiator-group>-none-</initiator-group>"):format(NOWHERE)) end,
+    rest = function(client) return client:request("POST", "/protocols/san/lun-maps", { lun = { name = "-none-" } }) end },
+  { name = "unmap LUNs", actions = "clones with an initiator group", command = "lun mapping delete", access = "all",
+    api = "/api/protocols/san/lun-maps", api_access = "all", when = igroups_wanted,
+    zapi = function(client) return client:call("lun-unmap",
+      ("<path>/vol/%s/-none-</path><initiator-group>-none-</initiator-group>"):format(NOWHERE)) end,
+    rest = function(client) return client:request("DELETE", ("/protocols/san/lun-maps/%s/%s"):format(NIL, NIL)) end },
   { name = "write events", actions = "backup", command = "event generate-autosupport-log", access = "all",
     api = "/api/support/ems/application-logs", api_access = "all", optional = true,
     -- Without what a call must have, and with a severity that there is not.

@@ -18,14 +18,22 @@ role() {
 
 # role_json ACTION API [LINE]: as a role of the simulator, without that line. "luns" are restores of guests on LUNs.
 role_json() {
-  lines_of "$1" "$2" | awk -v skip="${3:-0}" 'NR != skip' |
+  { lines_of "$1" "$2" | awk -v skip="${3:-0}" 'NR != skip'; base "$1" "$2"; } | awk -F '\t' '!seen[$1]++' |
     jq -Rn --arg api "$2" '[inputs | split("\t")] | if $api == "zapi" then { commands: map({ command: .[0], access: .[1] }) }
       else { rest: map({ api: .[0], access: .[1] }) } end'
 }
 
-lines_of() { if [ "$1" = luns ]; then role restore "$2"; role lun "$2"; else role "$1" "$2"; fi; }
+lines_of() {
+  case $1 in
+    luns) role restore "$2"; role lun "$2" ;;
+    cloneLun) role cloneLun "$2"; role igroup "$2" ;;
+    *) role "$1" "$2" ;;
+  esac
+}
+# Lines that those of an action come on top of; each of them is tried where it stands.
+base() { case $1 in cloneVol | cloneLun) role backup "$2" ;; esac; }
 
-actions=(discover volumeList backupList backup restore backupDel)
+actions=(discover volumeList backupList backup restore backupDel cloneList cloneVol cloneLun)
 apis=(zapi rest)
 
 # --- one user for each role, and one for each role without one of its lines ---
@@ -37,7 +45,7 @@ account() { # NAME ROLE-JSON
 }
 for api in "${apis[@]}"; do
   for action in "${actions[@]}"; do
-    lines=$(role "$action" "$api" | wc -l)
+    lines=$(lines_of "$action" "$api" | wc -l)
     check "$action, $api: scripts/README.md has a role" test "$lines" -gt 0
     for ((i = 0; i <= lines; i++)); do account "${action}_${api}_$i" "$(role_json "$action" "$api" $i)"; done
   done
@@ -45,20 +53,24 @@ for api in "${apis[@]}"; do
   account "luns_${api}_1" "$(role_json restore "$api")"
 done
 check_eq 'every line of the blocks was understood' "$(grep -cE '^security login (role|rest-role) create ' "$readme")" \
-  "$(for api in "${apis[@]}"; do for action in "${actions[@]}" lun; do role "$action" "$api"; done; done | wc -l)"
+  "$(for api in "${apis[@]}"; do for action in "${actions[@]}" lun igroup; do role "$action" "$api"; done; done | wc -l)"
 sim_stop
 sim_config "$WORLD_DIR/sim.json" "$accounts as \$roles | .roles = \$roles
   | .users += (\$roles | keys | map({ name: ., password: \"secret\", svm: \"svm1\", role: . }))
-  | .svms[0].luns = [{ path: \"/vol/vol2/lun1\", size: 1048576, serial: \"800Kb]Rj0Gde\" }]"
+  | .svms[0].luns = [{ path: \"/vol/vol2/lun1\", size: 1048576, serial: \"800Kb]Rj0Gde\" },
+    { path: \"/vol/vol1/lun2\", size: 1048576, serial: \"800Kb]Rj0Gdf\" }]
+  | .svms[0].igroups = [{ name: \"tape\" }]"
 sim_start
 
 # as USER API: a config for that account; one copy of policy hourly, so that each backup deletes the one before.
-as() { moon_conf "NTAP_USERS=svm1:$1/secret" "ONTAP_API=$2" NTAP_SNAPSHOT_RETENTIONS=hourly:1,daily:7; }
+as() { moon_conf "NTAP_USERS=svm1:$1/secret" "ONTAP_API=$2" NTAP_SNAPSHOT_RETENTIONS=hourly:1,daily:7 "${EXTRA[@]}"; }
+EXTRA=()
 
 act() {
   case $1 in
     backup) next_second; moon backup --policy hourly ;;
     restore) next_second; moon restore --policy daily --backupName "$SNAP" --params KVM_RESTORE_VM_LIST=alpha --yes ;;
+    cloneVol | cloneLun) next_second; moon "$1" --policy hourly ;;
     backupDel) moon backupDel --policy daily --backupName "$VICTIM" --yes ;;
     *) moon "$1" ;;
   esac
@@ -73,6 +85,11 @@ prepare() { # what the action works on, made by an account that may do all
       run moon backup --policy daily --json
       VICTIM=$(jq -r .snapshot "$OUT")
       ;;
+    cloneVol | cloneLun) # one that is replaced
+      as vsadmin zapi
+      next_second
+      run moon "$1" --policy hourly
+      ;;
   esac
 }
 
@@ -80,13 +97,15 @@ as vsadmin zapi
 backup
 for api in "${apis[@]}"; do
   for action in "${actions[@]}"; do
+    EXTRA=()
+    if [ "$action" = cloneLun ]; then EXTRA=(NTAP_CLONE_IGROUP_MAP=svm1:vol1/tape); fi
     prepare "$action"
     as "${action}_${api}_0" "$api"
     check_exit "$action, $api: works with its role" 0 act "$action"
     i=0
     while IFS=$'\t' read -r right _ optional; do
       i=$((i + 1))
-      if [ "$action" = backupDel ]; then prepare backupDel; fi
+      case $action in backupDel | clone*) prepare "$action" ;; esac
       as "${action}_${api}_$i" "$api"
       run act "$action"
       if [ -n "$optional" ]; then
@@ -98,7 +117,7 @@ for api in "${apis[@]}"; do
       else
         not_ok "$action, $api: fails without '$right', and says so" "exit $CODE" "$ERR"
       fi
-    done < <(role "$action" "$api")
+    done < <(lines_of "$action" "$api")
   done
 done
 # --- guests on LUNs: what std.san asks a controller for, without a host that has multipath devices ---

@@ -17,7 +17,9 @@ SC_AGENT_## SC_AGENT_TIMEOUT SC_AGENT_UNQUIESCE_TIMEOUT NTAP_SNAPSHOT_DEPENDENCY
 PRE_NTAP_CMD## PRE_APP_QUIESCE_CMD## POST_APP_QUIESCE_CMD## PRE_APP_UNQUIESCE_CMD## POST_APP_UNQUIESCE_CMD##
 POST_NTAP_CMD## PRE_RESTORE_CMD## POST_RESTORE_CMD## FAILURE_MSG SUCCESS_MSG NTAP_CONSISTENCY_GROUP_SNAPSHOT
 NTAP_CONSISTENCY_GROUP_TIMEOUT NTAP_CONSISTENCY_GROUP_SNAPSHOT_RETRY_COUNT NTAP_CONSISTENCY_GROUP_SNAPSHOT_RETRY_WAIT
-NTAP_ASUP_ERROR_ENABLE
+NTAP_ASUP_ERROR_ENABLE NTAP_VOL_CLONE_RESERVE NTAP_LUN_CLONE_RESERVATION NTAP_CLONE_IGROUP_MAP NTAP_CLONE_FOR_BACKUP
+NTAP_NUM_VOL_CLONES PRE_CLONE_CREATE_CMD## POST_CLONE_CREATE_CMD## APP_CLONE_FOLLOW_UP_CMD##
+PRE_NTAP_CLONE_DELETE_CMD## MOUNT_CMD## UMOUNT_CMD##
 ]]
 
 local OURS = [[
@@ -170,6 +172,16 @@ t.case("yn", function()
   eq_text("APP_IGNORE_ERROR", "yes", "'yes' is neither Y nor N; write Y or N")
   eq_text("APP_IGNORE_ERROR", "1", "'1' is neither Y nor N; write Y or N")
   eq_text("APP_IGNORE_ERROR", " ", "it has no value; write Y or N")
+end)
+
+t.case("initiator groups of volumes", function()
+  t.eq(parse("NTAP_CLONE_IGROUP_MAP", "c1:v1/ig1, v2/iqn.1;c2:v1/ig1;"), {
+    { controller = "c1", volume = "v1", igroup = "ig1" }, { controller = "c1", volume = "v2", igroup = "iqn.1" },
+    { controller = "c2", volume = "v1", igroup = "ig1" } })
+  local form = "write controller1:volume1/igroup1,volume2/igroup2;controller2:volume1/igroup1"
+  eq_text("NTAP_CLONE_IGROUP_MAP", "v1/ig1", "entry 1 'v1/ig1' has no ':'; " .. form)
+  eq_text("NTAP_CLONE_IGROUP_MAP", "c1:v1", "entry 1: 'v1' is not volume/igroup; " .. form)
+  eq_text("NTAP_CLONE_IGROUP_MAP", "c1:v1/a,v1/b", "volume 'v1' of 'c1' is given twice; write one igroup for each volume")
 end)
 
 t.case("numbers", function()

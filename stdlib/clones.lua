@@ -1,0 +1,384 @@
+--- The clones of a config: what the catalog says was made, what the controllers have, and how one is deleted.
+--
+-- A clone is deleted only when the catalog of this very config has it, the controller still has the same
+-- object (uuid), and nobody but this config uses it. A volume must also still be a clone of the volume
+-- that it was made from. What is in doubt is left alone and named.
+-- @module std.clones
+
+local lun = require "engine.lun"
+local multipath = require "engine.multipath"
+local catalog = require "std.catalog"
+local devices = require "std.devices"
+local err = require "std.err"
+local hooks = require "std.hooks"
+local log = require "std.log"
+local ontap = require "std.ontap"
+local privileges = require "std.privileges"
+
+local clones = {}
+
+local ACTION = "clone"
+
+local CODES = { volume = "STORAGE-02142", lun = "STORAGE-02049" }
+
+--- Text for a clone in messages.
+-- @tparam table clone an entry of a clone record
+-- @treturn string
+function clones.text(clone)
+  return ("%s clone %s:%s"):format(clone.kind == "lun" and "LUN" or "volume", clone.controller, clone.name)
+end
+
+--- Begin the record of this run's clones. Nothing is written before the first `clones.save`.
+-- @tparam table ctx with `snapshot`
+-- @tparam boolean temporary the clones go when the run ends
+-- @treturn table record: id, action, policy, snapshot, temporary, status, started, clones
+function clones.begin(ctx, temporary)
+  return { id = ctx.id, action = ACTION, profile = ctx.profile, config = ctx.config_name, policy = ctx.policy,
+    snapshot = ctx.snapshot, temporary = temporary, status = "started", started = math.floor(ctx.started), clones = {} }
+end
+
+--- Write a clone record; one without clones is removed.
+-- @tparam table ctx
+-- @tparam table record
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err
+function clones.save(ctx, record)
+  if ctx.dry_run then return true end
+  local ok, failed
+  if #record.clones == 0 then
+    ok, failed = catalog.remove(ctx, record)
+  else
+    ok, failed = catalog.save(ctx, record)
+  end
+  if not ok then return nil, err.new(failed.code, ("catalog: %s"):format(failed.message)) end
+  return true
+end
+
+--- The clones that the catalog of this config has, oldest first. Asks no controller.
+-- @tparam table ctx
+-- @treturn[1] {{kind="volume"|"lun",controller=,name=(volume, or path of the LUN),parent=,uuid=?,igroup=?,junction=?,
+--   record=table},...}
+-- @return[2] nil
+-- @treturn[2] Err
+function clones.known(ctx)
+  local records, failed = catalog.list(ctx)
+  if not records then return nil, failed end
+  local list = {}
+  for _, record in ipairs(records) do
+    for _, entry in ipairs(record.action == ACTION and record.clones or {}) do
+      local clone = { record = record, entry = entry }
+      for key, value in pairs(entry) do clone[key] = value end
+      list[#list + 1] = clone
+    end
+  end
+  return list
+end
+
+local function client_of(ctx, clone)
+  local controller = ctx.controllers[clone.controller]
+  if controller then return controller.client, controller end
+  return nil, err.new("not_found", ("%s: its controller is not in the config any more; write it in NTAP_USERS")
+    :format(clones.text(clone)))
+end
+
+local function conflict(clone, text, ...)
+  return nil, err.new("conflict", ("%s: %s; it is left alone"):format(clones.text(clone), text:format(...)))
+end
+
+-- The row of a clone of `parent` by that name.
+local function flexclone(client, parent, name)
+  local rows, failed = client:volume_clones { parent = parent }
+  if not rows then return nil, failed end
+  for _, row in ipairs(rows) do
+    if row.name == name then return row end
+  end
+  return false
+end
+
+local function look_volume(client, clone)
+  local rows, failed = client:volumes { name = clone.name }
+  if not rows then return nil, failed end
+  local row = rows[1]
+  if not row then return false end
+  local tie
+  tie, failed = flexclone(client, clone.parent, clone.name)
+  if tie == nil then return nil, failed end
+  if not tie then return conflict(clone, "it is no clone of volume %s (any more)", clone.parent) end
+  if clone.uuid and row.uuid ~= clone.uuid then return conflict(clone, "another volume has its name now") end
+  -- Made by a run that ended before it could note the uuid. Nobody else clones from our snapshot under our name.
+  if not clone.uuid and tie.snapshot ~= clone.record.snapshot then
+    return conflict(clone, "it stands on snapshot %s, not on %s", tie.snapshot or "?", clone.record.snapshot)
+  end
+  return row
+end
+
+local function look_lun(client, clone)
+  local rows, failed = client:luns { path = clone.name }
+  if not rows then return nil, failed end
+  local row = rows[1]
+  if not row then return false end
+  if not clone.uuid then
+    return conflict(clone, "the run that was to make it ended before it could note which LUN it made; if nobody needs "
+      .. "it, delete it on the controller")
+  end
+  if row.uuid ~= clone.uuid then return conflict(clone, "another LUN has its path now") end
+  return row
+end
+
+--- What a controller has of a clone now.
+-- @tparam table ctx
+-- @tparam table clone of `clones.known`
+-- @treturn[1] table row of the `volumes` or `luns` call
+-- @return[2] false when it is not there any more
+-- @return[3] nil
+-- @treturn[3] Err conflict: something is there, but not that clone; STORAGE-02132
+function clones.look(ctx, clone)
+  local client, controller = client_of(ctx, clone)
+  if not client then return nil, controller end
+  local look = clone.kind == "lun" and look_lun or look_volume
+  local row, failed = look(client, clone)
+  if row == nil and failed.code ~= "conflict" then
+    return nil, err.coded("STORAGE-02132", clones.text(clone), privileges.explain(controller, failed,
+      clone.kind == "lun" and "find LUNs" or "list clones"))
+  end
+  return row, failed
+end
+
+-- This host's side of a LUN first: one that is unmapped below a map leaves paths that never come back.
+local function leave_host(ctx, row)
+  local wwid, failed = lun.wwid(row.serial)
+  if not wwid then return nil, failed end
+  local name, where = "/dev/disk/by-id/dm-uuid-mpath-" .. wwid, devices.where(ctx)
+  local map
+  map, failed = multipath.find(name, where)
+  if not map then
+    if failed.code == "not_found" then return true end
+    return nil, failed
+  end
+  local holders
+  holders, failed = lun.holders(map.device, where)
+  if not holders then return nil, failed end
+  if holders[1] then
+    return nil, err.new("busy", ("LUN %s is in use on this host, %s: %s %s"):format(row.path, map.device,
+      holders[1].kind, holders[1].name))
+  end
+  local ok
+  ok, failed = multipath.flush(name, where)
+  if not ok then return nil, failed end
+  return lun.remove(wwid, where)
+end
+
+-- The maps of the clone's LUNs: {{row=,igroup=},...}. Somebody else's is a reason to leave the clone alone.
+local function maps_of(client, clone, row)
+  local rows = { row }
+  if clone.kind == "volume" then
+    -- Without the right to see LUNs none of them was mapped by us, and none can be looked at.
+    local failed
+    rows, failed = client:luns { volume = clone.name }
+    if not rows and failed.code == "denied" and not clone.igroup then return {} end
+    if not rows then return nil, failed, "find LUNs" end
+  end
+  local found = {}
+  for _, one in ipairs(rows) do
+    local maps, failed = client:lun_maps { path = one.path }
+    if not maps then return nil, failed, "see LUN maps" end
+    for _, map in ipairs(maps) do
+      if map.igroup ~= clone.igroup then
+        return conflict(clone, "LUN %s is mapped to initiator group '%s', which was not done by this config", one.path,
+          map.igroup)
+      end
+      found[#found + 1] = { row = one, igroup = map.igroup }
+    end
+  end
+  return found
+end
+
+local function unmap(ctx, client, clone, row)
+  local maps, failed, right = maps_of(client, clone, row)
+  if not maps then return nil, failed, right end
+  -- Nothing is taken away before all of it may be.
+  local ok
+  for _, map in ipairs(maps) do
+    ok, failed = leave_host(ctx, map.row)
+    if not ok then return nil, failed end
+  end
+  for _, map in ipairs(maps) do
+    ok, failed = client:lun_unmap(map.row.path, map.igroup)
+    if not ok then return nil, failed, "unmap LUNs" end
+  end
+  return true
+end
+
+local function forget(ctx, clone)
+  if ctx.dry_run then return true end
+  local list = clone.record.clones
+  for i = #list, 1, -1 do
+    if list[i] == clone.entry then table.remove(list, i) end
+  end
+  return clones.save(ctx, clone.record)
+end
+
+-- Each step leaves a clone that the next attempt goes on from: still in the catalog, less of its maps. The third
+-- result is the right that the step needs.
+local function take_down(ctx, clone, row)
+  local client = client_of(ctx, clone)
+  local ok, failed, right = unmap(ctx, client, clone, row)
+  if not ok then return nil, failed, right or "find LUNs" end
+  if clone.kind == "lun" then
+    ok, failed = client:lun_delete(clone.name, { uuid = row.uuid })
+    return ok, failed, "delete LUNs"
+  end
+  ok, failed = client:volume_delete(clone.name, { uuid = row.uuid, parent = clone.parent })
+  return ok, failed, failed and failed.op == "volume-offline" and "take clones offline" or "delete clones"
+end
+
+--- Delete one clone with its maps, without the config's commands, and forget it.
+-- @tparam table ctx
+-- @tparam table clone of `clones.known`
+-- @treturn[1] boolean true, also when it was not there any more
+-- @return[2] nil
+-- @treturn[2] Err conflict, STORAGE-02142, STORAGE-02049, STORAGE-02132; the clone stays in the catalog
+function clones.remove(ctx, clone)
+  local row, failed = clones.look(ctx, clone)
+  if row == nil then return nil, failed end
+  if row then
+    log.warn("Deleting %s", clones.text(clone))
+    local ok, right
+    ok, failed, right = take_down(ctx, clone, row)
+    if not ok and failed.code ~= "not_found" then
+      return nil, err.coded(CODES[clone.kind], clones.text(clone) .. " is left",
+        privileges.explain(ctx.controllers[clone.controller], failed, right))
+    end
+  elseif not clone.uuid and clone.record.id == ctx.id then
+    return true -- its answer was lost a moment ago: it may still come, and the next run looks again
+  end
+  return forget(ctx, clone)
+end
+
+--- Run the config's commands that come before clones are deleted.
+-- @tparam table ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err
+function clones.release(ctx)
+  local ok, failed = hooks.run(ctx, "UMOUNT_CMD")
+  if not ok then return nil, failed end
+  return hooks.run(ctx, "PRE_NTAP_CLONE_DELETE_CMD")
+end
+
+--- Delete clones of this config. Ends at the first that cannot be deleted. The commands before a deletion are run
+-- once, and only when there is something to delete.
+-- @tparam table ctx
+-- @tparam {table,...} list of `clones.known`
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err as of `clones.remove`, or of the command that failed
+function clones.delete(ctx, list)
+  local released = false
+  for _, clone in ipairs(list) do
+    local row, failed = clones.look(ctx, clone)
+    if row == nil then return nil, failed end
+    local ok = true
+    if row and not released then ok, failed = clones.release(ctx) end
+    released = released or row ~= false
+    if ok then ok, failed = clones.remove(ctx, clone) end
+    if not ok then return nil, failed end
+  end
+  return true
+end
+
+--- Clones that may go: what a run left half made or only meant for its own time, and the oldest volume clones of
+-- each volume beyond a number. Decides, never deletes.
+-- @tparam {table,...} list of `clones.known`, oldest first
+-- @tparam integer keep volume clones of each volume
+-- @tparam[opt] table coming set of "controller:volume" that will get one more
+-- @treturn {table,...}
+function clones.surplus(list, keep, coming)
+  local out, newer = {}, {}
+  for i = #list, 1, -1 do
+    local clone = list[i]
+    local of = clone.controller .. ":" .. clone.parent
+    if clone.record.temporary or clone.record.status ~= "ok" then
+      table.insert(out, 1, clone)
+    elseif clone.kind == "volume" then
+      newer[of] = (newer[of] or (coming and coming[of] and 1 or 0)) + 1
+      if newer[of] > keep then table.insert(out, 1, clone) end
+    end
+  end
+  return out
+end
+
+--- Every clone of this config's volumes, also those that others made.
+-- @tparam table ctx
+-- @tparam {{controller=string,volume=string},...} volumes
+-- @treturn[1] {{clone=(of `known`, or nil),kind=,controller=,name=,parent=,snapshot=?,status="ok"|"incomplete"|
+--   "gone"|"replaced" (something else is there)|"not seen" (no right to)|"not ours",...},...}
+-- @return[2] nil
+-- @treturn[2] Err STORAGE-02132
+function clones.list(ctx, volumes)
+  local known, failed = clones.known(ctx)
+  if not known then return nil, failed end
+  local out, seen = {}, {}
+  for _, clone in ipairs(known) do
+    local row, problem = clones.look(ctx, clone)
+    local denied = row == nil and problem.code == "denied" and clone.kind == "lun"
+    if row == nil and not denied and problem.code ~= "conflict" and problem.code ~= "not_found" then
+      return nil, problem
+    end
+    if denied then log.warn("%s", problem) end
+    local whole = clone.record.status == "ok" and not clone.record.temporary
+    out[#out + 1] = { clone = clone, kind = clone.kind, controller = clone.controller, name = clone.name,
+      parent = clone.parent, snapshot = clone.record.snapshot, created = clone.record.started, igroup = clone.igroup,
+      status = row and (whole and "ok" or "incomplete") or row == false and "gone" or denied and "not seen"
+        or "replaced" }
+    if row then seen[clone.controller .. ":" .. clone.name] = true end
+  end
+  for _, v in ipairs(volumes) do
+    local controller = ctx.controllers[v.controller]
+    local rows, problem = controller.client:volume_clones { parent = v.volume }
+    if not rows then
+      return nil, err.coded("STORAGE-02132", ("volume %s:%s"):format(v.controller, v.volume),
+        privileges.explain(controller, problem, "list clones"))
+    end
+    for _, row in ipairs(rows) do
+      if not seen[v.controller .. ":" .. row.name] then
+        out[#out + 1] = { kind = "volume", controller = v.controller, name = row.name, parent = v.volume,
+          snapshot = row.snapshot, status = "not ours" }
+      end
+    end
+  end
+  return out
+end
+
+--- The volumes whose clones belong to a config: those of VOLUMES and of the mapping that are there.
+-- @tparam table ctx
+-- @treturn[1] {{controller=string,volume=string},...}
+-- @return[2] nil
+-- @treturn[2] Err
+function clones.volumes(ctx)
+  local list, seen = {}, {}
+  local function add(controller, volume)
+    if seen[controller .. ":" .. volume] then return true end
+    seen[controller .. ":" .. volume] = true
+    local rows, failed = ontap.volumes(ctx.controllers[controller])
+    if not rows then return nil, failed end
+    if rows[volume] then list[#list + 1] = { controller = controller, volume = volume } end
+    return true
+  end
+  local ok, failed = ontap.connect(ctx)
+  for _, item in ipairs(ok and ctx.cfg:get("VOLUMES") or {}) do
+    for _, volume in ipairs(item.volumes) do
+      ok, failed = add(item.controller, volume)
+      if not ok then return nil, failed end
+    end
+  end
+  for _, item in ipairs(ok and ctx.cfg:get("KVM_VM_MAPPING") or {}) do
+    ok, failed = add(item.controller, item.volume)
+    if not ok then return nil, failed end
+  end
+  if not ok then return nil, failed end
+  return list
+end
+
+return clones

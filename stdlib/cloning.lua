@@ -1,0 +1,401 @@
+--- The clones that `cloneVol` and `cloneLun` make of a backup, from its snapshots: checked before a guest is
+-- suspended, made after all of them run again.
+-- @module std.cloning
+
+local backup = require "std.backup"
+local clones = require "std.clones"
+local err = require "std.err"
+local hooks = require "std.hooks"
+local log = require "std.log"
+local privileges = require "std.privileges"
+local report = require "std.report"
+local restoring = require "std.restoring"
+local workflow = require "std.workflow"
+
+local cloning = {}
+
+local HOOKS = { "PRE_CLONE_CREATE_CMD", "POST_CLONE_CREATE_CMD", "MOUNT_CMD", "APP_CLONE_FOLLOW_UP_CMD",
+  "UMOUNT_CMD", "PRE_NTAP_CLONE_DELETE_CMD" }
+
+local MAX_NAME = 203    -- characters of a volume's name
+local SUFFIX = "_CLONE" -- of a LUN's clone
+
+-- Snap Creator's name, cl_...-YYYYMMDDhhmmss, with the characters that ONTAP takes in the name of a volume.
+local function volume_name(ctx, volume)
+  local head = ("cl_%s_%s"):format(ctx.cfg:get("SNAME"), volume):gsub("[^%w_]", "_")
+  local tail = "_" .. ctx.stamp
+  return head:sub(1, MAX_NAME - #tail) .. tail
+end
+
+local function igroup_for(ctx, controller, volume)
+  for _, item in ipairs(ctx.cfg:get("NTAP_CLONE_IGROUP_MAP") or {}) do
+    if item.controller == controller and item.volume == volume then return item.igroup end
+  end
+  return nil
+end
+
+local function check_igroups(ctx)
+  local seen = {}
+  for _, v in ipairs(ctx.volumes) do seen[v.controller .. ":" .. v.volume] = true end
+  for _, item in ipairs(ctx.cfg:get("NTAP_CLONE_IGROUP_MAP") or {}) do
+    local where = ctx.cfg:where("NTAP_CLONE_IGROUP_MAP")
+    if not seen[item.controller .. ":" .. item.volume] then
+      log.warn("%s: NTAP_CLONE_IGROUP_MAP: volume %s:%s is not in this backup", where, item.controller, item.volume)
+    else
+      local controller = ctx.controllers[item.controller]
+      local rows, failed = controller.client:igroups { name = item.igroup }
+      if not rows then
+        return nil, err.coded("STORAGE-03002", ("initiator group '%s' of controller '%s'"):format(item.igroup,
+          item.controller), privileges.explain(controller, failed, "find initiator groups"))
+      end
+      if not rows[1] then
+        return nil, err.new("not_found", ("%s: NTAP_CLONE_IGROUP_MAP: controller '%s' has no initiator group '%s'; "
+          .. "create it, or write another"):format(where, item.controller, item.igroup),
+          { scf = "STORAGE-03002", exit = 2 })
+      end
+    end
+  end
+  return true
+end
+
+local function volume_targets(ctx)
+  local targets = {}
+  for i, v in ipairs(ctx.volumes) do
+    targets[i] = { kind = "volume", controller = v.controller, parent = v.volume, name = volume_name(ctx, v.volume),
+      igroup = igroup_for(ctx, v.controller, v.volume) }
+  end
+  return targets
+end
+
+local function inventory(ctx, v)
+  local controller = ctx.controllers[v.controller]
+  local rows, failed = controller.client:luns { volume = v.volume }
+  if rows then return rows end
+  return nil, err.coded("scf-00035", ("volume %s:%s"):format(v.controller, v.volume),
+    privileges.explain(controller, failed, "find LUNs"))
+end
+
+local function lun_targets(ctx)
+  local targets = {}
+  for _, v in ipairs(ctx.volumes) do
+    local rows, failed = inventory(ctx, v)
+    if not rows then return nil, failed end
+    local there = {}
+    for _, row in ipairs(rows) do there[row.path] = true end
+    for _, row in ipairs(rows) do
+      local original = row.path:sub(-#SUFFIX) == SUFFIX and row.path:sub(1, -#SUFFIX - 1)
+      if not (original and there[original]) then
+        targets[#targets + 1] = { kind = "lun", controller = v.controller, parent = row.path,
+          name = row.path .. SUFFIX, igroup = igroup_for(ctx, v.controller, v.volume) }
+      end
+    end
+  end
+  if #targets == 0 then
+    return nil, err.new("not_found", "the volumes of this backup hold no LUN; use cloneVol", { scf = "scf-00035",
+      exit = 2 })
+  end
+  return targets
+end
+
+-- What has to go before the new clones: a LUN has one clone, a volume so many.
+local function outdated(ctx, targets)
+  local known, failed = clones.known(ctx)
+  if not known then return nil, failed end
+  local coming, replaced = {}, {}
+  for _, target in ipairs(targets) do
+    local set = target.kind == "lun" and replaced or coming
+    set[target.controller .. ":" .. (target.kind == "lun" and target.name or target.parent)] = true
+  end
+  local temporary = ctx.cfg:get("NTAP_CLONE_FOR_BACKUP")
+  local surplus = {}
+  for _, clone in ipairs(clones.surplus(known, ctx.cfg:get("NTAP_NUM_VOL_CLONES"), not temporary and coming or nil)) do
+    surplus[clone.entry] = true
+  end
+  local list = {}
+  for _, clone in ipairs(known) do
+    local whole = clone.record.status == "ok" and not clone.record.temporary
+    if surplus[clone.entry] and (not whole or coming[clone.controller .. ":" .. clone.parent])
+      or clone.kind == "lun" and replaced[clone.controller .. ":" .. clone.name] then
+      list[#list + 1] = clone
+    end
+  end
+  return list
+end
+
+-- A name must be free, or become free by what is deleted before.
+local function check_names(ctx, targets, old)
+  local frees = {}
+  for _, clone in ipairs(old) do
+    local row, failed = clones.look(ctx, clone)
+    if row == nil then return nil, failed end
+    if row then frees[clone.controller .. ":" .. clone.name] = true end
+  end
+  for _, target in ipairs(targets) do
+    local client = ctx.controllers[target.controller].client
+    local rows, failed
+    if target.kind == "lun" then
+      rows, failed = client:luns { path = target.name }
+    else
+      rows, failed = client:volumes { name = target.name }
+    end
+    if not rows then return nil, failed end
+    if rows[1] and not frees[target.controller .. ":" .. target.name] then
+      return nil, err.new("exists", ("%s: the name is in use, and not by a clone that this config has made; it is left "
+        .. "alone"):format(clones.text(target)), { scf = target.kind == "lun" and "STORAGE-02046" or "STORAGE-02038" })
+    end
+  end
+  return true
+end
+
+--- Check everything that the clones need, before a guest is suspended: what is to be cloned, its name, initiator
+-- groups, what must be deleted before. Sets `ctx.cloning`.
+-- @tparam table ctx after `std.backup.prepare`
+-- @tparam string kind "volume" or "lun"
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err scf-00035, STORAGE-02038, STORAGE-02046, STORAGE-02132, STORAGE-03002; what to do stands in it
+function cloning.prepare(ctx, kind)
+  local ok, failed = check_igroups(ctx)
+  if not ok then return nil, failed end
+  local reserve = ctx.cfg:get("NTAP_LUN_CLONE_RESERVATION") == "true"
+  for _, v in ipairs(kind == "lun" and reserve and ctx.volumes or {}) do
+    if ctx.controllers[v.controller].transport == "rest" then
+      return nil, err.new("unsupported", ("%s: NTAP_LUN_CLONE_RESERVATION: controller '%s' is reached over REST, which "
+        .. "makes LUN clones without reservation only; write false, or ONTAP_API=zapi")
+        :format(ctx.cfg:where("NTAP_LUN_CLONE_RESERVATION"), v.controller), { exit = 2 })
+    end
+  end
+  local targets, old
+  if kind == "lun" then targets, failed = lun_targets(ctx) else targets = volume_targets(ctx) end
+  if not targets then return nil, failed end
+  old, failed = outdated(ctx, targets)
+  if not old then return nil, failed end
+  ok, failed = check_names(ctx, targets, old)
+  if not ok then return nil, failed end
+  ctx.cloning = { targets = targets, reserve = reserve }
+  return true
+end
+
+-- The new object, or false when it is not there.
+local function made(client, target)
+  if target.kind == "lun" then
+    local rows, failed = client:luns { path = target.name }
+    return rows and (rows[1] or false), failed
+  end
+  local rows, failed = client:volume_clones { parent = target.parent }
+  for _, row in ipairs(rows or {}) do
+    if row.name == target.name then
+      rows, failed = client:volumes { name = target.name }
+      return rows and (rows[1] or false), failed
+    end
+  end
+  return rows and false, failed
+end
+
+local function create(ctx, client, target)
+  if target.kind == "lun" then
+    return client:lun_clone(target.parent, { to = target.name, snapshot = ctx.snapshot,
+      reserve = ctx.cloning.reserve or nil })
+  end
+  return client:volume_clone(target.parent, { to = target.name, snapshot = ctx.snapshot,
+    reserve = ctx.cfg:get("NTAP_VOL_CLONE_RESERVE") })
+end
+
+local function not_made(target, what, cause)
+  if target.kind == "volume" then return err.coded("STORAGE-02038", what, cause) end
+  return err.coded("scf-00034", clones.text(target), err.coded("STORAGE-02046", what, cause))
+end
+
+-- In the catalog before it is made: a clone that nobody knows would stay for ever.
+local function clone_one(ctx, target)
+  local controller, record = ctx.controllers[target.controller], ctx.cloning.record
+  local client = controller.client
+  local what = ("%s from snapshot %s"):format(clones.text(target), ctx.snapshot)
+  log.info("Creating %s", what)
+  table.insert(record.clones, target)
+  local ok, failed = clones.save(ctx, record)
+  if not ok then return nil, failed end
+  ok, failed = create(ctx, client, target)
+  if ctx.dry_run and ok then return true end
+  -- A lost answer says nothing: what is there now, under a name that was free, is ours.
+  if not ok and restoring.is_refusal(failed) then
+    table.remove(record.clones)
+    local saved, problem = clones.save(ctx, record)
+    if not saved then log.error(problem) end
+    return nil, not_made(target, what, privileges.explain(controller, failed,
+      target.kind == "lun" and "clone LUNs" or "clone volumes"))
+  end
+  local row, problem = made(client, target)
+  if not row then return nil, not_made(target, what, failed or problem or "the controller reported success, but it "
+    .. "is not there") end
+  target.uuid = row.uuid
+  log.info("Creating %s finished successfully", what)
+  return clones.save(ctx, record)
+end
+
+-- In a dry run the LUNs of a volume's clone are not there yet: they are those of the volume.
+local function luns_of(ctx, client, target)
+  if target.kind == "lun" then return { target.name } end
+  local rows, failed = client:luns { volume = ctx.dry_run and target.parent or target.name }
+  if not rows then return nil, failed end
+  local paths = {}
+  for i, row in ipairs(rows) do paths[i] = ("/vol/%s/%s"):format(target.name, row.path:match("^/vol/[^/]+/(.+)$")) end
+  return paths
+end
+
+local function map_one(ctx, target)
+  if not target.igroup then return true end
+  local controller = ctx.controllers[target.controller]
+  local paths, failed = luns_of(ctx, controller.client, target)
+  if not paths then return nil, err.coded("scf-00035", clones.text(target), failed) end
+  for _, path in ipairs(paths) do
+    log.info("Mapping LUN %s:%s to initiator group '%s'", target.controller, path, target.igroup)
+    local ok
+    ok, failed = controller.client:lun_map(path, target.igroup)
+    if not ok then
+      local cause = err.coded("STORAGE-03002", ("LUN %s:%s to '%s'"):format(target.controller, path, target.igroup),
+        privileges.explain(controller, failed, "map LUNs"))
+      return nil, err.coded("scf-00008", clones.text(target), cause)
+    end
+  end
+  return true
+end
+
+-- The backup is there whatever becomes of its clones: a run that ends here is done in part.
+local function in_part(failed)
+  return err.new(failed.code, failed.message, { scf = failed.scf, exit = 3, cause = failed.cause, native = failed.native,
+    source = failed.source })
+end
+
+local function own(ctx)
+  local known, failed = clones.known(ctx)
+  if not known then return nil, failed end
+  local list = {}
+  for _, clone in ipairs(known) do
+    if clone.record.id == ctx.id then list[#list + 1] = clone end
+  end
+  return list
+end
+
+local function make_all(ctx)
+  local state = ctx.cloning
+  local old, failed = outdated(ctx, state.targets)
+  if not old then return nil, failed end
+  local ok
+  ok, failed = clones.delete(ctx, old)
+  if ok then ok, failed = hooks.run(ctx, "PRE_CLONE_CREATE_CMD") end
+  if not ok then return nil, failed end
+  state.record = clones.begin(ctx, ctx.cfg:get("NTAP_CLONE_FOR_BACKUP"))
+  for _, target in ipairs(state.targets) do
+    ok, failed = clone_one(ctx, target)
+    if ok then ok, failed = map_one(ctx, target) end
+    if not ok then return nil, failed end
+  end
+  state.record.status = "ok"
+  ctx.record.clones = state.record.clones -- for who reads the outcome as JSON
+  ok, failed = clones.save(ctx, state.record)
+  for _, family in ipairs { "POST_CLONE_CREATE_CMD", "MOUNT_CMD", "APP_CLONE_FOLLOW_UP_CMD" } do
+    if ok then ok, failed = hooks.run(ctx, family) end
+  end
+  if not ok then return nil, failed end
+  return true
+end
+
+--- Make the clones: the outdated ones are deleted, the new ones made, mapped, and their commands run.
+-- @tparam table ctx after `cloning.prepare`, when the guests run and the snapshots are there
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err with exit 3; `cloning.failed` takes away what was made
+function cloning.make(ctx)
+  log.banner("Creating clones")
+  local ok, failed = make_all(ctx)
+  if not ok then return nil, in_part(failed) end
+  return true
+end
+
+--- The end of a run: with `NTAP_CLONE_FOR_BACKUP=Y` its clones are deleted, else they are told.
+-- @tparam table ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err with exit 3
+function cloning.finish(ctx)
+  if ctx.cfg:get("NTAP_CLONE_FOR_BACKUP") then
+    log.banner("Deleting clones")
+    ctx.cloning.ending = true
+    local list, failed = own(ctx)
+    if not list then return nil, in_part(failed) end
+    local ok
+    ok, failed = clones.delete(ctx, list)
+    if not ok then return nil, in_part(failed) end
+  elseif not ctx.dry_run and not ctx.opts.json then
+    local rows = {}
+    for i, target in ipairs(ctx.cloning.targets) do
+      rows[i] = { target.controller, target.parent, target.name, target.igroup or "-" }
+    end
+    report.print(ctx, nil, report.table({ "CONTROLLER", "CLONE OF", "CLONE", "IGROUP" }, rows))
+  end
+  return true
+end
+
+--- After a failure: clones that are not complete, or were meant for this run only, are taken away again. What
+-- cannot be is named, stays in the catalog, and is tried again by the next run and by `cloneDel`.
+-- @tparam table ctx
+function cloning.failed(ctx)
+  local record = ctx.cloning and ctx.cloning.record
+  if not record or ctx.dry_run or ctx.cloning.ending then return end
+  if record.status == "ok" and not record.temporary then return end
+  local list, problem = own(ctx)
+  local ok = list ~= nil
+  -- Somebody may use clones that were complete.
+  if ok and record.status == "ok" then ok, problem = clones.release(ctx) end
+  if not ok then
+    log.error(problem)
+    return
+  end
+  for _, clone in ipairs(list) do
+    ok, problem = clones.remove(ctx, clone)
+    if not ok then log.error(problem) end
+  end
+end
+
+--- The workflow of an action that makes clones: the shipped backup, with the clones behind it.
+-- @tparam string action
+-- @tparam string kind "volume" or "lun"
+-- @tparam string summary
+-- @treturn Workflow
+function cloning.workflow(action, kind, summary)
+  local failed_backup = workflow.load_shipped("backup").failed
+  return workflow.extend("backup", {
+    action = action,
+    summary = summary,
+
+    discover = function(ctx, next)
+      assert(next())
+      return cloning.prepare(ctx, kind)
+    end,
+
+    pre = function(ctx, next)
+      assert(hooks.check(ctx, HOOKS))
+      return next()
+    end,
+
+    -- Before the replication, which may take long; the guests run.
+    replicate = function(ctx, next)
+      assert(backup.confirm(ctx))
+      assert(cloning.make(ctx))
+      return next()
+    end,
+
+    retain = function(ctx, next)
+      assert(next())
+      return cloning.finish(ctx)
+    end,
+
+    failed = function(ctx, failed)
+      cloning.failed(ctx)
+      return failed_backup(ctx, failed)
+    end,
+  })
+end
+
+return cloning
