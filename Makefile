@@ -11,7 +11,7 @@ comma   := ,
 B       := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 VERSION := 0.1.0
 
-PKGS     := lua5.4 libvirt libvirt-qemu libxml-2.0 libcurl libpcre2-8 jansson devmapper
+PKGS     := lua5.4 libvirt libvirt-qemu libxml-2.0 libcurl libpcre2-8 jansson devmapper libsodium
 SIM_PKGS := libmicrohttpd gnutls libxml-2.0 jansson libcurl
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \

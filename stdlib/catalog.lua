@@ -21,6 +21,7 @@ end
 -- @treturn[2] Err
 function catalog.save(ctx, record)
   record.schema = catalog.SCHEMA
+  if record.error then record.error = log.redact(record.error) end
   -- The words of a failing command may be in any encoding.
   if record.error and not utf8.len(record.error) then record.error = record.error:gsub("[\128-\255]", "?") end
   local dir = directory(ctx)

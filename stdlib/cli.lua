@@ -121,7 +121,7 @@ end
 
 local function load_config(opts, dirs, action)
   local cfg, failed = config.load { profile = opts.profile, config = opts.config, config_dir = dirs.config,
-    params = opts.params, policy = opts.policy }
+    params = opts.params, policy = opts.policy, key_file = opts["key-file"], state_dir = dirs.state }
   if not cfg then return nil, failed end
   for _, secret in ipairs(cfg.secrets) do log.secret(secret) end
   if opts["libvirt-uri"] then
@@ -163,7 +163,7 @@ end
 local UNTOLD = { data = true, xml = true, mode = true }
 
 local function print_steps(ctx)
-  local steps = plan.steps()
+  local steps = report.redacted(plan.steps()) -- a hook may have a password among its arguments
   local lines = {}
   for _, step in ipairs(steps) do
     local args = {}

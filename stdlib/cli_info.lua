@@ -1,8 +1,10 @@
 --- Actions that need no config's controllers: help, actions, params, check, recover, version.
 -- @module std.cli_info
 
+local file = require "engine.file"
 local plan = require "engine.plan"
 local process = require "engine.process"
+local seal = require "engine.seal"
 local config = require "std.config"
 local err = require "std.err"
 local log = require "std.log"
@@ -10,6 +12,7 @@ local options = require "std.options"
 local params = require "std.params"
 local recover = require "std.recover"
 local report = require "std.report"
+local secrets = require "std.secrets"
 local workflow = require "std.workflow"
 
 local info = {}
@@ -20,6 +23,7 @@ local ACTIONS = { "backup", "restore", "discover", "backupList", "backupDel", "v
 local OTHERS = {
   { "recover", "resume the guests that runs left suspended which died with their guard" },
   { "check", "read a config and say what is wrong with it" },
+  { "seal", "seal a password for a config; it is asked for, or read from standard input" },
   { "params", "all parameters, or what one means" },
   { "actions", "this list" },
   { "help", "options, or what an action does" },
@@ -133,6 +137,76 @@ function info.recover(opts, dirs)
   return #result.failed > 0 and 5 or 0
 end
 
+-- A password typed twice without being shown, or the one line of standard input.
+local function ask_secret()
+  if not process.isatty(0) then
+    local line = process.read_line()
+    if line and process.read_line() then
+      return nil, err.new("invalid", "standard input has more than one line; write the password alone", { exit = 2 })
+    end
+    return line or ""
+  end
+  local _echo <close> = setmetatable({}, { __close = function() process.echo(true) end })
+  process.echo(false)
+  local answers = {}
+  for i, prompt in ipairs { "Password: ", "Again: " } do
+    io.stderr:write(prompt)
+    answers[i] = process.read_line()
+    io.stderr:write("\n")
+    if not answers[i] then return nil, err.new("cancelled", "no password was given", { exit = 2 }) end
+  end
+  if answers[1] ~= answers[2] then return nil, err.new("invalid", "the two passwords differ", { exit = 2 }) end
+  return answers[1]
+end
+
+-- The first use makes the key. It is never replaced: what it sealed could not be read any more.
+local function have_key(opts, dirs)
+  local key, guarded = secrets.key(opts["key-file"], dirs.state)
+  local found, failed = file.stat(key)
+  if found then return key, guarded end
+  if failed.code ~= "not_found" then return nil, failed end
+  local ok
+  ok, failed = file.mkdirs(key:match("^(.*)/[^/]*$") or ".")
+  if ok then ok, failed = seal.make_key(key) end
+  if not ok and failed.code ~= "exists" then return nil, failed end
+  if not plan.active() and not opts.quiet then
+    io.stderr:write(("moonsnap: %s is the new key; without it nothing that is sealed can be read\n"):format(key))
+  end
+  return key, guarded
+end
+
+--- Seal a password: print the text that stands for it in a config.
+-- @tparam table opts
+-- @tparam table dirs
+-- @treturn[1] integer exit code
+-- @return[2] nil
+-- @treturn[2] Err
+function info.seal(opts, dirs)
+  if opts.words[2] or opts.words[1] ~= "seal" and opts.words[1] then
+    -- It is not repeated here either: it would end up in a log.
+    return nil, err.new("invalid", "seal takes no password as an argument, where every user of this host can see it; it "
+      .. "asks for it, or reads standard input", { exit = 2 })
+  end
+  if opts["dry-run"] then plan.start() end
+  local key, guarded = have_key(opts, dirs)
+  if not key then return nil, guarded end
+  if plan.active() then
+    report.print({ opts = opts }, { dry_run = true, steps = plan.steps() },
+      ("Dry run: nothing was changed. The password would be sealed with the key %s"):format(key))
+    return 0
+  end
+  local secret, failed = ask_secret()
+  if not secret then return nil, failed end
+  if #secret < 2 or secret:find("%c") then
+    return nil, err.new("invalid", "a password has two characters or more, and no control characters", { exit = 2 })
+  end
+  local sealed
+  sealed, failed = seal.seal(key, secret, { guarded = guarded })
+  if not sealed then return nil, failed end
+  report.print({ opts = { json = opts.json } }, { sealed = sealed, key = key }, sealed)
+  return 0
+end
+
 --- Read a config and say what is wrong with it.
 -- @tparam table opts
 -- @tparam table dirs
@@ -143,7 +217,7 @@ function info.check(opts, dirs)
   local path = opts.config or opts.words[2]
   if not path then return nil, err.new("invalid", "check needs --config", { exit = 2 }) end
   local cfg, failed = config.load { profile = opts.profile, config = path, config_dir = dirs.config,
-    params = opts.params, policy = opts.policy }
+    params = opts.params, policy = opts.policy, key_file = opts["key-file"], state_dir = dirs.state }
   if not cfg then return nil, failed end
   for _, warning in ipairs(cfg.warnings) do log.warn(warning) end
   local problems = cfg:check()

@@ -11,6 +11,7 @@ local mount = require "engine.mount"
 local config_check = require "std.config_check"
 local config_file = require "std.config_file"
 local config_layers = require "std.config_layers"
+local config_secrets = require "std.config_secrets"
 local expand = require "std.config_expand"
 local params = require "std.params"
 
@@ -48,17 +49,44 @@ local function lookup(self, vars)
     local row = params.find(name)
     if row and row.secret then return true, nil end
     local entry = self.entries[params.canonical(name)]
-    if entry then return true, entry.text, not entry.literal end
+    if entry then return true, entry.revealed or entry.text, not (entry.literal or entry.revealed) end
     if row then return true, default_text(self, row) end
     return RUN_VARIABLES[name] or false, nil
   end
 end
 
+local value_of
+
+-- Where the key of sealed passwords is.
+local function key_place(self)
+  local place = { key_file = self.key_file, state_dir = self.state_dir, stat = self.stat }
+  local named = self.entries.NTAP_PWD_KEY_FILE
+  if named and not place.key_file then
+    local failed
+    place.key_file, failed = value_of(self, "NTAP_PWD_KEY_FILE", named)
+    if not place.key_file then return nil, failed end
+  end
+  return place
+end
+
+local function reveal(self, name, entry, value)
+  local place, failed = key_place(self)
+  if not place then return nil, failed end
+  return config_secrets.reveal(name, entry, value, place)
+end
+
 -- Typed value of an entry. A password is taken as it stands: it may well hold a '%'.
-local function value_of(self, name, entry)
+function value_of(self, name, entry)
   local row = params.find(name)
   local text = entry.text
-  if not (entry.literal or row and row.secret) then
+  if entry.revealed then return entry.revealed end
+  if row and row.secret then
+    local value, failed = params.parse(row, text, entry.where, name)
+    if value then value, failed = reveal(self, name, entry, value) end
+    entry.revealed = value
+    return value, failed
+  end
+  if not entry.literal then
     local expanded, failed = expand(text, lookup(self), { name }, entry.where .. ": " .. name)
     if not expanded then return nil, failed end
     text = expanded
@@ -201,22 +229,6 @@ local function is_refused(row, text)
   return row.status == "refused" and text:upper() ~= (row.default or ""):upper()
 end
 
--- Passwords, for the logger to black out.
-local function remember_secrets(self, row, name, value)
-  local list = {}
-  if row and row.secret then
-    if type(value) == "table" then
-      for _, user in pairs(value) do list[#list + 1] = user.password end
-      table.sort(list)        -- the same order in every run
-    else
-      list[1] = value
-    end
-  elseif not row and #value >= 6 and (name:find("PWD", 1, true) or name:find("PASSW", 1, true)) then
-    list[1] = value       -- a site's own key, by its name and length most likely a password
-  end
-  for _, secret in ipairs(list) do self.secrets[#self.secrets + 1] = secret end
-end
-
 -- Check an entry and collect what it gives rise to.
 local function accept(self, name, entry)
   local row = params.find(name)
@@ -237,9 +249,21 @@ local function accept(self, name, entry)
   elseif row.status == "ignored" and entry.text:upper() ~= (row.default or ""):upper() then
     self.warnings[#self.warnings + 1] = ("%s: %s is ignored: %s"):format(entry.where, name, row.reason)
   end
+  local own = not row and config_secrets.is_own(name, entry.text)
+  if own and not entry.literal then
+    local secret, failed = reveal(self, name, entry, entry.text)
+    if not secret then return nil, failed end
+    if secret ~= entry.text then entry.revealed = secret end
+  end
   local value, failed = value_of(self, name, entry)
   if value == nil then return nil, failed end
-  remember_secrets(self, row, name, value)
+  if own or row and row.secret then
+    local ok
+    ok, failed = config_secrets.check(self, row, name, entry)
+    if not ok then return nil, failed end
+    -- For the logger to black out.
+    for _, secret in ipairs(config_secrets.list(value)) do self.secrets[#self.secrets + 1] = secret end
+  end
   return true
 end
 
@@ -273,7 +297,8 @@ function Config:check()
 end
 
 local OPTIONS = { profile = "string", config = "string", config_dir = "string", params = "table",
-  policy = "string", open = "function", is_local = "function" }
+  policy = "string", key_file = "string", state_dir = "string", open = "function", is_local = "function",
+  stat = "function" }
 
 --- Read the configuration of a run.
 -- @tparam table opts
@@ -282,8 +307,11 @@ local OPTIONS = { profile = "string", config = "string", config_dir = "string", 
 -- @tparam[opt="/etc/moonsnap"] string opts.config_dir
 -- @tparam[opt] table opts.params {"K=V",...} or {K=V,...}
 -- @tparam[opt] string opts.policy policy of the run, value of %SNAP_TYPE; not checked here
+-- @tparam[opt] string opts.key_file key of sealed passwords; not given: see `std.secrets.key`
+-- @tparam[opt="/var/lib/moonsnap"] string opts.state_dir
 -- @tparam[opt=io.open] function opts.open used to open files, for tests
 -- @tparam[opt] function opts.is_local used in place of `engine.mount.is_local`, for tests
+-- @tparam[opt] function opts.stat used in place of `engine.file.stat`, for tests
 -- @treturn[1] Config with fields profile, path, policy, warnings {string,...} and secrets {string,...}
 -- @return[2] nil
 -- @treturn[2] Err `invalid`, `unsupported` (refused parameter), `not_found`, `denied`, `io`; exit 2
@@ -297,14 +325,15 @@ function config.load(opts)
   local paths, failed = config_layers.locate(opts)
   if not paths then return nil, failed end
   local self = setmetatable({ profile = opts.profile, path = paths.config, policy = opts.policy,
-    warnings = {}, secrets = {}, entries = {}, is_local = opts.is_local or mount.is_local }, Config)
+    warnings = {}, secrets = {}, entries = {}, is_local = opts.is_local or mount.is_local, stat = opts.stat,
+    key_file = opts.key_file, state_dir = opts.state_dir }, Config)
   local layers
   layers, failed = config_layers.collect(paths, opts, self.warnings)
   if not layers then return nil, failed end
   for _, layer in ipairs(layers) do
     for _, item in ipairs(layer) do
       if item.text ~= "" then
-        self.entries[item.key] = { text = item.text, where = item.where }
+        self.entries[item.key] = { text = item.text, where = item.where, file = item.file }
         item.entry = self.entries[item.key]
       elseif layer == layers[#layers] then
         self.entries[item.key] = nil

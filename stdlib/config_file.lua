@@ -86,7 +86,7 @@ end
 -- returns at line ends and a byte order mark are tolerated.
 -- @tparam string text
 -- @tparam string name of the file, for errors
--- @treturn[1] {{key=,text=,line=,where=},...} in file order; an empty text means not set
+-- @treturn[1] {{key=,text=,line=,where=,file=},...} in file order; an empty text means not set
 -- @return[2] nil
 -- @treturn[2] Err `invalid`, with FILE:LINE
 -- @raise if an argument is not a string
@@ -113,7 +113,7 @@ function config_file.parse(text, name)
           where, key, lines[canonical].line, lines[canonical].written)
       end
       lines[canonical] = { line = number, written = key }
-      items[#items + 1] = { key = canonical, text = value, line = number, where = where }
+      items[#items + 1] = { key = canonical, text = value, line = number, where = where, file = name }
     end
   end
   return items

@@ -49,7 +49,7 @@ function events.tell(ctx, kind, failed)
     if controller.transport then controllers[#controllers + 1] = controller end
   end
   local text = ("%s of config %s, policy %s, %s%s"):format(ctx.action, ctx.config_name, ctx.policy or "none", kind,
-    failed and ": " .. tostring(failed) or "")
+    failed and ": " .. log.redact(tostring(failed)) or "")
   task.map(controllers, function(controller)
     send(ctx, controller, kind, text:sub(1, MAX_TEXT))
     return true

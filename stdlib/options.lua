@@ -12,6 +12,7 @@ options.known = {
   nonInteractive = "flag", ["config-dir"] = "value", ["state-dir"] = "value", ["log-dir"] = "value",
   ["lib-dir"] = "value", ["libvirt-uri"] = "value", script = "value", backupName = "value", cntName = "value",
   volName = "value", fileNames = "value", help = "flag", version = "flag", verify = "flag",
+  ["key-file"] = "value",
   -- Snap Creator's server and login: there is no server here, so they say nothing.
   server = "value", port = "value", user = "value", passwd = "value",
 }
@@ -29,6 +30,7 @@ options.help = {
   { "--libvirt-uri URI", "instead of KVM_LIBVIRT_URI" },
   { "--config-dir, --state-dir, --log-dir DIR", "where files are" },
   { "--script FILE", "the workflow to run instead of the action's own" },
+  { "--key-file FILE", "key of sealed passwords, instead of NTAP_PWD_KEY_FILE" },
   { "--lib-dir DIR", "library modules of this directory replace the built-in ones" },
 }
 

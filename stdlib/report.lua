@@ -3,6 +3,7 @@
 
 local json = require "engine.json"
 local err = require "std.err"
+local log = require "std.log"
 
 local report = {}
 
@@ -50,6 +51,17 @@ function report.size(bytes)
     end
     bytes = bytes / 1024
   end
+end
+
+--- A copy of a value in which every password is blacked out.
+-- @param value plain data
+-- @return the copy
+function report.redacted(value)
+  if type(value) == "string" then return log.redact(value) end
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for key, item in pairs(value) do copy[key] = report.redacted(item) end
+  return copy
 end
 
 -- Whoever asked for the result must learn that it did not arrive.

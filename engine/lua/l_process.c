@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 static const struct moonlua_self plain = {.prefix = "process"};
@@ -119,6 +120,38 @@ static int process_isatty(lua_State *L)
     return 1;
 }
 
+static struct termios terminal; /* of standard input, as it was before its echo went off */
+static bool silent;
+
+static void echo_again(void)
+{
+    if (silent)
+        tcsetattr(STDIN_FILENO, TCSANOW, &terminal);
+    silent = false;
+}
+
+/*** Let the terminal at standard input show what is typed, or not. It shows it again when the program
+ * ends, however that comes. Nothing happens where standard input is no terminal.
+ * @function echo
+ * @tparam boolean on
+ */
+static int process_echo(lua_State *L)
+{
+    static bool registered;
+    luaL_checktype(L, 1, LUA_TBOOLEAN);
+    if (lua_toboolean(L, 1)) {
+        echo_again();
+    } else if (!silent && tcgetattr(STDIN_FILENO, &terminal) == 0) {
+        struct termios quiet = terminal;
+        quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+        if (!registered)
+            registered = atexit(echo_again) == 0;
+        /* What was typed before was shown, so that it is no secret any more. */
+        silent = tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) == 0;
+    }
+    return 0;
+}
+
 /*** This process: `{pid, uid, host}`.
  * @function self
  * @treturn table
@@ -193,11 +226,15 @@ static int process_realpath(lua_State *L)
 
 int luaopen_engine_process(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"run", process_call},          {"isatty", process_isatty},
-        {"self", process_self},         {"version", process_version},
-        {"shipped", process_shipped},   {"add_path", process_add_path},
-        {"realpath", process_realpath}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"run", process_call},
+                                         {"isatty", process_isatty},
+                                         {"echo", process_echo},
+                                         {"self", process_self},
+                                         {"version", process_version},
+                                         {"shipped", process_shipped},
+                                         {"add_path", process_add_path},
+                                         {"realpath", process_realpath},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     moonlua_setprims(L, prims, &plain);
     return 1;

@@ -126,6 +126,7 @@ int luaopen_engine_ontap(lua_State *L);
 int luaopen_engine_pcre(lua_State *L);
 int luaopen_engine_plan(lua_State *L);
 int luaopen_engine_process(lua_State *L);
+int luaopen_engine_seal(lua_State *L);
 int luaopen_engine_task(lua_State *L);
 int luaopen_engine_virt(lua_State *L);
 int luaopen_engine_xml(lua_State *L);

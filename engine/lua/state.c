@@ -140,6 +140,7 @@ static void open_modules(lua_State *L)
                                        {"engine.pcre", luaopen_engine_pcre},
                                        {"engine.plan", luaopen_engine_plan},
                                        {"engine.process", luaopen_engine_process},
+                                       {"engine.seal", luaopen_engine_seal},
                                        {"engine.task", luaopen_engine_task},
                                        {"engine.virt", luaopen_engine_virt},
                                        {"engine.xml", luaopen_engine_xml},

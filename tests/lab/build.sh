@@ -10,7 +10,7 @@ packages=systemd-sysv,udev,dbus,kmod,iproute2,openssh-server,procps,psmisc,nftab
 packages+=,multipath-tools,open-iscsi,nfs-common,nfs-kernel-server,sg3-utils,lvm2,fdisk,kpartx
 packages+=,libvirt-daemon-system,libvirt-clients,qemu-system-x86,qemu-utils,curl,jq
 # what the programs under test are linked against
-packages+=,liblua5.4-0,libcurl4,libjansson4,libmicrohttpd12,libpcre2-8-0,libxml2,libgnutls30,libdevmapper1.02.1
+packages+=,liblua5.4-0,libcurl4,libjansson4,libmicrohttpd12,libpcre2-8-0,libxml2,libgnutls30,libdevmapper1.02.1,libsodium23
 modules='virtio_pci virtio_blk virtio_net virtio_rng ext4 btrfs loop fuse sd_mod sg iscsi_tcp dm_multipath
   dm_service_time dm_round_robin dm_queue_length scsi_dh_alua dm_snapshot target_core_mod target_core_iblock
   iscsi_target_mod nfs nfsv3 nfsv4 nfsd nf_tables nft_ct nft_reject_inet tun bridge autofs4 configfs crc32c_generic

@@ -62,6 +62,7 @@ SC_AGENT_TIMEOUT=600
 CONF
     if [ $# -gt 0 ]; then printf '%s\n' "$@"; fi
   } >etc/lab/kvm.conf
+  chmod 600 etc/lab/kvm.conf
 }
 
 WHERE=(--profile lab --config kvm --config-dir /root/lab/etc --state-dir /root/lab/state)

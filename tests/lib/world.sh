@@ -418,6 +418,7 @@ moon_conf() {
 	KVM_VMS=$(paste -sd, "$WORLD_DIR/guests")
 	CONF
   } >"$WORLD_DIR/etc/demo/kvm.conf"
+  chmod 600 "$WORLD_DIR/etc/demo/kvm.conf"
   for pair in "$@"; do
     key=${pair%%=*}
     sed -i "/^$key=/d" "$WORLD_DIR/etc/demo/kvm.conf"

@@ -14,6 +14,7 @@ local function load(text, policy, files, opts)
     if not content then return nil, path .. ": No such file or directory", 2 end
     return { read = function(_, n) return #content > 0 and content:sub(1, n) or nil end, close = function() end }
   end
+  o.stat = function() return { mode = tonumber("600", 8) } end
   o.is_local = function(host) return host == "here" end
   return config.load(o)
 end

@@ -25,6 +25,7 @@ local function load(text, opts)
     end
   end
   o.open = opener(files)
+  o.stat = function() return { mode = tonumber("600", 8) } end
   o.is_local = function(host) return host == "kvmhost1" or host == "h2" end
   return config.load(o)
 end
@@ -262,7 +263,7 @@ end)
 t.case("unknown and ignored parameters are reported", function()
   local cfg = good("SNAM=a\nMY_SITE_VARIABLE=b\nVFILERS=v@c:x\nNTAP_SNAPSHOT_DISABLE=N\nNTAP_SNAPVAULT_WAIT=10\n"
     .. "NTAP_SNAPSHOT_DISABLE2=\nNTAP_SNAPMIRROR_UPDATE=y\nKVM_VM_CONFIG_DIR=/etc/libvirt/qemu\n"
-    .. "APP_QUIESCE_CMD01=/bin/true\nNTAP_PWD_PROTECTION=Y\nNTAP_SNAPVAULT_MAX_TRANSFER=rubbish\n"
+    .. "APP_QUIESCE_CMD01=/bin/true\n\nNTAP_SNAPVAULT_MAX_TRANSFER=rubbish\n"
     .. "SUCCESS_MSG=%MY_SITE_VARIABLE!\n")
   t.eq(warnings(cfg), {
     PATH .. ":1: SNAM is not a known parameter; did you mean SNAME?",
@@ -271,8 +272,6 @@ t.case("unknown and ignored parameters are reported", function()
     PATH .. ":7: NTAP_SNAPMIRROR_UPDATE is ignored: not carried out by this version: "
       .. "SnapMirror is left to the controller's own schedule",
     PATH .. ":9: APP_QUIESCE_CMD01 is ignored: has no effect when APP_NAME is set",
-    PATH .. ":10: NTAP_PWD_PROTECTION is ignored: not carried out by this version: "
-      .. "passwords are read as they stand, keep the file at mode 0600",
     PATH .. ":11: NTAP_SNAPVAULT_MAX_TRANSFER is ignored: not carried out by this version: "
       .. "SnapVault is left to the controller's own schedule",
   })
@@ -560,6 +559,7 @@ t.case("real files", function()
   local file = t.ok(io.open(path, "wb"))
   file:write(FULL)
   file:close()
+  require("engine.file").replace(path, FULL, { mode = tonumber("600", 8) })
   local cfg, err = config.load { config = path }
   t.ok(cfg, err)
   t.eq(cfg:where("SNAME"), path .. ":5")
