@@ -2,8 +2,9 @@
 --
 -- Reading is tried by reading. A change is tried on what cannot exist: over ONTAPI a volume whose name has
 -- characters that ONTAP takes in no volume name, over REST the uuid that is all zeros and is never given to
--- anything; or with a value that is never valid. ONTAP looks at the rights of the account before it looks at
--- the objects, so that the answer is either that the call is not allowed, or that there is no such thing.
+-- anything; or with a value that is never valid, or without what such a call must have (a name). ONTAP looks
+-- at the rights of the account before it looks at the objects, so that the answer is either that the call is
+-- not allowed, or that there is no such thing.
 -- In no case is anything changed. The controller's audit log shows the tries.
 -- @module std.privileges
 
@@ -130,7 +131,7 @@ local list = {
     zapi = function(client) return client:call("volume-clone-create",
       ("<parent-volume>%s</parent-volume><parent-snapshot>-none-</parent-snapshot><volume>-none-</volume>")
         :format(NOWHERE)) end,
-    rest = function(client) return client:request("POST", "/storage/volumes", { name = NOWHERE }) end },
+    rest = function(client) return client:request("POST", "/storage/volumes", { comment = "-" }) end },
   { name = "take clones offline", actions = "cloneVol, cloneDel", command = "volume offline", access = "all",
     api = "/api/storage/volumes", api_access = "all", when = clones_wanted, optional = true,
     zapi = function(client) return client:call("volume-offline", ("<name>%s</name>"):format(NOWHERE)) end },
@@ -142,7 +143,7 @@ local list = {
     api = "/api/storage/luns", api_access = "all", when = clones_wanted, optional = true,
     zapi = function(client) return client:call("clone-create", ARGS .. "<source-path>-none-</source-path>"
       .. "<destination-path>-neither-</destination-path>") end,
-    rest = function(client) return client:request("POST", "/storage/luns", { name = "-none-" }) end },
+    rest = function(client) return client:request("POST", "/storage/luns", { comment = "-" }) end },
   { name = "delete LUNs", actions = "cloneLun, cloneDel", command = "lun delete", access = "all",
     api = "/api/storage/luns", api_access = "all", when = clones_wanted, optional = true,
     zapi = function(client) return client:call("lun-destroy", ("<path>/vol/%s/-none-</path>"):format(NOWHERE)) end,

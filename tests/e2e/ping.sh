@@ -46,6 +46,13 @@ like 'REST is used' "$(row REST)" '^ok active; used$'
 like 'ONTAPI answers, too' "$(row ONTAPI)" '^ok active$'
 check_eq 'over REST every row is well' "$(bad_rows)" ''
 check_eq 'no snapshot came of that either' "$(snapshots vol1; snapshots vol2)" ''
+for api in zapi rest; do
+  moon_conf ONTAP_API=$api NTAP_NUM_VOL_CLONES=2 NTAP_CLONE_IGROUP_MAP=svm1:vol1/none
+  check_exit "$api: with clones in the config" 0 ping --json
+  check_eq "$api: every row is well" "$(bad_rows)" ''
+  check_eq "$api: what was tried failed, as it must" "$(sim_requests | jq -r '[.log[] | select(.changing and .status == "passed")] | length')" 0
+done
+said 'the rights that clones need are among them' 'map LUNs|lun-maps'
 moon_conf
 check_exit 'a dry run tries no change' 1 ping --dry-run
 check_eq 'and asks for none' "$(sim_requests | jq -r '[.log[] | select(.changing)] | length')" "$(sim_requests | jq -r .changing)"
