@@ -33,8 +33,12 @@ local function check_sname(ctx)
   for _, profile in ipairs(file.list(ctx.dirs.config) or {}) do
     for _, name in ipairs(file.list(ctx.dirs.config .. "/" .. profile) or {}) do
       local path = ("%s/%s/%s"):format(ctx.dirs.config, profile, name)
-      if name:find("%.conf$") and name ~= "global.conf" and process.realpath(path) ~= own
-        and config.sname_of(path) == sname then
+      local theirs, failed
+      if name:find("%.conf$") and name ~= "global.conf" and process.realpath(path) ~= own then
+        theirs, failed = config.sname_of(path)
+      end
+      if failed then log.warn("%s; whether that config has the same SNAME cannot be seen", failed) end
+      if theirs == sname then
         return nil, err.new("conflict", ("%s: SNAME: '%s' is also that of %s; write another, or "
           .. "ALLOW_DUPLICATE_SNAME=Y"):format(ctx.cfg:where("SNAME"), sname, path), { exit = 2 })
       end

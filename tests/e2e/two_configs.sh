@@ -29,6 +29,12 @@ mv "$etc/branch/other.conf" "$etc/branch/other.conf.old"
 ln -s ../demo/kvm.conf "$etc/branch/same.conf"
 check_exit 'a link to the config itself is no other one' 0 moon backup --policy daily
 check_eq 'and it has its copy' "$(snapshots vol1 | wc -l) $(snapshots vol2 | wc -l)" '1 1'
+rm "$etc/branch/same.conf"
+printf 'SNAME demo\n' >"$etc/branch/broken.conf"
+next_second
+check_exit 'one that cannot be read does not stop the backup' 0 moon backup --policy hourly
+check_match 'but is told of' "$ERR" "broken.conf:1: line has no '='.*; whether that config has the same SNAME cannot be seen"
+check_exit 'and its copy is taken away again' 0 moon backupDel --policy hourly --backupName "$(snapshots vol1 | grep hourly)" --yes
 rm -r "$etc/branch"
 first=$(snapshots vol1)
 next_second
