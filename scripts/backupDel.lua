@@ -7,6 +7,7 @@ local err = require "std.err"
 local log = require "std.log"
 local ontap = require "std.ontap"
 local report = require "std.report"
+local selection = require "std.selection"
 
 local function depends(row)
   local owners = row.owners and #row.owners > 0 and table.concat(row.owners, ", ")
@@ -15,13 +16,16 @@ end
 
 return workflow {
   action = "backupDel",
-  summary = "delete a copy of the config",
-  needs = { "backupName" },
+  summary = "delete a copy of the config; on a terminal chosen from a menu",
   lock = true,
   phases = { "find", "confirm", "delete" },
 
   find = function(ctx)
-    local name = ctx.opts.backupName
+    if ctx.opts.fileNames then
+      return nil, err.new("unsupported", "--fileNames: a snapshot is deleted with all files in it, other guests' as well; "
+        .. "leave it out, or name volumes with --cntName and --volName", { exit = 2 })
+    end
+    local name = assert(selection.backup(ctx))
     for _, copy in ipairs(assert(copies.list(ctx))) do
       if copy.name == name then ctx.copy = copy end
     end
@@ -29,16 +33,12 @@ return workflow {
       return nil, err.new("not_found", ("backup '%s' is none of config %s; see moonsnap backupList"):format(name,
         ctx.config_name), { exit = 2 })
     end
-    ctx.targets = {}
-    for _, v in ipairs(ctx.copy.volumes) do
-      if (not ctx.opts.cntName or ctx.opts.cntName == v.controller)
-        and (not ctx.opts.volName or ctx.opts.volName == v.volume) then
-        ctx.targets[#ctx.targets + 1] = v
-        local why = depends(v.snapshot)
-        if why and not ctx.cfg:get("NTAP_SNAPSHOT_DEPENDENCY_IGNORE") then
-          return nil, err.new("busy", ("snapshot %s on %s:%s has a dependency (%s); NTAP_SNAPSHOT_DEPENDENCY_IGNORE=Y "
-            .. "deletes it nevertheless"):format(name, v.controller, v.volume, why), { scf = "STORAGE-02015" })
-        end
+    ctx.targets = selection.volumes(ctx, ctx.copy.volumes)
+    for _, v in ipairs(ctx.targets) do
+      local why = depends(v.snapshot)
+      if why and not ctx.cfg:get("NTAP_SNAPSHOT_DEPENDENCY_IGNORE") then
+        return nil, err.new("busy", ("snapshot %s on %s:%s has a dependency (%s); NTAP_SNAPSHOT_DEPENDENCY_IGNORE=Y "
+          .. "deletes it nevertheless"):format(name, v.controller, v.volume, why), { scf = "STORAGE-02015" })
       end
     end
     if #ctx.targets == 0 then

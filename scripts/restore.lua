@@ -10,8 +10,7 @@ local restore = require "std.restore"
 
 return workflow {
   action = "restore",
-  summary = "restore the disks of KVM_RESTORE_VM_LIST from a backup, in place",
-  needs = { "backupName" },
+  summary = "restore the disks of guests from a backup, in place; on a terminal chosen from menus",
   lock = true,
   phases = { "find", "confirm", "pre", "safety", "restore", "post" },
 

@@ -1,8 +1,8 @@
 --- Ask before something is lost.
 -- @module std.confirm
 
-local process = require "engine.process"
 local err = require "std.err"
+local menu = require "std.menu"
 
 local confirm = {}
 
@@ -14,11 +14,11 @@ local confirm = {}
 -- @treturn[2] Err kvm-00009, exit 2
 function confirm.ask(ctx, text)
   if ctx.dry_run or ctx.opts.yes or ctx.opts.nonInteractive then return true end
-  if process.isatty(0) and process.isatty(2) then
-    io.stderr:write(text, "\nType yes to go on: ")
-    local answer = process.read_line()
+  if menu.possible(ctx) then
+    local answer, failed = menu.ask(text .. "\nType yes to go on: ")
     if answer and answer:lower() == "yes" then return true end
-    return nil, err.new("cancelled", "not confirmed; nothing was changed", { scf = "kvm-00009", exit = 2 })
+    return nil, err.new("cancelled", failed and failed.message or "not confirmed; nothing was changed",
+      { scf = "kvm-00009", exit = 2 })
   end
   return nil, err.coded("kvm-00009", ctx.action, nil, { code = "invalid", exit = 2 })
 end

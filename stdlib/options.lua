@@ -11,17 +11,34 @@ options.known = {
   ["dry-run"] = "flag", json = "flag", verbose = "flag", quiet = "flag", debug = "flag", yes = "flag",
   nonInteractive = "flag", ["config-dir"] = "value", ["state-dir"] = "value", ["log-dir"] = "value",
   ["lib-dir"] = "value", ["libvirt-uri"] = "value", script = "value", backupName = "value", cntName = "value",
-  volName = "value", fileNames = "value", help = "flag", version = "flag", verify = "flag",
+  volName = "value", fileNames = "value", user_defined = "value", help = "flag", version = "flag", verify = "flag",
   ["key-file"] = "value",
   -- Snap Creator's server and login: there is no server here, so they say nothing.
-  server = "value", port = "value", user = "value", passwd = "value",
+  server = "value", port = "value", user = "value", passwd = "value", agentName = "value", agentPort = "value",
+}
+
+-- Of Snap Creator's administrative actions, which are refused: read, so that the refusal is what is said.
+for _, name in ipairs { "importFile", "exportFile", "policyType", "policyName", "primaryCount", "primaryAge", "secondaryCount",
+  "secondaryAge", "schedId", "backupTypeId", "policies", "schedFreqId", "schedActionId", "schedMin", "schedHour",
+  "schedDayOfWeek", "schedCron", "schedActive", "schedStartDate" } do
+  options.known[name] = "foreign"
+end
+
+-- What they asked for without an action.
+local REFUSED = {
+  credentials = "no login is stored for a command line; NTAP_USERS of the config has the controllers'",
+  setup = "there is no server to set up",
+  upgradeConfigs = "configs need no new parameters; moonsnap check says what is wrong with one",
 }
 
 options.help = {
   { "--profile P, --config C", "which config: <config-dir>/P/C.conf; C may be a path" },
   { "--policy Y", "retention policy; becomes part of the snapshot's name" },
   { "--params K=V ...", "override or add parameters for this run" },
-  { "--backupName NAME", "the snapshot to restore or delete" },
+  { "--backupName NAME", "the snapshot to restore or delete; without it a terminal shows a menu" },
+  { "--cntName C, --volName V", "restore and backupDel: of that controller, of that volume" },
+  { "--fileNames P1,P2", "restore: the guests whose disks these are, as /vol/VOLUME/FILE or within --volName" },
+  { "--user_defined TEXT", "value of %USER_DEFINED in this run" },
   { "--dry-run", "change nothing; print what would be done" },
   { "--json", "one JSON document on stdout" },
   { "--verbose, --debug, --quiet", "log on the console; all of it; no warnings" },
@@ -41,7 +58,7 @@ end
 --- Read the arguments.
 -- @tparam {string,...} args
 -- @treturn[1] table options by name, with `action`, `words` (what stands beside the options) and
---   `snapcreator` (the action was given by --action)
+--   `snapcreator` (the action was given by --action), `foreign` (name of an option that no action here takes)
 -- @return[2] nil
 -- @treturn[2] Err `invalid`, exit 2
 function options.parse(args)
@@ -55,18 +72,20 @@ function options.parse(args)
       opts.words[#opts.words + 1] = arg
     else
       local kind = options.known[name]
+      if REFUSED[name] then return wrong("--%s is refused: %s", name, REFUSED[name]) end
       if not kind then return wrong("there is no option --%s", name) end
       if opts[name] ~= nil then return wrong("--%s is given twice", name) end
       if kind == "flag" then
         if value then return wrong("--%s takes no value", name) end
         opts[name] = true
-      elseif kind == "value" then
+      elseif kind == "value" or kind == "foreign" then
         if not value then
           i = i + 1
           value = args[i]
         end
         if not value or value == "" then return wrong("--%s needs a value", name) end
         opts[name] = value
+        if kind == "foreign" then opts.foreign = opts.foreign or name end
       else
         local list = { value }
         while args[i + 1] and args[i + 1]:find("^[%w_]+=") do

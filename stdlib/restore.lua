@@ -12,6 +12,7 @@ local naming = require "std.naming"
 local ontap = require "std.ontap"
 local report = require "std.report"
 local retry = require "std.retry"
+local selection = require "std.selection"
 local storage = require "std.storage"
 local task = require "std.task"
 
@@ -19,6 +20,9 @@ local restore = {}
 
 local ALIVE = { running = true, blocked = true, paused = true, shutdown = true, suspended = true, crashed = true,
   nostate = true }
+
+-- Outcomes of a backup that left something to restore.
+local RESTORABLE = { ok = true, partial = true, ["crash-consistent"] = true }
 
 local STOP_TIMEOUT = 60 -- seconds for a destroyed guest to be gone
 
@@ -177,7 +181,12 @@ local function check_users(ctx)
   return true
 end
 
---- Find the backup and check every listed guest against it. Sets `ctx.source`, `ctx.items`, `ctx.volumes`.
+-- What a menu offers: the backups that ended well and are still there.
+local function can_be_restored(copy)
+  return copy.record ~= nil and RESTORABLE[copy.record.status] == true
+end
+
+--- Find the backup and check every guest that is to be restored against it. Sets `ctx.source`, `ctx.items`, `ctx.volumes`.
 -- @tparam table ctx
 -- @treturn[1] boolean true
 -- @return[2] nil
@@ -187,23 +196,23 @@ function restore.find(ctx)
     return nil, err.new("unsupported", ("%s: APP_DEFINED_RESTORE: with N a whole volume would be restored, which is "
       .. "not done to guests; write Y"):format(ctx.cfg:where("APP_DEFINED_RESTORE")), { exit = 2 })
   end
-  ctx.snapshot = ctx.opts.backupName
-  local record, failed = catalog.find(ctx, ctx.snapshot)
+  local record, failed
+  ctx.snapshot, failed = selection.backup(ctx, can_be_restored)
+  if not ctx.snapshot then return nil, failed end
+  record, failed = catalog.find(ctx, ctx.snapshot)
   if failed then return nil, failed end
   if not record then
     return nil, err.new("not_found", ("backup '%s' is not in the catalog of config %s; see moonsnap backupList")
       :format(ctx.snapshot, ctx.config_name), { exit = 2 })
   end
-  if record.status == "failed" or record.status == "started" then
+  if not RESTORABLE[record.status] then
     return nil, err.new("conflict", ("backup '%s' cannot be restored: the catalog says '%s'"):format(ctx.snapshot,
       record.status))
   end
   ctx.source = record
-  local names = ctx.cfg:get("KVM_RESTORE_VM_LIST")
-  if not names or #names == 0 then
-    return nil, err.new("invalid", ("KVM_RESTORE_VM_LIST is not set; write --params KVM_RESTORE_VM_LIST=NAME,... with "
-      .. "guests of this backup: %s"):format(names_of(record)), { exit = 2 })
-  end
+  local names
+  names, failed = selection.guests(ctx, record)
+  if not names then return nil, failed end
   local ok
   ok, failed = ontap.connect(ctx)
   if not ok then return nil, failed end
