@@ -8,9 +8,11 @@ local process = require "engine.process"
 local cli_info = require "std.cli_info"
 local config = require "std.config"
 local err = require "std.err"
+local jobs = require "std.jobs"
 local log = require "std.log"
 local naming = require "std.naming"
 local options = require "std.options"
+local refused_actions = require "std.refused_actions"
 local report = require "std.report"
 local workflow = require "std.workflow"
 
@@ -66,6 +68,8 @@ local function find_script(action, opts, dirs)
   end
   local text = process.shipped(("scripts/%s.lua"):format(action))
   if text then return workflow.compile(text, ("@scripts/%s.lua"):format(action)) end
+  local row = refused_actions.find(action)
+  if row then return nil, err.new("unsupported", ("%s is refused: %s"):format(action, row.reason), { exit = 2 }) end
   return nil, err.new("not_found", ("there is no action '%s'; see moonsnap actions"):format(action), { exit = 2 })
 end
 
@@ -86,10 +90,10 @@ local function open_logs(ctx)
   local options_ = {
     verbose = opts.verbose or false, console_debug = opts.debug or false, quiet = opts.quiet or false,
     -- Snap Creator's own form printed its log on stdout, where scripts look for it.
-    trace = ctx.cfg:get("LOG_TRACE_ENABLE"),
+    trace = ctx.cfg and ctx.cfg:get("LOG_TRACE_ENABLE") or false,
     console_stdout = (opts.snapcreator and not opts.json) or false,
   }
-  if not plan.active() then
+  if not plan.active() and ctx.cfg then
     local dir = ctx.dirs.log .. "/" .. ctx.profile
     local ok, failed = file.mkdirs(dir)
     if not ok then return nil, failed end
@@ -116,6 +120,8 @@ local function take_lock(ctx)
     return nil, failed
   end
   ctx.lock = lock
+  ok, failed = jobs.note(ctx)
+  if not ok then log.warn("%s; jobStatus will not know what this run does", failed) end
   return true
 end
 
@@ -129,6 +135,7 @@ local function load_config(opts, dirs, action)
     ok, failed = cfg:set("KVM_LIBVIRT_URI", opts["libvirt-uri"], "--libvirt-uri")
     if not ok then return nil, failed end
   end
+  cfg.user_defined = opts.user_defined
   -- One config has one lock, one catalog and one journal, whether it is given by name or by path.
   local path = process.realpath(cfg.path) or cfg.path
   local function plain(text) return (text:gsub("[^%w_%.%-]", "_")) end
@@ -137,9 +144,13 @@ local function load_config(opts, dirs, action)
     config_name = plain(path:match("([^/]*)$"):gsub("%.conf$", "")), action = action, policy = opts.policy,
     stamp = naming.stamp(), started = clock.now(),
   }
-  -- Two runs of one second, for two policies say, are still two.
-  ctx.id = ("%s-%d"):format(ctx.stamp, process.self().pid)
   return ctx
+end
+
+-- What is about a profile or about this host has no config.
+local function without_config(opts, dirs, action)
+  return workflow.context { opts = opts, dirs = dirs, profile = opts.profile, config_name = opts.config or "-",
+    action = action, policy = opts.policy, stamp = naming.stamp(), started = clock.now() }
 end
 
 local function check_config(ctx)
@@ -150,6 +161,10 @@ local function check_config(ctx)
     first = failed
   end
   if first then return nil, first end
+  -- The default of APP_NAME will not do: whose action it is must have been written down.
+  if ctx.action == "custom" and not ctx.cfg:raw("APP_NAME") then
+    return nil, err.coded("scf-00050", ctx.cfg.path .. ": action custom", nil, { code = "invalid", exit = 2 })
+  end
   if ctx.policy then
     log.info("Validating policy: %s", ctx.policy)
     local ok, failed = ctx.cfg:policy_check(ctx.policy)
@@ -193,7 +208,7 @@ end
 
 local function finish(ctx, ok, failed)
   local function message(name, vars)
-    local text = ctx.cfg:raw(name)
+    local text = ctx.cfg and ctx.cfg:raw(name)
     text = text and ctx.cfg:expand(text, vars)
     return text
   end
@@ -212,7 +227,8 @@ local function finish(ctx, ok, failed)
     if text then log.info(text) end
     if not ctx.dry_run then say_success(ctx) end
   else
-    log.warn("%s of config %s finished with errors (exit code %d)", ctx.action, ctx.config_name, ctx.exit)
+    log.warn("%s%s finished with errors (exit code %d)", ctx.action, ctx.cfg and " of config " .. ctx.config_name or "",
+      ctx.exit)
   end
   return ctx.exit
 end
@@ -222,15 +238,22 @@ local function run_workflow(wf, opts, dirs, words)
     return fail(err.new("invalid", ("'%s' belongs to no option; see moonsnap help"):format(opts.words[words + 1]),
       { exit = 2 }))
   end
+  if opts.foreign then
+    return fail(err.new("invalid", ("--%s belongs to no action that there is here; see moonsnap actions")
+      :format(opts.foreign), { exit = 2 }))
+  end
   local ok, failed = workflow.check_needs(wf, opts)
   if not ok then return fail(failed, 2) end
-  if not opts.config then
+  local bound = (wf.scope or "config") == "config"
+  if bound and not opts.config then
     return fail(err.new("invalid", "no config is given; write --profile P --config C", { exit = 2 }))
   end
   if opts["dry-run"] then plan.start() end
   local ctx
-  ctx, failed = load_config(opts, dirs, wf.action)
+  ctx, failed = (bound and load_config or without_config)(opts, dirs, wf.action)
   if not ctx then return fail(failed, 2) end
+  -- Two runs of one second, for two policies say, are still two.
+  ctx.id = ("%s-%d"):format(ctx.stamp, process.self().pid)
   -- The lock comes before the logs: a run that may not start leaves no files behind.
   if wf.lock and not plan.active() then
     ok, failed = take_lock(ctx)
@@ -239,9 +262,11 @@ local function run_workflow(wf, opts, dirs, words)
   ok, failed = open_logs(ctx)
   if not ok then return fail(failed, 1) end
   log.info("Action started! moonsnap %s (Action: %s) (Config: %s) (Profile: %s)", process.version(), ctx.action,
-    ctx.config_name, ctx.profile)
-  ok, failed = check_config(ctx)
-  if not ok then return fail(failed, 2) end
+    ctx.config_name, ctx.profile or "-")
+  if bound then
+    ok, failed = check_config(ctx)
+    if not ok then return fail(failed, 2) end
+  end
   ok, failed = workflow.run(wf, ctx)
   return finish(ctx, ok, failed)
 end

@@ -11,14 +11,16 @@ local log = require "std.log"
 local options = require "std.options"
 local params = require "std.params"
 local recover = require "std.recover"
+local refused_actions = require "std.refused_actions"
 local report = require "std.report"
 local secrets = require "std.secrets"
 local workflow = require "std.workflow"
 
 local info = {}
 
-local ACTIONS = { "backup", "restore", "discover", "backupList", "backupDel", "volumeList", "quiesce", "unquiesce",
-  "cloneVol", "cloneLun", "cloneList", "cloneDel", "clone", "pingController" }
+local ACTIONS = { "backup", "restore", "discover", "backupList", "backupDel", "volumeList", "policyList", "quiesce",
+  "unquiesce", "cloneVol", "cloneLun", "cloneList", "cloneDel", "clone", "custom", "jobStatus", "agentStatus",
+  "pingAgent", "pingController" }
 
 local OTHERS = {
   { "recover", "resume the guests that runs left suspended which died with their guard" },
@@ -49,10 +51,16 @@ end
 -- @tparam table opts
 -- @treturn integer exit code
 function info.actions(opts)
-  local rows = action_rows()
-  local list = {}
-  for i, row in ipairs(rows) do list[i] = { action = row[1], summary = row[2] } end
-  report.print({ opts = opts }, list, report.table({ "ACTION", "WHAT IT DOES" }, rows))
+  local rows, list, refused = action_rows(), {}, { "\n\nRefused:" }
+  for i, row in ipairs(rows) do list[i] = { action = row[1], summary = row[2], status = "supported" } end
+  for _, group in ipairs(refused_actions.all()) do
+    for _, name in ipairs(group.actions) do
+      list[#list + 1] = { action = name, reason = group.reason, status = "refused" }
+    end
+    refused[#refused + 1] = ("  %s\n    %s"):format(table.concat(group.actions, " "), group.reason)
+  end
+  report.print({ opts = opts }, list, report.table({ "ACTION", "WHAT IT DOES" }, rows)
+    .. table.concat(refused, "\n"))
   return 0
 end
 
@@ -74,6 +82,11 @@ function info.help(opts)
         end
         return 0
       end
+    end
+    local row = refused_actions.find(action)
+    if row then
+      print(("moonsnap %s: refused: %s"):format(action, row.reason))
+      return 0
     end
     return nil, err.new("not_found", ("there is no action '%s'; see moonsnap actions"):format(action), { exit = 2 })
   end

@@ -46,6 +46,7 @@ local function lookup(self, vars)
   return function(name)
     if vars and vars[name] ~= nil then return true, tostring(vars[name]) end
     if name == "SNAP_TYPE" and self.policy then return true, self.policy end
+    if name == "USER_DEFINED" and self.user_defined then return true, self.user_defined end
     local row = params.find(name)
     if row and row.secret then return true, nil end
     local entry = self.entries[params.canonical(name)]

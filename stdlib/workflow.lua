@@ -20,11 +20,15 @@ Workflow.__index = Workflow
 local FIELDS = {
   action = { "string", true }, summary = { "string", true }, phases = { "table", true }, needs = { "table" },
   plan = { "function" }, failed = { "function" }, title = { "string" }, lock = { "boolean" }, api = { "number" },
+  scope = { "string" },
 }
+
+-- What a workflow works on: one config, which it gets read and checked, or more than that.
+local SCOPES = { config = true, profile = true, host = true }
 
 -- What a run may need: option or parameter, and how to say so.
 local NEEDS = {
-  policy = "--policy", backupName = "--backupName",
+  policy = "--policy", backupName = "--backupName", profile = "--profile",
 }
 
 local function check(t, level)
@@ -34,6 +38,8 @@ local function check(t, level)
       error(("workflow: field '%s' must be a %s"):format(name, rule[1]), level)
     end
   end
+  if t.scope and not SCOPES[t.scope] then error(("workflow: there is no scope '%s'"):format(t.scope), level) end
+  if t.lock and (t.scope or "config") ~= "config" then error("workflow: only a config has a lock", level) end
   local phases = {}
   for _, name in ipairs(t.phases) do
     phases[name] = true
@@ -61,8 +67,8 @@ end
 
 --- Declare a workflow.
 -- @tparam table t action, summary, phases, one function per phase; optional: needs ({"policy",
---   "backupName"}), lock (one run per config at a time), failed(ctx, err), plan(ctx) -> data for a dry run,
---   title, api
+--   "backupName","profile"}), lock (one run per config at a time), failed(ctx, err), plan(ctx) -> data for a dry
+--   run, title, api, scope ("profile" or "host": `ctx` has no config, and there is no log file)
 -- @treturn Workflow
 -- @raise for a field that is missing, unknown or of the wrong type
 function workflow.new(t)

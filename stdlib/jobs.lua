@@ -1,0 +1,160 @@
+--- The runs of all configs: what the catalog has of them, and those under way, told by lock and journal.
+-- @module std.jobs
+
+local file = require "engine.file"
+local json = require "engine.json"
+local catalog = require "std.catalog"
+local log = require "std.log"
+local recover = require "std.recover"
+
+local jobs = {}
+
+-- A record's status in Snap Creator's words.
+local STATES = { ok = "successful", partial = "completed with errors", ["crash-consistent"] = "completed with errors",
+  failed = "failed" }
+
+local DETAILS = { partial = "guests are missing in it or were not suspended", ["crash-consistent"] = "crash-consistent only" }
+
+local function note_path(dirs, profile, config)
+  return ("%s/%s.%s.run"):format(dirs.run, profile, config)
+end
+
+--- Say beside the lock what this run is. The note counts only while its writer holds the lock, so that nobody
+-- needs to remove it.
+-- @tparam table ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err
+function jobs.note(ctx)
+  local note = { id = ctx.id, action = ctx.action, policy = ctx.policy, started = math.floor(ctx.started) }
+  return file.replace(note_path(ctx.dirs, ctx.profile, ctx.config_name), json.encode(note) .. "\n", { mode = 384 })
+end
+
+-- Entries of a directory; an empty list when there is none.
+local function entries(dir)
+  local names, failed = file.list(dir)
+  if names then return names end
+  if failed.code == "not_found" or failed.code == "invalid" then return {} end
+  return nil, failed
+end
+
+-- The pid that holds a lock file: its owner's, when the process with that pid began when the file says. Taking
+-- the lock to find out could refuse it to a run that starts right now.
+local function holder(path)
+  local text = file.read(path)
+  local pid, start = (text or ""):match("^(%d+) (%d+)\n$")
+  local stat = pid and file.read(("/proc/%s/stat"):format(pid), { count = 4096 })
+  if not stat then return nil end
+  local n = 2 -- the name in parentheses may hold anything; what follows are fields 3 and up
+  for word in stat:match("^.*%)(.*)$"):gmatch("%S+") do
+    n = n + 1
+    if n == 22 then return word == start and math.tointeger(tonumber(pid)) or nil end
+  end
+  return nil
+end
+
+local function wanted(filter, profile, config)
+  return (not filter.profile or filter.profile == profile) and (not filter.config or filter.config == config)
+end
+
+local function pid_of(id)
+  return math.tointeger(tonumber(tostring(id):match("%-(%d+)$") or ""))
+end
+
+-- What holds the lock of each config: {["profile/config"] = pid}, and a job for each.
+local function under_way(dirs, filter, list)
+  local names, failed = entries(dirs.run)
+  if not names then return nil, failed end
+  local holders = {}
+  for _, name in ipairs(names) do
+    local profile, config = name:match("^([^.]+)%.(.+)%.lock$")
+    local pid = profile and wanted(filter, profile, config) and holder(dirs.run .. "/" .. name)
+    if pid then
+      holders[profile .. "/" .. config] = pid
+      local text = file.read(note_path(dirs, profile, config))
+      local note = text and json.decode(text)
+      if type(note) ~= "table" or pid_of(note.id) ~= pid then note = {} end -- it is just starting
+      list[#list + 1] = { id = note.id, profile = profile, config = config, action = note.action, policy = note.policy,
+        started = note.started, state = "in progress", detail = ("process %d"):format(pid) }
+    end
+  end
+  return holders
+end
+
+-- Guests that `quiesce` left suspended on purpose: that job ends with unquiesce or the time limit.
+local function held(dirs, filter, list)
+  local found, failed = recover.journals { dirs = dirs }
+  if not found then return nil, failed end
+  for _, entry in ipairs(found) do
+    local j = entry.journal
+    if j.detached and j.guard_alive and #j.held > 0 and wanted(filter, j.profile, j.config) then
+      local id = entry.path:match("%.([^./]+)%.journal$")
+      list[#list + 1] = { id = id, profile = j.profile, config = j.config, action = j.action, state = "in progress",
+        detail = ("%d guest(s) are suspended until unquiesce"):format(#j.held) }
+    end
+  end
+  return true
+end
+
+local function from_record(dirs, profile, config, record)
+  local job = { id = record.id, profile = profile, config = config, action = record.action, policy = record.policy,
+    started = record.started, finished = record.finished, snapshot = record.snapshot, state = STATES[record.status],
+    detail = record.error or DETAILS[record.status] }
+  if not job.state then -- "started": it is not under way, or its lock would have told
+    job.state = "failed"
+    job.detail = ("the run died; its last word is in %s/%s"):format(dirs.log, profile)
+  end
+  return job
+end
+
+local function recorded(dirs, filter, holders, list)
+  local profiles, failed = entries(dirs.state .. "/catalog")
+  if not profiles then return nil, failed end
+  for _, profile in ipairs(profiles) do
+    local configs
+    configs, failed = entries(("%s/catalog/%s"):format(dirs.state, profile))
+    if not configs then return nil, failed end
+    for _, config in ipairs(configs) do
+      local records = {}
+      if wanted(filter, profile, config) then
+        records, failed = catalog.list { dirs = dirs, profile = profile, config_name = config }
+        if not records then return nil, failed end
+      end
+      for _, record in ipairs(records) do
+        local running = record.status == "started" and holders[profile .. "/" .. config]
+        if not (running and running == pid_of(record.id)) then
+          list[#list + 1] = from_record(dirs, profile, config, record)
+        end
+      end
+    end
+  end
+  return true
+end
+
+--- All jobs of the state directory, oldest first: backups and restores that the catalog knows, and whatever
+-- holds the lock of a config or keeps its guests suspended. Waits for files only.
+-- @tparam table dirs state, run, log
+-- @tparam[opt] {profile=string,config=string} filter
+-- @treturn[1] {{id=,profile=,config=,action=,policy=,started=(epoch),finished=,state="in progress"|"successful"|
+--   "completed with errors"|"failed",detail=,snapshot=},...}
+-- @return[2] nil
+-- @treturn[2] Err
+function jobs.list(dirs, filter)
+  filter = filter or {}
+  local list = {}
+  local holders, failed = under_way(dirs, filter, list)
+  if not holders then return nil, failed end
+  local ok
+  ok, failed = held(dirs, filter, list)
+  if ok then ok, failed = recorded(dirs, filter, holders, list) end
+  if not ok then return nil, failed end
+  log.debug("%d job(s)", #list)
+  table.sort(list, function(a, b)
+    local x, y = a.started or math.huge, b.started or math.huge
+    if x ~= y then return x < y end
+    return (a.id or "") < (b.id or "")
+  end)
+  return list
+end
+
+return jobs
