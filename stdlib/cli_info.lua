@@ -19,8 +19,8 @@ local workflow = require "std.workflow"
 local info = {}
 
 local ACTIONS = { "backup", "restore", "discover", "backupList", "backupDel", "volumeList", "policyList", "quiesce",
-  "unquiesce", "cloneVol", "cloneLun", "cloneList", "cloneDel", "clone", "custom", "jobStatus", "agentStatus",
-  "pingAgent", "pingController" }
+  "unquiesce", "cloneVol", "cloneLun", "cloneList", "cloneDel", "clone", "custom", "scdump", "jobStatus",
+  "agentStatus", "pingAgent", "pingController" }
 
 local OTHERS = {
   { "recover", "resume the guests that runs left suspended which died with their guard" },

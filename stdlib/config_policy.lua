@@ -67,6 +67,13 @@ local function sort(items, name)
   return own, others
 end
 
+--- Whether a key is one that stands in policy files only.
+-- @tparam string key
+-- @treturn boolean
+function config_policy.is_own(key)
+  return OWN[key] ~= nil
+end
+
 --- Read the policies that a config names.
 -- @tparam {string,...} names
 -- @tparam string where the line that names them

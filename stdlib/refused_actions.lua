@@ -25,7 +25,7 @@ local groups = {
     .. "run moonsnap check") },
   { { "policyAdd", "policyUpdate", "policyDelete", "policyDetails", "policyAssignToProfile",
     "policyUnassignFromProfile", "policyListForProfile" }, NO_SERVER:format("policies",
-    "write them into NTAP_SNAPSHOT_RETENTIONS of the config; policyList shows them") },
+    "write them into NTAP_SNAPSHOT_RETENTIONS of the config, or as policies/NAME.policy beside it; policyList shows them") },
   { { "backupTypeAdd", "backupTypeUpdate", "backupTypeDelete", "backupTypeList" }, NO_SERVER:format("backup types",
     "KVM has one: the guests are suspended"), families = { "^backupType%u" } },
   { { "policySchedAdd", "policySchedUpdate", "policySchedDelete", "policySchedList", "policySchedDetails",

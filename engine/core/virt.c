@@ -189,16 +189,20 @@ int moon_virt_info(struct moon_virt *v, json_t **out, struct moon_err *err)
     AUTO_CONN virConnectPtr conn = get_conn(v, ORDINARY, err);
     if (!conn)
         return -1;
-    unsigned long lib = 0, daemon = 0;
-    char lib_text[32], daemon_text[32];
+    unsigned long lib = 0, daemon = 0, program = 0;
+    char lib_text[32], daemon_text[32], program_text[32] = "";
     if (virGetVersion(&lib, NULL, NULL) < 0 || virConnectGetLibVersion(conn, &daemon) < 0)
         return fail(err, "version", "libvirt", v->uri);
     version_text(lib, lib_text, sizeof lib_text);
     version_text(daemon, daemon_text, sizeof daemon_text);
+    /* Not every driver knows the version of what it drives. */
+    if (virConnectGetVersion(conn, &program) == 0 && program > 0)
+        version_text(program, program_text, sizeof program_text);
     const char *type = virConnectGetType(conn);
     AUTO_FREE char *host = virConnectGetHostname(conn);
-    *out = json_pack("{s:s, s:s, s:s, s:s}", "libvirt", lib_text, "daemon", daemon_text,
-                     "hypervisor", type ? type : "", "host", host ? host : "");
+    *out = json_pack("{s:s, s:s, s:s, s:s, s:s}", "libvirt", lib_text, "daemon", daemon_text,
+                     "hypervisor", type ? type : "", "hypervisor_version", program_text, "host",
+                     host ? host : "");
     return *out ? 0 : no_memory(err, "version");
 }
 

@@ -77,7 +77,8 @@ static const struct moonlua_self conn_self = {CONN_TYPE, "virt",     check_conn,
 
 /*** @type Connection */
 static const struct moonlua_prim conn_prims[] = {
-    /*** Versions: `{libvirt, daemon, hypervisor, host}`.
+    /*** Versions: `{libvirt, daemon, hypervisor, hypervisor_version, host}`; the version of QEMU is "" where
+     * the driver does not tell it.
      * @function Connection:info
      * @awaits */
     {"info", "", 0, conn_info},

@@ -39,7 +39,7 @@ moon_conf
 check_eq 'nothing was changed' "$(sim_changes)" ''
 check_exit 'actions' 0 bare actions --json
 check_eq 'actions: supported and refused ones' "$(jq -r '[.[].status] | unique | join(",")' "$OUT")" refused,supported
-for action in backup jobStatus policyList custom agentStatus pingAgent mount userAdd; do
+for action in backup jobStatus policyList custom scdump agentStatus pingAgent mount userAdd; do
   check "actions: $action" jq -e "any(.[]; .action == \"$action\")" "$OUT"
 done
 
