@@ -367,8 +367,9 @@ end
 function config.sname_of(path, open)
   if type(path) ~= "string" then error("config.sname_of: path must be a string", 2) end
   local dir = path:match("^(.*)/[^/]*$") or "."
+  -- A policy cannot set it, so that one that is missing there is no matter here.
   local layers, failed = config_layers.collect({ config = path, super = dir .. "/../global.conf",
-    profile = dir .. "/global.conf", policies = { dir .. "/policies", dir .. "/../policies" } }, { open = open }, {})
+    profile = dir .. "/global.conf" }, { open = open }, {})
   if not layers then return nil, failed end
   local self = setmetatable({ path = path, entries = {} }, Config)
   for _, layer in ipairs(layers) do

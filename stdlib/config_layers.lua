@@ -94,7 +94,7 @@ local function globals(paths, open, warnings)
 end
 
 --- Read everything that a run's configuration consists of.
--- @tparam table paths from `locate`
+-- @tparam table paths from `locate`; without `policies` these are not read
 -- @tparam {params=?table,policy=?string,open=?function} opts as for `std.config.load`
 -- @tparam {string,...} warnings gets what has no effect
 -- @treturn[1] {{{key=,text=,where=},...},...} layers, lowest first; the last is that of --params
@@ -114,7 +114,7 @@ function config_layers.collect(paths, opts, warnings)
   end
   layers[#layers + 1] = items
   layers[#layers + 1] = given
-  local names = effective(layers, "NTAP_SNAPSHOT_POLICIES")
+  local names = paths.policies and effective(layers, "NTAP_SNAPSHOT_POLICIES")
   if names then
     local list, policies
     list, failed = params.parse(params.find(names.key), names.text, names.where)
