@@ -68,6 +68,8 @@ local groups = {
       meaning = "Y: a LUN that was resized since the backup is restored with the size it had then." },
     { name = "KVM_NFS_TIMEOUT", type = "seconds", default = "30", min = 1, max = 3600, ours = true,
       meaning = "Seconds that the file system of an image may take to answer." },
+    { name = "KVM_SUSPEND_TIMEOUT", type = "seconds", default = "60", min = 1, max = 3600, ours = true,
+      meaning = "Seconds that the suspend of one guest may take: it waits for the guest's disks." },
     { name = "KVM_RESTORE_TIMEOUT", type = "seconds", default = "3600", min = 1, max = 604800,
       ours = true, meaning = "Seconds that the restore of one guest may take." },
   } },

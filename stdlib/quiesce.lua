@@ -114,14 +114,22 @@ local function suspend_one(self, guest)
   local sent = clock.mono()
   guest.attempted = true
   self.attempted[#self.attempted + 1] = guest
-  local ok, failed = retry.run(tries(self, "suspend", guest), function()
-    local done, problem = guest.dom:suspend()
-    if done or problem.code ~= "conflict" then return done, problem end
-    -- Off since it was looked at: no reason to let the others stand still through the retries.
-    local state = guest.dom:state()
-    if state and state.state == "shutoff" then return false end
-    return nil, problem
+  -- QEMU waits for the guest's own reads and writes first: for ever, where its disk does not answer.
+  local limit = self.ctx.cfg:get("KVM_SUSPEND_TIMEOUT")
+  local ok, failed = task.timeout(limit, function()
+    return retry.run(tries(self, "suspend", guest), function()
+      local done, problem = guest.dom:suspend()
+      if done or problem.code ~= "conflict" then return done, problem end
+      -- Off since it was looked at: no reason to let the others stand still through the retries.
+      local state = guest.dom:state()
+      if state and state.state == "shutoff" then return false end
+      return nil, problem
+    end)
   end)
+  if not ok and guest.dom:pending() > 0 and failed and failed.code == "timeout" then
+    failed = err.new("timeout", ("it is still under way after %g s (KVM_SUSPEND_TIMEOUT); does the guest's disk answer?")
+      :format(limit))
+  end
   if ok == false then
     log.info("Guest '%s' was shut off meanwhile; no suspend is needed", guest.name)
     guest.state_before = "shutoff"
@@ -175,19 +183,19 @@ function Guard:suspend()
   return true
 end
 
--- A suspend that nobody waits for any more may still be carried out: look again until it has ended.
+-- A suspend that nobody waits for any more may still be carried out: look again until it has ended, or leave the
+-- guest to the guard process, which goes on looking.
 local function settle(guest)
-  local until_time = clock.mono() + SETTLE
-  while guest.dom:pending() > 0 and clock.mono() < until_time do task.sleep(0.1) end
-  if guest.dom:pending() > 0 then
-    return nil, err.new("timeout", ("guest '%s': a suspend is still under way after %d s"):format(guest.name, SETTLE))
-  end
-  return guest.dom:resume()
+  local until_time = clock.mono() + (guest.unsettled and 0 or SETTLE)
+  while guest.dom:pending() > 0 and clock.mono() < until_time do task.sleep(0.02) end
+  guest.unsettled = guest.dom:pending() > 0
+  if not guest.unsettled then return true end
+  return nil, err.new("timeout", "its suspend is still under way; the guard process resumes it when that has ended")
 end
 
 local function resume_one(self, guest)
-  local ok, failed = retry.run(tries(self, "resume", guest), function() return guest.dom:resume() end)
-  if ok and guest.dom:pending() > 0 then ok, failed = settle(guest) end
+  local ok, failed = settle(guest)
+  if ok then ok, failed = retry.run(tries(self, "resume", guest), function() return guest.dom:resume() end) end
   if not ok and failed.code == "not_found" then ok = true end -- undefined meanwhile: nothing stands still
   if not ok and guest.dom:pending() == 0 then
     local state = guest.dom:state()
@@ -225,7 +233,7 @@ end
 --   goes on trying); fired: the time limit had passed and the guard process resumed them
 function Guard:release()
   local failures, uuids = {}, {}
-  for _, guest in ipairs(self.attempted) do
+  local function bring_back(guest)
     if not guest.back then
       local ok, failed = resume_one(self, guest)
       if not ok then
@@ -235,6 +243,12 @@ function Guard:release()
     end
     if guest.back then uuids[#uuids + 1] = guest.uuid end
   end
+  -- Nobody stands still while another one's suspend is waited for.
+  local late = {}
+  for _, guest in ipairs(self.attempted) do
+    if not guest.back and guest.dom:pending() > 0 then late[#late + 1] = guest else bring_back(guest) end
+  end
+  for _, guest in ipairs(late) do bring_back(guest) end
   local process = self.process
   if process and #failures == 0 then
     self.process = nil

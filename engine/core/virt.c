@@ -9,10 +9,13 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum slot { ORDINARY, RESCUE, SLOTS };
+/* Connections. Suspends have one of their own, and a fresh one while another suspend hangs: libvirt's
+ * client (9.0) may then not see the answer to a further call of the same connection. */
+enum slot { ORDINARY, SUSPEND, RESCUE, SLOTS };
 
 struct moon_virt {
     atomic_int refs;
+    atomic_int suspends; /* on their way */
     char *uri;
     struct {
         pthread_mutex_t lock; /* guards conn; held while a connection is opened */
@@ -100,7 +103,8 @@ static void init_once(void)
 
 static int open_slot(struct moon_virt *v, enum slot i, struct moon_err *err)
 {
-    if (v->slot[i].conn && virConnectIsAlive(v->slot[i].conn) == 1)
+    bool taken = i == SUSPEND && atomic_load(&v->suspends) > 0;
+    if (v->slot[i].conn && !taken && virConnectIsAlive(v->slot[i].conn) == 1)
         return 0;
     if (v->slot[i].conn)
         virConnectClose(v->slot[i].conn);
@@ -147,7 +151,8 @@ int moon_virt_open(const char *uri, struct moon_virt **out, struct moon_err *err
     atomic_init(&v->refs, 1);
     for (int i = 0; i < SLOTS; i++)
         pthread_mutex_init(&v->slot[i].lock, NULL);
-    if (open_slot(v, ORDINARY, err) < 0 || open_slot(v, RESCUE, err) < 0) {
+    if (open_slot(v, ORDINARY, err) < 0 || open_slot(v, SUSPEND, err) < 0 ||
+        open_slot(v, RESCUE, err) < 0) {
         moon_virt_unref(v);
         return -1;
     }
@@ -431,14 +436,35 @@ int moon_domain_state(struct moon_domain *d, json_t **out, struct moon_err *err)
     return *out ? 0 : no_memory(err, "state");
 }
 
+bool moon_domain_busy(struct moon_domain *d)
+{
+    struct moon_err err;
+    virDomainControlInfo info = {0};
+    AUTO_DOMAIN virDomainPtr dom = get_domain(d, RESCUE, "control", &err);
+    return dom && virDomainGetControlInfo(dom, &info, 0) == 0 &&
+           (info.state == VIR_DOMAIN_CONTROL_JOB || info.state == VIR_DOMAIN_CONTROL_OCCUPIED);
+}
+
+static void suspend_begins(struct moon_domain *d)
+{
+    atomic_fetch_add(&d->pending, 1);
+    atomic_fetch_add(&d->virt->suspends, 1);
+}
+
+static void suspend_ends(struct moon_domain *d)
+{
+    atomic_fetch_sub(&d->virt->suspends, 1);
+    atomic_fetch_sub(&d->pending, 1);
+}
+
 int moon_domain_suspend(struct moon_domain *d, struct moon_err *err)
 {
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, ORDINARY, "suspend", err);
+    AUTO_DOMAIN virDomainPtr dom = get_domain(d, SUSPEND, "suspend", err);
     if (!dom)
         return -1;
-    atomic_fetch_add(&d->pending, 1);
+    suspend_begins(d);
     int rc = virDomainSuspend(dom);
-    atomic_fetch_sub(&d->pending, 1);
+    suspend_ends(d);
     return rc < 0 ? fail(err, "suspend", "domain", d->name) : 0;
 }
 
@@ -460,12 +486,12 @@ int moon_domain_resume(struct moon_domain *d, struct moon_err *err)
 
 int moon_domain_freeze(struct moon_domain *d, int *count, struct moon_err *err)
 {
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, ORDINARY, "freeze", err);
+    AUTO_DOMAIN virDomainPtr dom = get_domain(d, SUSPEND, "freeze", err);
     if (!dom)
         return -1;
-    atomic_fetch_add(&d->pending, 1);
+    suspend_begins(d);
     int n = virDomainFSFreeze(dom, NULL, 0, 0);
-    atomic_fetch_sub(&d->pending, 1);
+    suspend_ends(d);
     if (n < 0)
         return fail(err, "freeze", "domain", d->name);
     *count = n;

@@ -11,7 +11,8 @@
 struct moon_virt;   /* a connection, reopened when libvirtd went away */
 struct moon_domain; /* one domain of a connection, by uuid */
 
-/* Opens two connections to `uri`: one for ordinary calls, one kept free for resume and thaw. */
+/* Opens three connections to `uri`: one for ordinary calls, one for suspend and freeze, which may hang,
+ * one kept free for resume and thaw. */
 int moon_virt_open(const char *uri, struct moon_virt **out, struct moon_err *err);
 struct moon_virt *moon_virt_ref(struct moon_virt *v);
 void moon_virt_unref(struct moon_virt *v); /* the last one closes: blocks for a moment */
@@ -45,6 +46,10 @@ const char *moon_domain_name(const struct moon_domain *d);
 /* Suspends and freezes of this handle that have not returned yet, for instance because their
  * waiter gave up: while there are any, a resume may be followed by a late suspend. */
 int moon_domain_pending(const struct moon_domain *d);
+
+/* Whether a call that changes the domain is on its way in libvirt or in its QEMU, whoever made it. A
+ * suspend is one for as long as the guest's disk does not answer. Never waits for such a call. */
+bool moon_domain_busy(struct moon_domain *d);
 
 /* {state, reason, persistent} */
 int moon_domain_state(struct moon_domain *d, json_t **out, struct moon_err *err);

@@ -65,7 +65,8 @@ static bool paused_by_others(const json_t *state)
     return false;
 }
 
-/* Resume one domain if it is paused. BACK: it is in a state that needs nothing from us. */
+/* Resume one domain if it is paused. BACK: it is in a state that needs nothing from us, and no call
+ * is on its way that may suspend it: one that waits for a dead disk can take days. */
 static enum outcome bring_back(struct process *p, const json_t *held, struct moon_err *err)
 {
     struct moon_domain *d = moon_domain_new(p->virt, field(held, "uuid"), field(held, "name"));
@@ -73,11 +74,15 @@ static enum outcome bring_back(struct process *p, const json_t *held, struct moo
         return AGAIN;
     json_t *state = NULL;
     enum outcome result = AGAIN;
+    bool busy = !p->settled && moon_domain_busy(d); /* asked first: it may end in between */
     if (moon_domain_state(d, &state, err) < 0) {
         if (err->code == MOON_NOT_FOUND)
             result = BACK;
     } else if (strcmp(field(state, "state"), "paused") != 0 || paused_by_others(state)) {
-        result = BACK;
+        result = busy ? AGAIN : BACK;
+        if (busy)
+            moon_err_set(err, MOON_BUSY, MOON_SRC_LIBVIRT, 0, "resume",
+                         "a call that may suspend it is under way");
     } else if (moon_domain_resume(d, err) == 0) {
         moon_log(MOON_LOG_WARN, "domain '%s' (%s) resumed by the guard", field(held, "name"),
                  field(held, "uuid"));

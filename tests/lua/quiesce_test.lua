@@ -21,8 +21,8 @@ local row = assert(conn:lookup("one"))
 local other = assert(conn:lookup("test"))
 
 local function context(changes)
-  local values = { SC_AGENT_UNQUIESCE_TIMEOUT = 60, KVM_CMD_RETRY_COUNT = 1, KVM_CMD_RETRY_WAIT = 0.01,
-    APP_IGNORE_ERROR = false }
+  local values = { SC_AGENT_UNQUIESCE_TIMEOUT = 60, KVM_SUSPEND_TIMEOUT = 30, KVM_CMD_RETRY_COUNT = 1,
+    KVM_CMD_RETRY_WAIT = 0.01, APP_IGNORE_ERROR = false }
   for key, value in pairs(changes or {}) do values[key] = value end
   return {
     cfg = { get = function(_, name) return values[name] end }, dirs = { state = TMP .. "/state" },

@@ -1,0 +1,37 @@
+#!/bin/bash
+# A guest whose suspend does not end, because its disk does not answer (here: its QEMU is stopped): nobody else waits for
+# it, and when the suspend is carried out at last, long after the run, the guest is resumed.
+set -euo pipefail
+# shellcheck source=../lib/scene.sh
+. "$(dirname "$(realpath "$0")")/../lib/scene.sh"
+scene alpha:vol1 bravo:vol2 charlie:vol1
+pid=$(cat "$WORLD_LV/run/libvirt/qemu/run/bravo.pid")
+stop=SERVER:"/bin/sh -c 'kill -STOP $pid'"
+moon_conf KVM_SUSPEND_TIMEOUT=2 "PRE_APP_QUIESCE_CMD01=$stop"
+events_start
+start=$(now_ms)
+moon backup --policy daily >"$OUT" 2>"$ERR" </dev/null &
+run=$!
+check 'alpha is suspended first' wait_state alpha paused
+check 'and runs again while bravo is still waited for' wait_state alpha running 10
+check "which is soon" [ $(($(now_ms) - start)) -lt 20000 ]
+check 'the run has not ended by then' alive $run
+CODE=0
+wait $run || CODE=$?
+check_eq 'page someone: exit' "$CODE" 5
+check 'in bounded time' [ $(($(now_ms) - start)) -lt 60000 ]
+said 'with what to look at' "\[kvm-00003\].*guest 'bravo'.*KVM_SUSPEND_TIMEOUT"
+said 'and who resumes it' "\[kvm-00004\].*guest 'bravo'.*the guard process resumes it"
+check_eq 'charlie was left alone' "$(events_of charlie)" ''
+check_eq 'no snapshot is made' "$(snapshots vol1; snapshots vol2)" ''
+
+sleep 37 # longer than any call waits for its turn at a domain
+check_not 'the guard process does not go' no_process "$MOONSNAP"
+kill -CONT "$pid"
+check 'nor does it miss the suspend' poll 20 no_process "$MOONSNAP"
+check_eq 'that came so late' "$(events_of bravo | paste -sd,) $(guest_state bravo)" 'Suspended,Resumed running'
+check 'the guests run' all_running alpha bravo charlie
+moon_conf
+backup
+check 'and the next backup has them all' pause_is_sane bravo
+finish
