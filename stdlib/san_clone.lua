@@ -15,6 +15,7 @@ local task = require "std.task"
 local san_clone = {}
 
 local MAP_WAIT = 60      -- seconds for the clone's map to appear
+local LEAVE_WAIT = 15    -- seconds for what still makes or opens the map
 local USABLE_WAIT = 10   -- seconds more for all of its paths, as many as the original has
 
 -- Names by which a controller knows this host.
@@ -76,11 +77,16 @@ local function wait_map(self, want)
   end
 end
 
--- The host's side first: a LUN that is unmapped below a map leaves paths that never come back.
+-- The host's side first: a LUN that is unmapped below a map leaves paths that never come back. multipathd may make
+-- the map, or udev look into it, at this very moment: then once more.
 local function leave_host(self)
-  local flushed, failed = multipath.flush("/dev/disk/by-id/dm-uuid-mpath-" .. self.wwid, devices.where(self.ctx))
-  if not flushed then return nil, failed end
-  return lun.remove(self.wwid, devices.where(self.ctx))
+  local give_up = clock.mono() + LEAVE_WAIT
+  while true do
+    local ok, failed = multipath.flush("/dev/disk/by-id/dm-uuid-mpath-" .. self.wwid, devices.where(self.ctx))
+    if ok then ok, failed = lun.remove(self.wwid, devices.where(self.ctx)) end
+    if ok or failed.code ~= "busy" or clock.mono() >= give_up then return ok, failed end
+    task.sleep(0.5)
+  end
 end
 
 --- Take the clone away. Repeats nothing that is done; after a failure it may be called again.
