@@ -42,6 +42,8 @@ for api in zapi rest; do
   done
   check_eq "$api: NODELETE of one policy is not that of another" "$(snapshots vol1 | grep -c "^pol$api-keep_")" 2
 done
+check_exit 'policyList' 0 moon policyList --json
+check_eq 'has the counts of the files' "$(jq -r '[.[] | "\(.policy)=\(.count)"] | join(" ")' "$OUT")" 'daily=2 keep=1'
 check_exit 'a policy that is not named' 2 moon backup --policy hourly
 check_match 'is refused with those that are' "$ERR" "scf-00072.*'hourly' is not in NTAP_SNAPSHOT_POLICIES .*kvm.conf:[0-9]+\); known: daily, keep"
 rm "$etc/policies/keep.policy"
