@@ -8,6 +8,7 @@
 local lun = require "engine.lun"
 local multipath = require "engine.multipath"
 local catalog = require "std.catalog"
+local clone_export = require "std.clone_export"
 local devices = require "std.devices"
 local err = require "std.err"
 local hooks = require "std.hooks"
@@ -18,6 +19,9 @@ local privileges = require "std.privileges"
 local clones = {}
 
 local ACTION = "clone"
+
+-- What a step of a deletion needs, by the call that was refused.
+local RIGHTS = { ["volume-unmount"] = "unmount clones", ["volume-offline"] = "take clones offline" }
 
 local CODES = { volume = "STORAGE-02142", lun = "STORAGE-02049" }
 
@@ -223,6 +227,10 @@ end
 -- result is the right that the step needs.
 local function take_down(ctx, clone, row)
   local client = client_of(ctx, clone)
+  if clone.export then
+    local used, problem = clone_export.is_used(ctx, clone)
+    if used == nil then return nil, problem, "delete clones" end
+  end
   local ok, failed, right = unmap(ctx, client, clone, row)
   if not ok then return nil, failed, right or "find LUNs" end
   if clone.kind == "lun" then
@@ -230,7 +238,7 @@ local function take_down(ctx, clone, row)
     return ok, failed, "delete LUNs"
   end
   ok, failed = client:volume_delete(clone.name, { uuid = row.uuid, parent = clone.parent })
-  return ok, failed, failed and failed.op == "volume-offline" and "take clones offline" or "delete clones"
+  return ok, failed, RIGHTS[failed and failed.op] or "delete clones"
 end
 
 --- Delete one clone with its maps, without the config's commands, and forget it.
@@ -252,6 +260,11 @@ function clones.remove(ctx, clone)
     end
   elseif not clone.uuid and clone.record.id == ctx.id then
     return true -- its answer was lost a moment ago: it may still come, and the next run looks again
+  end
+  if clone.export then
+    local ok
+    ok, failed = clone_export.remove(ctx, clone)
+    if not ok then return nil, failed end
   end
   return forget(ctx, clone)
 end

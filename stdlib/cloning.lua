@@ -3,6 +3,7 @@
 -- @module std.cloning
 
 local backup = require "std.backup"
+local clone_export = require "std.clone_export"
 local clones = require "std.clones"
 local err = require "std.err"
 local hooks = require "std.hooks"
@@ -62,7 +63,7 @@ local function volume_targets(ctx)
   local targets = {}
   for i, v in ipairs(ctx.volumes) do
     targets[i] = { kind = "volume", controller = v.controller, parent = v.volume, name = volume_name(ctx, v.volume),
-      igroup = igroup_for(ctx, v.controller, v.volume) }
+      igroup = igroup_for(ctx, v.controller, v.volume), export = ctx.cfg:get("NTAP_NFS_EXPORT_HOST") }
   end
   return targets
 end
@@ -289,6 +290,7 @@ local function make_all(ctx)
   for _, target in ipairs(state.targets) do
     ok, failed = clone_one(ctx, target)
     if ok then ok, failed = map_one(ctx, target) end
+    if ok and target.export then ok, failed = clone_export.make(ctx, target) end
     if not ok then return nil, failed end
   end
   state.record.status = "ok"
@@ -330,9 +332,9 @@ function cloning.finish(ctx)
   elseif not ctx.dry_run and not ctx.opts.json then
     local rows = {}
     for i, target in ipairs(ctx.cloning.targets) do
-      rows[i] = { target.controller, target.parent, target.name, target.igroup or "-" }
+      rows[i] = { target.controller, target.parent, target.name, target.igroup, target.export }
     end
-    report.print(ctx, nil, report.table({ "CONTROLLER", "CLONE OF", "CLONE", "IGROUP" }, rows))
+    report.print(ctx, nil, report.table({ "CONTROLLER", "CLONE OF", "CLONE", "IGROUP", "EXPORTED TO" }, rows))
   end
   return true
 end

@@ -21,7 +21,6 @@ local later = "not carried out by this version: "
 local no_mirror = later .. "SnapMirror is left to the controller's own schedule"
 local no_vault = later .. "SnapVault is left to the controller's own schedule"
 local no_secondary = later .. "clones are made of the primary volumes only"
-local no_export = later .. "a clone is exported as its volume is, or by POST_CLONE_CREATE_CMD##"
 local no_om = later .. "Operations Manager is not contacted"
 local no_dfm = later .. "data sets are not kept"
 local no_ossv = "OSSV backups do not exist for KVM guests"
@@ -260,12 +259,13 @@ local groups = {
       ignored = no_secondary },
     { name = "NTAP_NUM_VOL_CLONES", type = "int", default = "1", min = 1,
       meaning = "How many clones of each volume are kept." },
-    { name = "NTAP_NFS_EXPORT_HOST", type = "text", meaning = "Host that a clone is exported to.",
-      ignored = no_export },
+    { name = "NTAP_NFS_EXPORT_HOST", type = "text", pattern = "^[%w_%.%-:/@]+$", hint = "a host, an address or a network",
+      meaning = "Host that a volume clone is exported to over NFS, at /<name of the clone>." },
     { name = "NTAP_NFS_EXPORT_ACCESS", type = "enum", values = { "root", "read-write", "read-only" },
-      default = "read-only", meaning = "Rights of that host.", ignored = no_export },
+      default = "read-only", meaning = "Rights of that host." },
     { name = "NTAP_NFS_EXPORT_PERSISTENT", type = "enum", values = { "true", "false" }, default = "false",
-      meaning = "Whether that export outlives a restart of the controller.", ignored = no_export },
+      meaning = "Whether that export outlives a restart of the controller.",
+      ignored = "an export policy of clustered ONTAP always does" },
     { name = "NTAP_CIFS_EXPORT_ENABLE", type = "yn", default = "N",
       meaning = "Y: a clone is shared over CIFS.",
       refused = "KVM guests do not lie on CIFS shares, and none is made for a clone" },

@@ -36,10 +36,12 @@ local function always() return true end
 
 local function igroups_wanted(cfg) return cfg:get("NTAP_CLONE_IGROUP_MAP") ~= nil end
 
+local function export_wanted(cfg) return cfg:get("NTAP_NFS_EXPORT_HOST") ~= nil end
+
 -- Whether a config says anything of clones.
 local function clones_wanted(cfg)
   for _, name in ipairs { "NTAP_NUM_VOL_CLONES", "NTAP_CLONE_FOR_BACKUP", "NTAP_VOL_CLONE_RESERVE",
-    "NTAP_LUN_CLONE_RESERVATION", "NTAP_CLONE_IGROUP_MAP" } do
+    "NTAP_LUN_CLONE_RESERVATION", "NTAP_CLONE_IGROUP_MAP", "NTAP_NFS_EXPORT_HOST" } do
     if cfg:raw(name) then return true end
   end
   return false
@@ -166,6 +168,24 @@ local list = {
     zapi = function(client) return client:call("lun-unmap",
       ("<path>/vol/%s/-none-</path><initiator-group>-none-</initiator-group>"):format(NOWHERE)) end,
     rest = function(client) return client:request("DELETE", ("/protocols/san/lun-maps/%s/%s"):format(NIL, NIL)) end },
+  { name = "make export policies", actions = "clones that are exported", command = "vserver export-policy", access = "all",
+    api = "/api/protocols/nfs/export-policies", api_access = "all", when = export_wanted,
+    zapi = function(client) return client:call("export-rule-create",
+      "<policy-name>-none-</policy-name><client-match>192.0.2.1</client-match>") end,
+    rest = function(client) return client:request("POST", "/protocols/nfs/export-policies", { rules = {} }) end },
+  { name = "export clones", actions = "clones that are exported", command = "volume modify", access = "all",
+    api = "/api/storage/volumes", api_access = "all", when = export_wanted,
+    zapi = function(client) return client:call("volume-modify-iter",
+      ("<query><volume-attributes><volume-id-attributes><name>%s</name></volume-id-attributes></volume-attributes></query>"
+        .. "<attributes><volume-attributes><volume-export-attributes><policy>default</policy></volume-export-attributes>"
+        .. "</volume-attributes></attributes>"):format(NOWHERE)) end },
+  { name = "mount clones", actions = "clones that are exported", command = "volume mount", access = "all",
+    api = "/api/storage/volumes", api_access = "all", when = export_wanted,
+    zapi = function(client) return client:call("volume-mount",
+      ("<volume-name>%s</volume-name><junction-path>/-none-</junction-path>"):format(NOWHERE)) end },
+  { name = "unmount clones", actions = "clones that are exported", command = "volume unmount", access = "all",
+    api = "/api/storage/volumes", api_access = "all", when = export_wanted,
+    zapi = function(client) return client:call("volume-unmount", ("<volume-name>%s</volume-name>"):format(NOWHERE)) end },
   { name = "write events", actions = "backup", command = "event generate-autosupport-log", access = "all",
     api = "/api/support/ems/application-logs", api_access = "all", optional = true,
     -- Without what a call must have, and with a severity that there is not.

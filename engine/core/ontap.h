@@ -87,6 +87,14 @@
  *       true: unmounted, taken offline and deleted. Refused for what is not a clone unless uuid is given;
  *       parent: refused for what is not a clone of that volume, whatever its uuid
  *
+ * Exports
+ *   export_create     volume (of the SVM), name, {client, access ("root", "read-write", "read-only")}
+ *       true: a policy with one rule, NFS for that client; a call that fails may leave it without rule
+ *   export_delete     name
+ *       true
+ *   volume_export     volume, {policy, junction}
+ *       true: the volume carries the policy, and then is mounted
+ *
  * SnapMirror: asked at the destination
  *   mirrors           {destination?, source?} ("svm:volume")
  *       [{uuid, source, destination, policy, type, state, status, healthy, reason?, lag?, newest?,
@@ -156,6 +164,9 @@ enum moon_ontap_verb {
     MOON_ONTAP_VOLUME_CLONE_SPLIT,
     MOON_ONTAP_VOLUME_CLONES,
     MOON_ONTAP_VOLUME_DELETE,
+    MOON_ONTAP_EXPORT_CREATE,
+    MOON_ONTAP_EXPORT_DELETE,
+    MOON_ONTAP_VOLUME_EXPORT,
     MOON_ONTAP_MIRRORS,
     MOON_ONTAP_MIRROR_UPDATE,
     MOON_ONTAP_MIRROR_TRANSFER,

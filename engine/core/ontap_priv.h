@@ -122,6 +122,13 @@ static inline const char *moon_ontap_arg(const struct moon_ontap_call *call, con
     return json_string_value(json_object_get(call->args, key));
 }
 
+/* What a client may do, as security flavors of an export rule: who writes, who is root. NULL: no such
+ * name. */
+struct moon_ontap_access {
+    const char *name, *write, *root;
+};
+const struct moon_ontap_access *moon_ontap_access(const char *name);
+
 /* Whether it names a file below its volume: no component that is empty, leads elsewhere or into a
  * snapshot. What restores writes nowhere else. */
 bool moon_ontap_plain_path(const char *path);

@@ -59,6 +59,8 @@ extern const struct rest_verb moon_rest_file_restore, moon_rest_file_info, moon_
 extern const struct rest_verb moon_rest_cg_start, moon_rest_cg_commit, moon_rest_cg_groups;
 extern const struct rest_verb moon_rest_volume_clone, moon_rest_volume_clone_split,
     moon_rest_volume_clones, moon_rest_volume_delete;
+extern const struct rest_verb moon_rest_export_create, moon_rest_export_delete,
+    moon_rest_volume_export;
 extern const struct rest_verb moon_rest_mirrors, moon_rest_mirror_update, moon_rest_mirror_transfer,
     moon_rest_mirror_change, moon_rest_mirror_restore, moon_rest_mirror_policies;
 extern const struct rest_verb moon_rest_luns, moon_rest_lun_maps, moon_rest_igroups,

@@ -1,5 +1,5 @@
 /* The verbs of the ONTAP client: their names, their arguments, and which of them change something. */
-#include "ontap.h"
+#include "ontap_priv.h"
 
 #include <string.h>
 
@@ -42,6 +42,9 @@ static const struct {
     [MOON_ONTAP_VOLUME_CLONE_SPLIT] = {"volume_clone_split", "volume:s", true},
     [MOON_ONTAP_VOLUME_CLONES] = {"volume_clones", "{parent:s? max:i? page:s?}", false},
     [MOON_ONTAP_VOLUME_DELETE] = {"volume_delete", "volume:s {uuid:s? parent:s?}", true},
+    [MOON_ONTAP_EXPORT_CREATE] = {"export_create", "volume:s name:s {client:s access:s}", true},
+    [MOON_ONTAP_EXPORT_DELETE] = {"export_delete", "name:s", true},
+    [MOON_ONTAP_VOLUME_EXPORT] = {"volume_export", "volume:s {policy:s junction:s}", true},
     [MOON_ONTAP_MIRRORS] = {"mirrors", "{destination:s? source:s? max:i? page:s?}", false},
     [MOON_ONTAP_MIRROR_UPDATE] = {"mirror_update", "destination:s {snapshot:s?}", true},
     [MOON_ONTAP_MIRROR_TRANSFER] = {"mirror_transfer", "destination:s {transfer:s?}", false},
@@ -93,6 +96,17 @@ bool moon_ontap_verb_changes(enum moon_ontap_verb verb, const json_t *args)
     return verbs[verb].changes;
 }
 
+const struct moon_ontap_access *moon_ontap_access(const char *name)
+{
+    static const struct moon_ontap_access table[] = {
+        {"root", "sys", "sys"}, {"read-write", "sys", "none"}, {"read-only", "never", "none"}};
+    for (size_t i = 0; name && i < sizeof table / sizeof *table; i++) {
+        if (strcmp(table[i].name, name) == 0)
+            return &table[i];
+    }
+    return NULL;
+}
+
 /* A name that becomes a part of a path or an address must be one part. */
 static bool one_part(const char *name)
 {
@@ -134,5 +148,9 @@ int moon_ontap_verb_check(enum moon_ontap_verb verb, const json_t *args, struct 
             return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, verbs[verb].name,
                                 "%s '%s': is not the name of a %s", kinds[i][0], name, kinds[i][1]);
     }
+    const char *access = json_string_value(json_object_get(args, "access"));
+    if (access && !moon_ontap_access(access))
+        return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, verbs[verb].name,
+                            "access '%s': must be root, read-write or read-only", access);
     return check_places(verb, args, err);
 }

@@ -92,7 +92,8 @@ struct zapi_verb {
 extern const struct zapi_verb zapi_identity, zapi_cluster, zapi_list_svms, zapi_list_lifs,
     zapi_ems_log, zapi_job, zapi_call;
 extern const struct zapi_verb zapi_list_volumes, zapi_volume_clone, zapi_volume_clone_split,
-    zapi_volume_clones, zapi_volume_delete;
+    zapi_volume_clones, zapi_volume_delete, zapi_export_create, zapi_export_delete,
+    zapi_volume_export;
 extern const struct zapi_verb zapi_snapshot_create, zapi_list_snapshots, zapi_snapshot_delete,
     zapi_snapshot_rename, zapi_snapshot_modify, zapi_cg_start, zapi_cg_commit;
 extern const struct zapi_verb zapi_file_restore, zapi_lun_restore, zapi_restore_status,

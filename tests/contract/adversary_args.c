@@ -83,6 +83,7 @@ static const char *usual(enum moon_ontap_verb verb, const char *key)
                  {"junction", "/vm_nfs01"},
                  {"parent", "vm_nfs01"},
                  {"address", "192.0.2.21"},
+                 {"access", "read-only"},
                  {"page", ""}};
     bool file = verb == MOON_ONTAP_FILE_RESTORE || verb == MOON_ONTAP_FILE_CLONE;
     if (strcmp(key, "action") == 0)

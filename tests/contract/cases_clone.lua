@@ -218,3 +218,26 @@ c.case { "volume_clone, lun_clone: with a space guarantee; REST has none for LUN
     c.eq(value, true)
   end
 end }
+
+c.case { "export: a policy for one client; a clone mounted under it; in use it stays, and then it goes", run = function(w)
+  local vol, name = cloned(w)
+  c.eq(w.client:export_create(vol, name, { client = "192.0.2.7", access = "read-only" }), true)
+  c.eq(w.client:volume_export(name, { policy = name, junction = "/" .. name }), true)
+  c.eq(c.ok(w.client:volumes { name = name })[1].junction, "/" .. name)
+  local value, e = w.client:export_create(vol, name, { client = "192.0.2.8", access = "root" })
+  c.fails(value, e, "exists", name)
+  value, e = w.client:export_delete(name)
+  c.eq(value, nil)
+  c.ok(e.code ~= "not_found", tostring(e))
+  c.eq(w.client:volume_delete(name), true)
+  c.eq(w.client:export_delete(name), true)
+  value, e = w.client:export_delete(name)
+  c.fails(value, e, "not_found", name)
+end }
+
+c.case { "export: a volume or a right that is not there; nothing is mounted", run = function(w)
+  local value, e = w.client:volume_export("nowhere", { policy = "default", junction = "/nowhere" })
+  c.fails(value, e, "not_found", "nowhere")
+  value, e = w.client:export_create("plain", "p", { client = "192.0.2.7", access = "all" })
+  c.fails(value, e, "invalid", "all")
+end }

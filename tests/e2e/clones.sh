@@ -21,6 +21,12 @@ clones_of() { svm_volumes | grep "_$1_[0-9]*\$" || true; }
 lun_paths() { zapi lun-get-iter | grep -o '<path>[^<]*' | cut -d '>' -f 2 | sort; }
 maps() { zapi lun-map-get-iter | grep -o '<path>[^<]*' | cut -d '>' -f 2 | sort; }
 no_clone() { ! zapi volume-clone-get-iter | grep -q "<volume>$1<"; }
+export_policies() { sim_curl -u vsadmin:secret "$SIM_URL/api/protocols/nfs/export-policies?fields=name,rules"; }
+policies() { export_policies | jq -r '.records[].name | select(startswith("cl_"))'; }
+rules() { export_policies | jq -r --arg n "$1" '.records[] | select(.name == $n) | .rules[] |
+  [.clients[0].match, .ro_rule[0], .rw_rule[0], .superuser[0]] | join(" ")'; }
+mounted() { sim_curl -u vsadmin:secret "$SIM_URL/api/storage/volumes?name=$1&fields=nas.path,nas.export_policy.name" |
+  jq -r '.records[].nas | "\(.path) \(.export_policy.name)"'; }
 clone_records() { find "$WORLD_DIR/state" -name '*-clone.json' 2>/dev/null | sort; }
 has_intent() { [ -n "$(clone_records)" ] && [ "$(clone_records)" != "$kept" ]; }
 clone_made() { [ -n "$(clones_of vol1)" ]; }
@@ -39,9 +45,10 @@ clone() { # ACTION [ARG ...]: must succeed; sets SNAP
 
 for api in zapi rest; do
   if [ $api = zapi ]; then
-    map=lun-map delete=volume-destroy create=volume-clone-create
+    map=lun-map delete=volume-destroy create=volume-clone-create export=volume-mount
   else
     map='POST /protocols/san/lun-maps' delete='DELETE /storage/volumes/{uuid}' create='POST /storage/volumes'
+    export='PATCH /storage/volumes/{uuid}'
   fi
 
   # --- volumes ---
@@ -168,6 +175,32 @@ for api in zapi rest; do
   zapi volume-destroy "<name>$one</name>" >/dev/null
   check_exit "$api: when it is gone the rest is deleted" 0 moon cloneDel --policy daily --backupName "$SNAP" --yes
   check_eq "$api: nothing is left" "$(svm_volumes)$(clone_records)" ''
+
+  # --- exports ---
+
+  conf NTAP_NFS_EXPORT_HOST=192.0.2.7
+  clone cloneVol
+  one=$(clones_of vol1)
+  check_eq "$api: exported: one rule, to read only" "$(rules "$one")" '192.0.2.7 sys never none'
+  check_eq "$api: exported: mounted under it" "$(mounted "$one")" "/$one $one"
+  check_eq "$api: exported: the volume as before" "$(mounted vol1)" '/vol1 default'
+  cp "$WORLD_DIR/mountinfo" "$WORLD_DIR/mountinfo.kept"
+  echo "901 1 0:901 / /mnt/clone rw - nfs4 127.0.0.1:/$one rw,addr=127.0.0.1" >>"$WORLD_DIR/mountinfo"
+  check_exit "$api: exported: mounted here" 1 moon cloneDel --policy daily --backupName "$SNAP" --yes
+  said "$api: exported: it is left, and said where" "$one is left: it is mounted on this host at /mnt/clone"
+  cp "$WORLD_DIR/mountinfo.kept" "$WORLD_DIR/mountinfo"
+  conf NTAP_NFS_EXPORT_HOST=192.0.2.7 NTAP_NFS_EXPORT_ACCESS=root
+  clone cloneVol
+  check_eq "$api: exported: the policy went with its clone" "$(rules "$one")" ''
+  one=$(clones_of vol1)
+  check_eq "$api: exported: root" "$(rules "$one")" '192.0.2.7 sys sys sys'
+  check_exit "$api: exported: cloneDel" 0 moon cloneDel --policy daily --backupName "$SNAP" --yes
+  sim_fault "{\"match\": \"$export\", \"action\": \"error\", \"errno\": 13001, \"count\": 1}"
+  check_exit "$api: an export that is refused" 3 moon cloneVol --policy daily
+  said "$api: has its code" '\[STORAGE-02062\].*svm1:cl_demo_vol1_[0-9]* to 192.0.2.7'
+  check_eq "$api: no clone and no policy is left" "$(svm_volumes)$(policies)$(clone_records)" ''
+  sim_faults_clear
+  next_second
 
   # --- for the time of the run only; the commands ---
 

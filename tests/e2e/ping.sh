@@ -47,10 +47,12 @@ like 'ONTAPI answers, too' "$(row ONTAPI)" '^ok active$'
 check_eq 'over REST every row is well' "$(bad_rows)" ''
 check_eq 'no snapshot came of that either' "$(snapshots vol1; snapshots vol2)" ''
 for api in zapi rest; do
-  moon_conf ONTAP_API=$api NTAP_NUM_VOL_CLONES=2 NTAP_CLONE_IGROUP_MAP=svm1:vol1/none
+  moon_conf ONTAP_API=$api NTAP_NUM_VOL_CLONES=2 NTAP_CLONE_IGROUP_MAP=svm1:vol1/none NTAP_NFS_EXPORT_HOST=192.0.2.7
   check_exit "$api: with clones in the config" 0 ping --json
   check_eq "$api: every row is well" "$(bad_rows)" ''
-  check_eq "$api: what was tried failed, as it must" "$(sim_requests | jq -r '[.log[] | select(.changing and .status == "passed")] | length')" 0
+  # a change of all volumes of a name that no volume has passes, and changes none
+  check_eq "$api: what was tried failed, as it must" "$(sim_requests |
+    jq -r '[.log[] | select(.changing and .status == "passed" and .call != "volume-modify-iter")] | length')" 0
 done
 said 'the rights that clones need are among them' 'map LUNs|lun-maps'
 moon_conf

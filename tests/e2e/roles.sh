@@ -26,6 +26,7 @@ role_json() {
 lines_of() {
   case $1 in
     luns) role restore "$2"; role lun "$2" ;;
+    cloneVol) role cloneVol "$2"; role export "$2" ;;
     cloneLun) role cloneLun "$2"; role igroup "$2" ;;
     *) role "$1" "$2" ;;
   esac
@@ -53,7 +54,7 @@ for api in "${apis[@]}"; do
   account "luns_${api}_1" "$(role_json restore "$api")"
 done
 check_eq 'every line of the blocks was understood' "$(grep -cE '^security login (role|rest-role) create ' "$readme")" \
-  "$(for api in "${apis[@]}"; do for action in "${actions[@]}" lun igroup; do role "$action" "$api"; done; done | wc -l)"
+  "$(for api in "${apis[@]}"; do for action in "${actions[@]}" lun igroup export; do role "$action" "$api"; done; done | wc -l)"
 sim_stop
 sim_config "$WORLD_DIR/sim.json" "$accounts as \$roles | .roles = \$roles
   | .users += (\$roles | keys | map({ name: ., password: \"secret\", svm: \"svm1\", role: . }))
@@ -98,6 +99,7 @@ backup
 for api in "${apis[@]}"; do
   for action in "${actions[@]}"; do
     EXTRA=()
+    if [ "$action" = cloneVol ]; then EXTRA=(NTAP_NFS_EXPORT_HOST=192.0.2.7); fi
     if [ "$action" = cloneLun ]; then EXTRA=(NTAP_CLONE_IGROUP_MAP=svm1:vol1/tape); fi
     prepare "$action"
     as "${action}_${api}_0" "$api"

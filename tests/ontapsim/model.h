@@ -124,6 +124,17 @@ struct sim_lun_conf {
     size_t map_count;
 };
 
+struct sim_export_rule {
+    char *client, *ro, *rw, *root; /* security flavors */
+};
+
+struct sim_export {
+    char *name;
+    uint64_t id;
+    struct sim_export_rule *rules;
+    size_t rule_count;
+};
+
 struct sim_svm {
     char *name;
     char uuid[37];
@@ -135,6 +146,8 @@ struct sim_svm {
     size_t igroup_count;
     char **conf_igroups; /* name and what the configuration says of it, in turns */
     size_t conf_igroup_count;
+    struct sim_export **exports;
+    size_t export_count;
     unsigned generate[3]; /* volumes, LUNs, snapshots of each volume; see generate.h */
     int dir;
 };

@@ -310,6 +310,8 @@ int rest_iscsi_services_get(struct rest *r);
 int rest_svm_peers_get(struct rest *r);
 /* rest_nas.c */
 int rest_export_policies_get(struct rest *r);
+int rest_export_policy_create(struct rest *r);
+int rest_export_policy_delete(struct rest *r);
 /* rest_system.c */
 int rest_cluster_get(struct rest *r);
 int rest_application_log(struct rest *r);

@@ -90,4 +90,11 @@ char **sim_qtree_list(const struct sim_volume *vol);
 /* Splits that a stop interrupted go on; after everything is loaded. */
 void sim_volume_resume(void);
 
+/* export.c; locked */
+struct sim_export *sim_export_find(const struct sim_svm *svm, const char *name);
+struct sim_export *sim_export_create(struct sim_svm *svm, const char *name, struct sim_err *err);
+void sim_export_rule(struct sim_export *e, const char *client, const char *ro, const char *rw,
+                     const char *root);
+int sim_export_destroy(struct sim_svm *svm, struct sim_export *e, struct sim_err *err);
+
 #endif

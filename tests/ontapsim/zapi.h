@@ -232,4 +232,9 @@ int zapi_snapmirror_policy_delete(struct zapi *z);
 int zapi_snapmirror_policy_add_rule(struct zapi *z);
 int zapi_snapmirror_policy_remove_rule(struct zapi *z);
 
+/* zapi_export.c */
+int zapi_export_policy_create(struct zapi *z);
+int zapi_export_policy_destroy(struct zapi *z);
+int zapi_export_rule_create(struct zapi *z);
+
 #endif
