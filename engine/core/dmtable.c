@@ -7,6 +7,7 @@
 #include <libdevmapper.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char OP[] = "multipath";
 
@@ -37,9 +38,13 @@ static char *recorded_line(const char *text, const char *kind, const char *name)
 static int read_recorded(const char *file, const char *name, char **table, char **status,
                          struct moon_err *err)
 {
-    AUTO_FREE char *text = NULL;
+    AUTO_FREE char *text = NULL, *own = NULL;
+    struct stat st;
     size_t len = 0;
-    if (moon_store_read(file, RECORDED_MAX, &text, &len, err) < 0)
+    bool by_map = stat(file, &st) == 0 && S_ISDIR(st.st_mode);
+    if (by_map && asprintf(&own, "%s/%s", file, name) < 0)
+        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, OP, "out of memory");
+    if (moon_store_read(by_map ? own : file, RECORDED_MAX, &text, &len, err) < 0)
         return -1;
     *table = recorded_line(text, "table", name);
     *status = recorded_line(text, "status", name);

@@ -8,7 +8,8 @@
 
 /* Table and status of a map as the kernel prints them, without the target's name, owned. `recorded`
  * is a file of lines "table NAME: START LENGTH TARGET ..." and "status NAME: ..." to read in the
- * kernel's place (NULL: the kernel, through libdevmapper). MOON_UNSUPPORTED when there is no
+ * kernel's place, or a directory with such a file for each map, of its name (NULL: the kernel,
+ * through libdevmapper). MOON_UNSUPPORTED when there is no
  * device-mapper, MOON_DENIED without the right to ask it, MOON_NOT_FOUND for an unknown map,
  * MOON_INVALID when its target is not multipath. Blocks only if the kernel does. */
 int moon_dm_read(const char *recorded, const char *name, char **table, char **status,

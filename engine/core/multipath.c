@@ -280,6 +280,12 @@ int moon_mpath_list(const struct moon_mpath_world *w, json_t **out, struct moon_
 
 /* --- identity ---------------------------------------------------------------------------- */
 
+/* The LUN that a unit serial number names: ONTAP's has 12 characters, those of other lengths are not its. */
+static bool wwid_of_serial(const char *serial, char wwid[MOON_WWID_LEN + 1])
+{
+    return serial && strlen(serial) == MOON_SERIAL_LEN && moon_serial_wwid(serial, wwid, NULL) == 0;
+}
+
 int moon_mpath_same_lun(const struct moon_mpath_world *w, const json_t *map, struct moon_err *err)
 {
     const char *want = text_of(map, "wwid"), *name = text_of(map, "name");
@@ -290,13 +296,16 @@ int moon_mpath_same_lun(const struct moon_mpath_world *w, const json_t *map, str
                             name ? name : text_of(map, "device"));
     json_array_foreach (json_object_get(map, "paths"), i, p) {
         const char *device = text_of(p, "device"), *said = text_of(p, "wwid");
-        char page_wwid[MOON_WWID_LEN + 1];
+        char page_wwid[MOON_WWID_LEN + 1], unit_wwid[MOON_WWID_LEN + 1];
         size_t len = 0;
         unsigned char *page =
             moon_sysfs_bytes(&len, root_of(w), "/sys/block/%s/device/vpd_pg83", device);
         bool has_page = page && moon_vpd83_wwid(page, len, page_wwid, NULL) == 0;
         free(page);
+        bool has_unit = wwid_of_serial(text_of(p, "serial"), unit_wwid);
         const char *other = said && strcasecmp(said, want) != 0 ? said : NULL;
+        if (has_unit && strcasecmp(unit_wwid, want) != 0)
+            other = unit_wwid;
         if (has_page && strcasecmp(page_wwid, want) != 0)
             other = page_wwid;
         if (other)
@@ -304,7 +313,7 @@ int moon_mpath_same_lun(const struct moon_mpath_world *w, const json_t *map, str
                                 "map %s: its path %s is LUN %s, not %s: another LUN has taken its "
                                 "place under the same LUN number; nothing may be written there",
                                 name, device, other, want);
-        told += has_page || said;
+        told += has_page || has_unit || said;
     }
     if (told == 0)
         return moon_err_set(err, MOON_NOT_FOUND, MOON_SRC_MULTIPATH, 0, OP,

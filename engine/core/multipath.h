@@ -41,7 +41,8 @@ int moon_mpath_find(const struct moon_mpath_world *w, const char *name, json_t *
 /* All multipath maps, in the order of their numbers. */
 int moon_mpath_list(const struct moon_mpath_world *w, json_t **out, struct moon_err *err);
 
-/* The same LUN everywhere: each path's identification page, the WWID in /sys and the map's own agree.
+/* The same LUN everywhere: each path's identification page, its unit serial number page where that has
+ * ONTAP's form, the WWID in /sys and the map's own agree.
  * `map` as from moon_mpath_find. MOON_CONFLICT names the first path that is another LUN: it was
  * replaced under the same LUN number. MOON_NOT_FOUND when no path tells. */
 int moon_mpath_same_lun(const struct moon_mpath_world *w, const json_t *map, struct moon_err *err);
