@@ -40,7 +40,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 core_lib := $(B)/libmoon.a
 units    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 
-.PHONY: all help deps test unit lua e2e contract mutate adversary demo crash bench lab lint format clean install
+.PHONY: all help deps test unit lua e2e contract mutate adversary demo crash bench bench-listing bench-multipath lab lint format clean install
 .DEFAULT_GOAL := all
 
 all: $(B)/moonsnap $(B)/ontapsim
@@ -136,15 +136,21 @@ crash: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
 	$(Q)tests/crash/run $(B) $(N)
 
-## bench        pause per guest beside a shell script of virsh and curl; bench-listing
+## bench        pause per guest beside a shell script of virsh and curl; bench-listing, bench-multipath
 bench: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
 	$(Q)tests/bench/pause.sh $(B)
 	$(Q)echo && tests/bench/listing.sh $(B)
+	$(Q)echo && tests/bench/multipath.sh $(B)
 ## bench-listing  10,000 LUNs listed by the engine and by OpenStack Cinder's classes
 bench-listing: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
 	$(Q)tests/bench/listing.sh $(B)
+
+## bench-multipath  5,000 maps with 10,000 paths: one lookup, and all, beside lsblk
+bench-multipath: build/.deps
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
+	$(Q)tests/bench/multipath.sh $(B)
 
 ## interop      clients of others on the simulator: Ansible, OpenStack Cinder and Manila
 interop: build/.deps
