@@ -7,6 +7,9 @@ from=$PWD
 cd "$1"
 shift
 port_file=port
+# Seconds for ssh to be answered. Few where nobody may be there yet; many where only the machine is slow: each try costs
+# the emulated sshd some, and one that is given up is lost work.
+patience=3
 
 machine() { # disk, more arguments
   local disk=$1 port
@@ -26,7 +29,7 @@ machine() { # disk, more arguments
 
 remote() {
   ssh -q -i key -p "$(cat $port_file)" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
-    -o ConnectTimeout=2 -o ControlMaster=auto -o ControlPath="$PWD/cm" -o ControlPersist=300 root@127.0.0.1 "$@"
+    -o ConnectTimeout="$patience" -o ControlMaster=auto -o ControlPath="$PWD/cm" -o ControlPersist=300 root@127.0.0.1 "$@"
 }
 
 wait_ssh() {
@@ -89,6 +92,7 @@ case $command in
     mv run.qcow2 "$1.qcow2"
     ;;
   load)
+    patience=60
     down
     cp --sparse=always "$1.qcow2" run.qcow2
     machine run.qcow2 -loadvm "$1"
