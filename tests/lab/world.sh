@@ -9,8 +9,11 @@
 #   map_of WWID / paths_of WWID   the map's device; its disks
 #   state NAME             a guest's state
 #   poll SECONDS CMD ...   until CMD succeeds
+#   sim METHOD PATH [BODY] a request to the simulator; its answer
+#   sum FILE|DEVICE        checksum of its bytes as the storage has them now
 #   backup                 one that must succeed; sets SNAP
 #   restore NAME [KEY=VALUE ...]
+#   restore_while NAME CMD ...   a restore; CMD runs once the controller has begun it; exit code in CODE
 # LUN1 is the disk of guest san, LUN2 (in a qtree) that of guest qtree, which is shut off; guest nas is on NFS.
 
 cd /root/lab || exit 1
@@ -62,12 +65,18 @@ SC_AGENT_TIMEOUT=600
 CONF
     if [ $# -gt 0 ]; then printf '%s\n' "$@"; fi
   } >etc/lab/kvm.conf
-  chmod 600 etc/lab/kvm.conf
 }
+
+sim() {
+  curl -sS --fail --max-time 60 --cacert /srv/filer/.ontapsim/cert.pem -u vsadmin:secret -X "$1" \
+    -H 'Content-Type: application/json' ${3:+-d "$3"} "https://127.0.0.1:8443$2"
+}
+calls() { sim GET /sim/requests | jq -r '[.log[].call] | unique[]'; }
 
 WHERE=(--profile lab --config kvm --config-dir /root/lab/etc --state-dir /root/lab/state)
 moon() { timeout 240 ./moonsnap "$1" "${WHERE[@]}" "${@:2}"; }
 counter() { dd if="$1" bs=512 skip=64 count=1 iflag=direct status=none | od -A n -t u4 -N 4 | tr -d ' '; }
+sum() { dd if="$1" bs=1M iflag=direct status=none | sha256sum | cut -c 1-64; }
 grew() { [ "$(counter "$1")" -gt "$2" ]; }
 counts() {
   local n
@@ -89,4 +98,15 @@ backup() {
 }
 restore() {
   moon restore --policy daily --backupName "$SNAP" --yes --params "KVM_RESTORE_VM_LIST=$1" "${@:2}"
+}
+restoring() { calls | grep -Eq '^(snapshot-restore-file|(POST|PATCH) /(storage/luns|private/cli/volume/snapshot/restore-file).*)$'; }
+restore_while() {
+  local pid
+  sim DELETE /sim/requests >/dev/null
+  restore "$1" >"$OUT" 2>"$ERR" </dev/null &
+  pid=$!
+  check "the restore of $1 has begun on the controller" poll 120 restoring
+  "${@:2}"
+  CODE=0
+  wait $pid || CODE=$?
 }
