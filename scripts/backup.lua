@@ -4,18 +4,25 @@ local backup = require "std.backup"
 local discovery = require "std.discovery"
 local err = require "std.err"
 local events = require "std.events"
+local federation = require "std.federation"
 local hooks = require "std.hooks"
 local log = require "std.log"
 local ontap = require "std.ontap"
 local quiesce = require "std.quiesce"
 local recover = require "std.recover"
+local snapshots = require "std.snapshots"
+
+-- The site's commands, all of which are looked at before the first guest is suspended.
+local HOOKS = { "PRE_NTAP_CMD", "PRE_APP_QUIESCE_CMD", "POST_APP_QUIESCE_CMD", "NTAP_SNAPSHOT_CREATE_CMD",
+  "PRE_APP_UNQUIESCE_CMD", "POST_APP_UNQUIESCE_CMD", "NTAP_METADATA_SNAPSHOT_CREATE_CMD",
+  "POST_NTAP_DATA_TRANSFER_CMD", "POST_NTAP_CMD", "ARCHIVE_CMD", "NTAP_SNAPSHOT_DELETE_CMD" }
 
 return workflow {
   action = "backup",
   summary = "suspend the guests, snapshot their volumes, resume, keep copies by policy",
   needs = { "policy" },
   lock = true,
-  phases = { "discover", "pre", "quiesce", "snapshot", "unquiesce", "replicate", "post", "retain" },
+  phases = { "discover", "pre", "quiesce", "snapshot", "unquiesce", "metadata", "replicate", "post", "retain" },
 
   -- Everything that can be known or refused before the first suspend is done here.
   discover = function(ctx)
@@ -23,8 +30,16 @@ return workflow {
     log.banner("Agent validation")
     assert(discovery.connect(ctx))
     assert(recover.stale(ctx))
+    assert(federation.stale(ctx))
+    log.info("Agent validation finished successfully: libvirt at %s", ctx.uri)
     log.banner("Plugin validation")
+    assert(hooks.check(ctx, HOOKS))
+    ctx.applications = ctx:own(assert(federation.new(ctx)))
+    log.info("Plugin validation finished successfully: kvm")
     log.banner("Application auto discovery")
+    if not ctx.cfg:get("APP_AUTO_DISCOVERY") then
+      log.info("Application auto discovery is not enabled. Skipping; the guests of KVM_VM_MAPPING are looked at")
+    end
     assert(discovery.run(ctx))
     assert(discovery.verdict(ctx))
     log.banner("Running storage discovery")
@@ -32,24 +47,28 @@ return workflow {
   end,
 
   pre = function(ctx)
-    assert(hooks.check(ctx, { "PRE_NTAP_CMD", "PRE_APP_QUIESCE_CMD", "POST_APP_QUIESCE_CMD", "PRE_APP_UNQUIESCE_CMD",
-      "POST_APP_UNQUIESCE_CMD", "POST_NTAP_CMD" }))
     events.tell(ctx, "started")
-    log.banner("Pre Ntap commands")
-    assert(hooks.run(ctx, "PRE_NTAP_CMD"))
+    assert(hooks.phase(ctx, "PRE_NTAP_CMD"))
     assert(backup.begin(ctx))
-    return hooks.run(ctx, "PRE_APP_QUIESCE_CMD")
+    return hooks.phase(ctx, "PRE_APP_QUIESCE_CMD")
   end,
 
+  -- The applications of other configs first, then the guests that they may run in.
   quiesce = function(ctx)
     log.banner("Application quiesce")
-    ctx.guard = ctx:own(quiesce.guard(ctx, ctx.guests))
+    assert(ctx.applications:quiesce())
+    local pauses = snapshots.pauses(ctx)
+    ctx.guard = ctx:own(quiesce.guard(ctx, pauses and ctx.guests or {}))
+    if not pauses then
+      log.info("No guest is suspended: the Snapshot copy [%s] is another product's", ctx.snapshot)
+      ctx.crash_consistent = true
+    end
     assert(ctx.guard:suspend())
     for _, failure in ipairs(ctx.guard.failures) do
       log.warn("[scf-00038] going on although guest '%s' is not suspended (APP_IGNORE_ERROR=Y)", failure.guest.name)
       ctx:worse(3)
     end
-    return hooks.run(ctx, "POST_APP_QUIESCE_CMD")
+    return hooks.phase(ctx, "POST_APP_QUIESCE_CMD")
   end,
 
   snapshot = function(ctx)
@@ -60,15 +79,16 @@ return workflow {
   end,
 
   unquiesce = function(ctx)
-    log.banner("Application unquiesce")
     for _, guest in ipairs(ctx.guard:disturbed()) do
       log.error(err.coded("agt-00008", ("guest '%s' was resumed by somebody else before the snapshot was complete")
         :format(guest.name)))
       ctx.crash_consistent = true
       ctx:worse(3)
     end
-    local ran, problem = hooks.run(ctx, "PRE_APP_UNQUIESCE_CMD")
+    local ran, problem = hooks.phase(ctx, "PRE_APP_UNQUIESCE_CMD")
+    log.banner("Application unquiesce")
     local result = ctx.guard:release() -- whatever became of that command
+    local applications = ctx.applications:unquiesce()
     if result.fired then
       log.error(err.coded("agt-00008", "the time limit passed and the guests were resumed"))
       ctx.crash_consistent = true
@@ -81,29 +101,36 @@ return workflow {
       if not ignore then return nil, failed end
       log.error(failed)
     end
+    if #applications > 0 then
+      ctx:worse(5)
+      if not applications.ignored then return nil, applications[1] end
+    end
     if not ran then return nil, problem end
-    return hooks.run(ctx, "POST_APP_UNQUIESCE_CMD")
+    return hooks.phase(ctx, "POST_APP_UNQUIESCE_CMD")
+  end,
+
+  metadata = function(ctx)
+    log.banner("Metadata volume Snapshot copies")
+    return backup.snapshot_metadata(ctx)
   end,
 
   -- The snapshots are there and the guests run: this is when the backup exists.
   replicate = function(ctx)
     assert(backup.confirm(ctx))
     events.tell(ctx, "finished")
-    log.banner("Post Data Transfer commands")
-    return true
+    return hooks.phase(ctx, "POST_NTAP_DATA_TRANSFER_CMD")
   end,
 
   post = function(ctx)
-    log.banner("Post Ntap commands")
-    assert(hooks.run(ctx, "POST_NTAP_CMD"))
-    log.banner("ARCHIVE COMMANDS")
-    return true
+    assert(hooks.phase(ctx, "POST_NTAP_CMD"))
+    return hooks.phase(ctx, "ARCHIVE_CMD")
   end,
 
   retain = function(ctx)
     log.banner("Running Snapshot copy Delete on Primary")
     assert(backup.retain(ctx))
     log.banner("Agent Workflow Finalization")
+    log.info("Finalized workflow with id %s", ctx.id)
     backup.report(ctx)
     return true
   end,

@@ -25,12 +25,16 @@ return workflow {
   quiesce = function(ctx)
     assert(hooks.check(ctx, { "PRE_APP_QUIESCE_CMD", "POST_APP_QUIESCE_CMD", "PRE_APP_UNQUIESCE_CMD",
       "POST_APP_UNQUIESCE_CMD" }))
-    assert(hooks.run(ctx, "PRE_APP_QUIESCE_CMD"))
+    if ctx.cfg:raw("FEDERATED_APPLICATIONS") then
+      log.warn("%s: FEDERATED_APPLICATIONS: only a backup quiesces other configs' applications; this suspends guests",
+        ctx.cfg:where("FEDERATED_APPLICATIONS"))
+    end
+    assert(hooks.phase(ctx, "PRE_APP_QUIESCE_CMD"))
     log.banner("Application quiesce")
     ctx.guard = ctx:own(quiesce.guard(ctx, ctx.guests))
     assert(ctx.guard:suspend())
     if #ctx.guard.failures > 0 then ctx:worse(3) end
-    return hooks.run(ctx, "POST_APP_QUIESCE_CMD")
+    return hooks.phase(ctx, "POST_APP_QUIESCE_CMD")
   end,
 
   detach = function(ctx)

@@ -2,6 +2,7 @@
 local workflow = require "std.workflow"
 local confirm = require "std.confirm"
 local discovery = require "std.discovery"
+local err = require "std.err"
 local hooks = require "std.hooks"
 local log = require "std.log"
 local ontap = require "std.ontap"
@@ -32,8 +33,8 @@ return workflow {
 
   pre = function(ctx)
     assert(hooks.check(ctx, { "PRE_RESTORE_CMD", "POST_RESTORE_CMD" }))
-    log.banner("Pre Restore commands")
-    return hooks.run(ctx, "PRE_RESTORE_CMD")
+    local ok, failed = hooks.phase(ctx, "PRE_RESTORE_CMD")
+    if not ok then return nil, err.coded("scf-00027", "nothing was restored", failed) end
   end,
 
   safety = function(ctx)
@@ -46,9 +47,9 @@ return workflow {
   end,
 
   post = function(ctx)
-    log.banner("Post Restore commands")
-    assert(hooks.run(ctx, "POST_RESTORE_CMD"))
+    local ok, failed = hooks.phase(ctx, "POST_RESTORE_CMD")
     restore.report(ctx)
+    if not ok then return nil, err.coded("scf-00025", "the guests are restored", failed) end
   end,
 
   failed = function(ctx, failed)

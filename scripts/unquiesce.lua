@@ -2,6 +2,7 @@
 local workflow = require "std.workflow"
 local discovery = require "std.discovery"
 local err = require "std.err"
+local federation = require "std.federation"
 local hooks = require "std.hooks"
 local log = require "std.log"
 local recover = require "std.recover"
@@ -33,10 +34,12 @@ return workflow {
       end
     end
     local clean, left = recover.stale(ctx)
-    if found == 0 and #failures == 0 then log.info("Nothing of this config is suspended") end
+    local applications, standing = federation.stale(ctx)
+    if found == 0 and #failures == 0 and applications == 0 then log.info("Nothing of this config is suspended") end
     for _, failed in ipairs(failures) do log.error(failed) end
     if #failures > 0 then return nil, err.coded("scf-00032", "guests", failures[1], { exit = 5 }) end
     if not clean then return nil, left end
+    if not applications then return nil, standing end
     if not ran then return nil, problem end
     report.print(ctx, { resumed = found }, ("%d guest(s) resumed"):format(found))
     return hooks.run(ctx, "POST_APP_UNQUIESCE_CMD")

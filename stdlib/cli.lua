@@ -14,6 +14,7 @@ local naming = require "std.naming"
 local options = require "std.options"
 local refused_actions = require "std.refused_actions"
 local report = require "std.report"
+local traps = require "std.traps"
 local workflow = require "std.workflow"
 
 local cli = {}
@@ -207,29 +208,24 @@ local function say_success(ctx)
 end
 
 local function finish(ctx, ok, failed)
-  local function message(name, vars)
-    local text = ctx.cfg and ctx.cfg:raw(name)
-    text = text and ctx.cfg:expand(text, vars)
-    return text
-  end
   if not ok then
     log.error(failed)
     if failed.traceback then log.debug(failed.traceback) end
-    local text = message("FAILURE_MSG", { MSG = tostring(failed), ACTION = ctx.action })
-    if text then log.error(text) end
+    traps.failed(ctx, failed)
     if ctx.exit == 5 then return 5 end -- a guest that is not back comes first, whatever failed
     if failed.exit then return failed.exit end
     return ctx.exit ~= 0 and ctx.exit ~= 3 and ctx.exit or 1
   end
-  if ctx.dry_run then print_steps(ctx) end
   if ctx.exit == 0 then
-    local text = message("SUCCESS_MSG", { ACTION = ctx.action, SNAPNAME = ctx.snapshot })
-    if text then log.info(text) end
+    traps.succeeded(ctx)
     if not ctx.dry_run then say_success(ctx) end
   else
-    log.warn("%s%s finished with errors (exit code %d)", ctx.action, ctx.cfg and " of config " .. ctx.config_name or "",
-      ctx.exit)
+    local text = ("%s%s finished with errors (exit code %d)"):format(ctx.action,
+      ctx.cfg and " of config " .. ctx.config_name or "", ctx.exit)
+    log.warn(text)
+    traps.failed(ctx, text)
   end
+  if ctx.dry_run then print_steps(ctx) end
   return ctx.exit
 end
 
@@ -264,8 +260,13 @@ local function run_workflow(wf, opts, dirs, words)
   log.info("Action started! moonsnap %s (Action: %s) (Config: %s) (Profile: %s)", process.version(), ctx.action,
     ctx.config_name, ctx.profile or "-")
   if bound then
-    ok, failed = check_config(ctx)
+    ok, failed = traps.check(ctx)
     if not ok then return fail(failed, 2) end
+    ok, failed = check_config(ctx)
+    if not ok then
+      traps.failed(ctx, failed)
+      return fail(failed, 2)
+    end
   end
   ok, failed = workflow.run(wf, ctx)
   return finish(ctx, ok, failed)

@@ -91,6 +91,8 @@ local list = {
   { "scf-00060", "the request is not valid", "compare the options with the action's help" },
   { "scf-00062", "the user or the password was refused", "check NTAP_USERS" },
   { "scf-00066", "the host cannot be used for backups", "check the connection to libvirt and SC_AGENT" },
+  { "scf-00067", "no external snapshot matches the pattern",
+    "compare NTAP_EXTERNAL_SNAPSHOT_REGEX with the snapshots on all volumes; let the other product make one" },
   { "scf-00072", "the policy is not defined in the config", "use a policy of NTAP_SNAPSHOT_RETENTIONS" },
 
   -- Storage

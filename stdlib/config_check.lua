@@ -188,6 +188,49 @@ local function check_retention(cfg, list)
   end
 end
 
+-- META_DATA_VOLUME is a part of VOLUMES, and not all of it.
+local function check_metadata(cfg, list)
+  local metadata = cfg:get("META_DATA_VOLUME")
+  if not metadata then return end
+  local where, known, data = cfg:where("META_DATA_VOLUME"), {}, 0
+  for _, item in ipairs(cfg:get("VOLUMES") or {}) do
+    for _, volume in ipairs(item.volumes) do
+      known[item.controller .. ":" .. volume] = true
+      data = data + 1
+    end
+  end
+  for _, item in ipairs(metadata) do
+    for _, volume in ipairs(item.volumes) do
+      local key = item.controller .. ":" .. volume
+      if not known[key] then
+        add(list, "scf-00044", "%s: META_DATA_VOLUME: '%s' is not in VOLUMES; write it there", where, key)
+      end
+      data = data - 1
+    end
+  end
+  if #list == 0 and data <= 0 then
+    add(list, "scf-00045", "%s: META_DATA_VOLUME: it is all of VOLUMES; write the guests' volumes there, too", where)
+  end
+end
+
+-- There is one way to the snapshots of a run.
+local function check_snapshots(cfg, list)
+  local external, disabled = cfg:get("NTAP_USE_EXTERNAL_SNAPSHOT"), cfg:get("NTAP_SNAPSHOT_DISABLE")
+  if external and not cfg:raw("NTAP_EXTERNAL_SNAPSHOT_REGEX") then
+    add(list, nil, "%s: NTAP_USE_EXTERNAL_SNAPSHOT: Y needs a pattern; write NTAP_EXTERNAL_SNAPSHOT_REGEX",
+      cfg:where("NTAP_USE_EXTERNAL_SNAPSHOT"))
+  end
+  local ways = {}
+  if external then ways[#ways + 1] = "NTAP_USE_EXTERNAL_SNAPSHOT" end
+  if disabled then ways[#ways + 1] = "NTAP_SNAPSHOT_DISABLE" end
+  if cfg:commands("NTAP_SNAPSHOT_CREATE_CMD")[1] then ways[#ways + 1] = "NTAP_SNAPSHOT_CREATE_CMD01" end
+  if cfg:get("NTAP_CONSISTENCY_GROUP_SNAPSHOT") then ways[#ways + 1] = "NTAP_CONSISTENCY_GROUP_SNAPSHOT" end
+  if #ways > 1 then
+    add(list, nil, "%s: %s: it excludes %s (%s); write one of the two", cfg:where(ways[1]), ways[1], ways[2],
+      cfg:where(ways[2]))
+  end
+end
+
 --- Everything that is wrong with a config as a whole.
 -- @tparam Config cfg
 -- @treturn {Err,...} each `invalid` with exit 2
@@ -201,6 +244,8 @@ function config_check.check(cfg)
   check_cluster(cfg, list)
   check_volumes(cfg, list)
   check_retention(cfg, list)
+  check_metadata(cfg, list)
+  check_snapshots(cfg, list)
   return list
 end
 
@@ -214,6 +259,12 @@ function config_check.warnings(cfg)
   end
   local step = cfg:get("SC_AGENT_TIMEOUT")
   if step < 600 then warn("SC_AGENT_TIMEOUT", "%d seconds is short for KVM; write 600 or more", step) end
+  for _, family in ipairs { "APP_QUIESCE_CMD", "APP_UNQUIESCE_CMD" } do
+    for _, item in ipairs(cfg:commands(family)) do
+      list[#list + 1] = ("%s: %s%02d has no effect in a config of guests; it belongs into a child config of "
+        .. "FEDERATED_APPLICATIONS"):format(item.where, family, item.number)
+    end
+  end
   local groups = {}
   for _, name in ipairs(cfg:get("VOLUME_GROUPS") or {}) do groups[params.canonical(name)] = true end
   for _, item in ipairs(cfg:commands("VOLUMES_##")) do

@@ -99,6 +99,7 @@ local function start_guard(self, list)
   }
   if not process then return nil, failed end
   self.process = process
+  self.until_time = clock.mono() + self.limit
   return process:hold(identity(list))
 end
 
@@ -225,6 +226,13 @@ function Guard:disturbed()
     end
   end
   return list
+end
+
+--- How long the guests may still stand still.
+-- @treturn ?number seconds; nil when none does
+function Guard:remaining()
+  if not self.until_time or not self.process then return nil end
+  return math.max(0, self.until_time - clock.mono())
 end
 
 --- Resume everything that was suspended here, one after another, never stopping at a failure.

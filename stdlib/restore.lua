@@ -416,7 +416,7 @@ function restore.failed(ctx, failed)
     else
       local ok, problem = start(ctx, item)
       if not ok then
-        log.error(problem)
+        log.error(err.coded("scf-00026", ("guest '%s'"):format(item.name), problem))
         ctx:worse(5)
       end
     end

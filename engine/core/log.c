@@ -33,7 +33,7 @@ int moon_log_level(const char *name)
 bool moon_log_wants(enum moon_level level)
 {
     pthread_mutex_lock(&lock);
-    bool wanted = level <= MOON_LOG_INFO || debug_fd >= 0 || opt.console_debug;
+    bool wanted = level <= MOON_LOG_CMD || debug_fd >= 0 || opt.console_debug;
     if (level == MOON_LOG_TRACE)
         wanted = wanted && opt.trace;
     pthread_mutex_unlock(&lock);
@@ -165,12 +165,12 @@ static void emit(enum moon_level level, const char *text)
     AUTO_BUF struct moon_buf line = {0};
     if (moon_buf_addf(&line, "[%s] %s: %s\n", stamp, names[level], text) < 0)
         return;
-    if (level <= MOON_LOG_INFO)
+    if (level <= MOON_LOG_CMD)
         put(out_fd, &line);
     put(debug_fd, &line);
     if (level == MOON_LOG_ERROR)
         put(error_fd, &line);
-    bool console = opt.console_debug || (opt.verbose && level <= MOON_LOG_INFO);
+    bool console = opt.console_debug || (opt.verbose && level <= MOON_LOG_CMD);
     if (console)
         put(opt.console_stdout ? STDOUT_FILENO : STDERR_FILENO, &line);
     if (console && !opt.console_stdout)

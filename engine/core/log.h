@@ -21,10 +21,10 @@ enum moon_level {
 };
 
 struct moon_log_options {
-    const char *out;     /* file for INFO and above, verbose; NULL: none */
+    const char *out;     /* file for CMD and above, verbose; NULL: none */
     const char *debug;   /* file for everything; NULL: none */
     const char *error;   /* file for errors, always appended; NULL: none */
-    bool verbose;        /* lines up to INFO also on the console */
+    bool verbose;        /* lines up to CMD also on the console */
     bool console_debug;  /* all lines also on the console */
     bool console_stdout; /* the console is stdout instead of stderr */
     bool trace;          /* TRACE lines are written at all */

@@ -260,6 +260,27 @@ t.case("--params", function()
     { "--params: LOG_NUMM is not a known parameter; did you mean LOG_NUM?" })
 end)
 
+local function checks(text)
+  local out = {}
+  for _, failed in ipairs(good("SNAME=a\nNTAP_USERS=c:u/p\n" .. text):check()) do out[#out + 1] = tostring(failed) end
+  return out
+end
+
+t.case("metadata volumes are some of VOLUMES", function()
+  t.eq(checks("VOLUMES=c:v1,v2\nMETA_DATA_VOLUME=c:v2"), {})
+  t.eq(checks("VOLUMES=c:v1,v2\nMETA_DATA_VOLUME=c:v3"),
+    { "[scf-00044] " .. PATH .. ":4: META_DATA_VOLUME: 'c:v3' is not in VOLUMES; write it there" })
+  t.eq(checks("VOLUMES=c:v1,v2\nMETA_DATA_VOLUME=c:v1,v2"), { "[scf-00045] " .. PATH
+    .. ":4: META_DATA_VOLUME: it is all of VOLUMES; write the guests' volumes there, too" })
+end)
+
+t.case("there is one way to the snapshots", function()
+  t.eq(checks("NTAP_USE_EXTERNAL_SNAPSHOT=Y"), { PATH .. ":3: NTAP_USE_EXTERNAL_SNAPSHOT: Y needs a pattern; write "
+    .. "NTAP_EXTERNAL_SNAPSHOT_REGEX" })
+  t.eq(checks("NTAP_USE_EXTERNAL_SNAPSHOT=Y\nNTAP_EXTERNAL_SNAPSHOT_REGEX=^nightly\nNTAP_SNAPSHOT_DISABLE=y"), { PATH
+    .. ":3: NTAP_USE_EXTERNAL_SNAPSHOT: it excludes NTAP_SNAPSHOT_DISABLE (" .. PATH .. ":5); write one of the two" })
+end)
+
 t.case("unknown and ignored parameters are reported", function()
   local cfg = good("SNAM=a\nMY_SITE_VARIABLE=b\nVFILERS=v@c:x\nNTAP_SNAPSHOT_DISABLE=N\nNTAP_SNAPVAULT_WAIT=10\n"
     .. "NTAP_SNAPSHOT_DISABLE2=\nNTAP_SNAPMIRROR_UPDATE=y\nKVM_VM_CONFIG_DIR=/etc/libvirt/qemu\n"
@@ -271,9 +292,10 @@ t.case("unknown and ignored parameters are reported", function()
     PATH .. ":3: VFILERS is ignored: vFilers exist in 7-Mode only",
     PATH .. ":7: NTAP_SNAPMIRROR_UPDATE is ignored: not carried out by this version: "
       .. "SnapMirror is left to the controller's own schedule",
-    PATH .. ":9: APP_QUIESCE_CMD01 is ignored: has no effect when APP_NAME is set",
     PATH .. ":11: NTAP_SNAPVAULT_MAX_TRANSFER is ignored: not carried out by this version: "
       .. "SnapVault is left to the controller's own schedule",
+    PATH .. ":9: APP_QUIESCE_CMD01 has no effect in a config of guests; it belongs into a child config of "
+      .. "FEDERATED_APPLICATIONS",
   })
   t.eq(cfg:get("MY_SITE_VARIABLE"), "b")
   t.eq(cfg:get("SUCCESS_MSG"), "b!")

@@ -1,5 +1,4 @@
 -- Command line options, and the words of hook commands.
-local hooks = require "std.hooks"
 local options = require "std.options"
 local report = require "std.report"
 local t = require "std.test"
@@ -45,16 +44,6 @@ t.case("help and nothing at all", function()
   t.eq(parse("--help").action, "help")
   t.eq(parse("backup --help").words[2], "backup")
   t.eq(parse("--version").action, "version")
-end)
-
-t.case("hook commands are split as a shell would, without one", function()
-  t.eq(hooks.split("/bin/sleep 60"), { "/bin/sleep", "60" })
-  t.eq(hooks.split([["/opt/my tool/x" 'a b' c\ d "e\"f" '']]), { "/opt/my tool/x", "a b", "c d", 'e"f', "" })
-  t.eq(hooks.split("/bin/echo $(reboot); `reboot`"), { "/bin/echo", "$(reboot);", "`reboot`" })
-  local words, wrong = hooks.split("/bin/echo 'open")
-  t.eq(words, nil)
-  t.eq(wrong, "a quote is not closed")
-  t.eq((hooks.split("   ")), nil)
 end)
 
 t.case("tables are aligned, numbers to the right", function()

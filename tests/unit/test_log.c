@@ -104,10 +104,11 @@ static void test_files_by_level(void **state)
     open_log(o);
     assert_true(moon_log_wants(MOON_LOG_TRACE));
     quietly(one_of_each);
-    assert_int_equal(lines(content(out_path)), 3);
+    assert_int_equal(lines(content(out_path)), 4);
     assert_non_null(strstr(content(out_path), "ERROR: text 0\n"));
     assert_non_null(strstr(content(out_path), "WARN: text 1\n"));
     assert_non_null(strstr(content(out_path), "INFO: text 2\n"));
+    assert_non_null(strstr(content(out_path), "CMD: text 3\n"));
     assert_int_equal(lines(content(debug_path)), MOON_LOG_LEVELS);
     assert_non_null(strstr(content(debug_path), "CMD: text 3\n"));
     assert_non_null(strstr(content(debug_path), "OUTPUT: text 4\n"));
@@ -203,7 +204,7 @@ static void test_console_verbose(void **state)
     (void)state;
     open_log((struct moon_log_options){.verbose = true});
     char *err = captured(STDERR_FILENO, one_of_each);
-    assert_int_equal(lines(err), 3); /* nothing twice */
+    assert_int_equal(lines(err), 4); /* nothing twice */
     assert_non_null(strstr(err, "] ERROR: text 0\n"));
     assert_non_null(strstr(err, "] INFO: text 2\n"));
     assert_string_equal(captured(STDOUT_FILENO, one_of_each), "");
@@ -221,7 +222,7 @@ static void test_console_stdout(void **state)
     (void)state;
     open_log((struct moon_log_options){.verbose = true, .console_stdout = true});
     char *out = captured(STDOUT_FILENO, one_of_each);
-    assert_int_equal(lines(out), 3);
+    assert_int_equal(lines(out), 4);
     assert_non_null(strstr(out, "] WARN: text 1\n"));
     /* Errors are also where errors are looked for. */
     assert_string_equal(captured(STDERR_FILENO, one_of_each),

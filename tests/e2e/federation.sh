@@ -1,0 +1,154 @@
+#!/bin/bash
+# FEDERATED_APPLICATIONS: the applications of other configs stand still before the guests do and run again after them, in
+# reverse, whatever fails; a run that dies is made good by the next one or by unquiesce.
+set -euo pipefail
+# shellcheck source=../lib/scene.sh
+. "$(dirname "$(realpath "$0")")/../lib/scene.sh"
+scene alpha:vol1 bravo:vol2
+trail=$WORLD_DIR/trail
+app=$WORLD_DIR/app
+mkdir "$WORLD_DIR/codes" "$WORLD_DIR/etc/db"
+# app WORD NAME: notes itself with the state of alpha, ends with the code in codes/WORD.NAME
+cat >"$app" <<APP_END
+#!/bin/sh
+echo "\$1 \$2 \$(virsh -q -c '$MOON_TEST_URI' domstate alpha)" >>'$trail'
+if [ -f '$WORLD_DIR/codes/'\$1.\$2 ]; then . '$WORLD_DIR/codes/'\$1.\$2; fi
+APP_END
+chmod 755 "$app"
+echo "command: $app" >"$WORLD_DIR/etc/allowed_commands.config"
+chmod 644 "$WORLD_DIR/etc/allowed_commands.config"
+child() { printf '%s\n' "APP_QUIESCE_CMD01=$app quiesce $1" "APP_UNQUIESCE_CMD01=$app unquiesce $1" "${@:2}" \
+  >"$WORLD_DIR/etc/db/$1.conf"; chmod 600 "$WORLD_DIR/etc/db/$1.conf"; }
+children() { for name in one two three; do child $name "$@"; done; }
+trail() { if [ -f "$trail" ]; then paste -sd, "$trail"; rm -f "$trail"; fi; }
+code() { echo "$2" >"$WORLD_DIR/codes/$1"; }
+no_codes() { rm -f "$WORLD_DIR"/codes/*; }
+parent() { moon_conf NTAP_SNAPSHOT_CLEANUP=Y 'FEDERATED_APPLICATIONS=db@one;db@two;db@three' "$@"; }
+journal=$WORLD_DIR/state/journal/demo.kvm.applications.json
+all_undone='unquiesce three running,unquiesce two running,unquiesce one running'
+children
+parent
+
+check_exit 'a backup' 0 moon backup --policy daily
+check_eq 'children in order, then the guests; guests, then children in reverse' "$(trail)" \
+  "quiesce one running,quiesce two running,quiesce three running,$all_undone"
+check 'no journal is left' test ! -e "$journal"
+
+# --- quiesce fails ---
+
+# fails NAME CODE EXIT REGEX WANT-TRAIL
+fails() {
+  local before
+  next_second
+  before=$(snapshots vol1; snapshots vol2)
+  events_start
+  code quiesce.two "$2"
+  check_exit "$1: exit" "$3" moon backup --policy daily
+  check_match "$1: its code" "$ERR" "$4"
+  check_eq "$1: what was done" "$(trail)" "$5"
+  check "$1: the guests run" all_running alpha bravo
+  if [ "$3" = 1 ]; then
+    check_eq "$1: no guest was suspended" "$(events_of 'alpha|bravo')" ''
+    check_eq "$1: no copy is left" "$(snapshots vol1; snapshots vol2)" "$before"
+  else
+    check_match "$1: it is complete" <(snapshots vol2) "$(jq -r .snapshot "$WORLD_DIR/state/catalog/demo/kvm/$(records | tail -n 1)")"
+  fi
+  check "$1: no journal is left" test ! -e "$journal"
+  no_codes
+}
+begun='quiesce one running,quiesce two running'
+whole="$begun,quiesce three running,$all_undone"
+undone='unquiesce two running,unquiesce one running'
+fails 'exit code 1' 'exit 1' 1 'scf-00037. application db@two' "$begun,$undone"
+fails 'exit code 99, not implemented' 'exit 99' 1 'scf-00037. application db@two' "$begun,unquiesce one running"
+fails 'exit code 100, no undo of its own' 'exit 100' 1 'scf-00037. application db@two' "$begun,unquiesce one running"
+fails 'exit code 101, go on' 'exit 101' 3 'scf-00038. application db@two' "$whole"
+# shellcheck disable=SC2016
+fails 'no exit code' 'kill -KILL $$' 1 'scf-00036. application db@two' "$begun,$undone"
+child two APP_IGNORE_ERROR=y
+fails 'exit code 1 with APP_IGNORE_ERROR=y' 'exit 1' 3 'scf-00038. application db@two' "$whole"
+fails 'exit code 99 with APP_IGNORE_ERROR=y' 'exit 99' 3 'scf-00038. application db@two' \
+  "$begun,quiesce three running,unquiesce three running,unquiesce one running"
+child two SC_AGENT_TIMEOUT=1
+fails 'one that hangs' 'exec /bin/sleep 40' 1 'scf-00036. application db@two.*did not end in time' "$begun,$undone"
+children
+
+# --- what comes after fails ---
+
+next_second
+sim_fault '{"match": "snapshot-create", "action": "nospace"}'
+check_exit 'the snapshot fails' 1 moon backup --policy daily
+check_eq 'the snapshot fails: all is undone' "$(trail)" "$whole"
+sim_faults_clear
+check 'the snapshot fails: the guests run' all_running alpha bravo
+
+next_second
+code unquiesce.two 'exit 1'
+check_exit 'unquiesce fails: exit' 5 moon backup --policy daily
+check_match 'unquiesce fails: its code' "$ERR" 'scf-00032. application db@two'
+check_eq 'unquiesce fails: the others are undone' "$(trail)" "$whole"
+check_eq 'unquiesce fails: the journal has it' "$(jq -r '.children | join(",")' "$journal")" db@two
+no_codes
+next_second
+check_exit 'the next run' 0 moon backup --policy daily
+check_eq 'begins with it' "$(trail)" "unquiesce two running,$whole"
+
+next_second
+child two APP_IGNORE_ERROR=Y
+code unquiesce.two 'exit 1'
+check_exit 'unquiesce fails with APP_IGNORE_ERROR=Y: exit' 5 moon backup --policy daily
+check_match 'unquiesce fails with APP_IGNORE_ERROR=Y: its code' "$ERR" 'scf-00033. application db@two'
+check_match 'unquiesce fails with APP_IGNORE_ERROR=Y: the copy is good' <(snapshots vol1) "$(jq -r .snapshot "$WORLD_DIR/state/catalog/demo/kvm/$(records | tail -n 1)")"
+no_codes
+children
+trail >/dev/null
+check_exit 'unquiesce makes it good' 0 moon unquiesce
+check_eq 'by its command' "$(trail)" 'unquiesce two running'
+
+# --- the run dies in the pause ---
+
+next_second
+sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 8000, "count": 1}'
+"$MOONSNAP" backup "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state" --policy daily \
+  >"$WORLD_DIR/held.out" 2>"$WORLD_DIR/held.err" </dev/null &
+HELD=$!
+wait_state alpha paused 15 || { not_ok 'the backup suspends alpha' "$WORLD_DIR/held.err"; finish; }
+check 'killed in the pause' kill -KILL "$HELD"
+held_ends
+check 'the guests run again' poll 10 all_running alpha bravo
+check_eq 'the children stand still' "$(trail)" 'quiesce one running,quiesce two running,quiesce three running'
+check_eq 'the journal has them' "$(jq -r '.children | join(",")' "$journal")" db@one,db@two,db@three
+check_exit 'the next run makes it good' 0 moon backup --policy daily
+check_eq 'before all else' "$(trail)" "$all_undone,$whole"
+
+# --- configs that are wrong ---
+
+wrong() { # name, regex, exit
+  events_start
+  check_exit "$1" "${3:-2}" moon backup --policy daily
+  check_match "$1: named" "$ERR" "$2"
+  check_eq "$1: nothing was run" "$(trail)" ''
+  check_eq "$1: no guest was touched" "$(events_of 'alpha|bravo')" ''
+}
+parent 'FEDERATED_APPLICATIONS=db@none'
+wrong 'a child that is not there' 'FEDERATED_APPLICATIONS: db@none: .*none\.conf'
+parent 'FEDERATED_APPLICATIONS=demo@kvm'
+wrong 'the config itself' "'demo@kvm' is this config itself"
+parent 'FEDERATED_APPLICATIONS=db'
+wrong 'no profile' "'db' is not profile@config"
+parent
+child three APP_NAME=oracle
+wrong 'a plug-in that does not exist' 'agt-00012. .*three\.conf:3: APP_NAME'
+child three SC_AGENT=db1.example.com:9090
+wrong 'an agent' 'three\.conf:3: SC_AGENT: there is no agent'
+echo "APP_QUIESCE_CMD01=$app" >"$WORLD_DIR/etc/db/three.conf"
+wrong 'no way back' 'db@three: it has no APP_UNQUIESCE_CMD01'
+child three APP_QUIESCE_CMD02=/bin/true
+wrong 'a command that is not allowed' "agt-00009. .*three\.conf:3: APP_QUIESCE_CMD02" 1
+
+children
+next_second
+check_exit 'a dry run' 0 moon backup --policy daily --dry-run
+check_eq 'runs nothing' "$(trail)" ''
+check_match 'and names it' "$OUT" 'process.run .*app'
+finish
