@@ -10,6 +10,7 @@ local log = require "std.log"
 local ontap = require "std.ontap"
 local quiesce = require "std.quiesce"
 local recover = require "std.recover"
+local replicate = require "std.replicate"
 local snapshots = require "std.snapshots"
 
 -- The site's commands, all of which are looked at before the first guest is suspended.
@@ -114,9 +115,10 @@ return workflow {
     return backup.snapshot_metadata(ctx)
   end,
 
-  -- The snapshots are there and the guests run: this is when the backup exists.
+  -- The snapshots are there and the guests run: this is when the backup exists. Only then is it transferred.
   replicate = function(ctx)
     assert(backup.confirm(ctx))
+    assert(replicate.run(ctx))
     events.tell(ctx, "finished")
     return hooks.phase(ctx, "POST_NTAP_DATA_TRANSFER_CMD")
   end,
@@ -129,6 +131,7 @@ return workflow {
   retain = function(ctx)
     log.banner("Running Snapshot copy Delete on Primary")
     assert(backup.retain(ctx))
+    assert(replicate.retain(ctx))
     log.banner("Agent Workflow Finalization")
     log.info("Finalized workflow with id %s", ctx.id)
     backup.report(ctx)

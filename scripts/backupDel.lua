@@ -58,7 +58,7 @@ return workflow {
       assert(ontap.delete(ctx, v, v.snapshot, force))
     end
     local record = ctx.copy.record
-    if record and #ctx.targets == #ctx.copy.volumes then
+    if record and #ctx.targets == #ctx.copy.volumes and not catalog.in_vault(record) then
       assert(catalog.remove(ctx, record))
     end
     local deleted = {}

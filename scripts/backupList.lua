@@ -12,25 +12,32 @@ local function names_of(copy)
   return names, longest
 end
 
+local function places(list)
+  local names = {}
+  for i, v in ipairs(list) do names[i] = v.controller .. ":" .. v.volume end
+  return names
+end
+
 return workflow {
   action = "backupList",
   summary = "list the copies of the config, oldest first",
   phases = { "list" },
 
   list = function(ctx)
-    local document, rows = {}, {}
-    for _, copy in ipairs(assert(copies.list(ctx))) do
+    local document, rows, any = {}, {}, false
+    for _, copy in ipairs(assert(copies.list(ctx, { secondary = true }))) do
       if not ctx.policy or copy.policy == ctx.policy then
-        local volumes = {}
-        for i, v in ipairs(copy.volumes) do volumes[i] = v.controller .. ":" .. v.volume end
+        local volumes, secondary = places(copy.volumes), places(copy.secondary)
         local guests, longest = names_of(copy)
         local status = copy.kind == "safety" and "safety" or copy.record and copy.record.status or "not in catalog"
         document[#document + 1] = { name = copy.name, policy = copy.policy, created = copy.created, status = status,
-          volumes = volumes, guests = guests, longest_pause_ms = longest }
+          volumes = volumes, secondary = secondary, guests = guests, longest_pause_ms = longest }
         rows[#rows + 1] = { copy.name, os.date("%Y-%m-%d %H:%M:%S", copy.created), status, table.concat(volumes, ","),
-          table.concat(guests, ","), longest and ("%.1f"):format(longest) or "-" }
+          table.concat(guests, ","), longest and ("%.1f"):format(longest) or "-", table.concat(secondary, ",") }
+        any = any or #secondary > 0
       end
     end
-    report.print(ctx, document, report.table({ "BACKUP", "TIME", "STATUS", "VOLUMES", "GUESTS", "PAUSE MS" }, rows))
+    local head = { "BACKUP", "TIME", "STATUS", "VOLUMES", "GUESTS", "PAUSE MS", any and "SECONDARY" or nil }
+    report.print(ctx, document, report.table(head, rows))
   end,
 }

@@ -72,6 +72,16 @@ function catalog.list(ctx)
   return records
 end
 
+--- Whether a record is needed for a copy in a vault, even when none is left on the primary.
+-- @tparam table record
+-- @treturn boolean
+function catalog.in_vault(record)
+  for _, entry in ipairs(record.replicated or {}) do
+    if entry.kind == "snapvault" and not entry.gone then return true end
+  end
+  return false
+end
+
 --- The backup that made a snapshot.
 -- @tparam table ctx
 -- @tparam string snapshot name

@@ -20,7 +20,7 @@ local info = {}
 
 local ACTIONS = { "backup", "restore", "discover", "backupList", "backupDel", "volumeList", "policyList", "quiesce",
   "unquiesce", "cloneVol", "cloneLun", "cloneList", "cloneDel", "clone", "custom", "scdump", "jobStatus",
-  "agentStatus", "pingAgent", "pingController" }
+  "agentStatus", "dpstatus", "pingAgent", "pingController" }
 
 local OTHERS = {
   { "recover", "resume the guests that runs left suspended which died with their guard" },

@@ -96,6 +96,11 @@ local function check_users(cfg, list)
       wanted[#wanted + 1] = { name = "KVM_VM_MAPPING", controller = item.controller }
     end
   end
+  for _, name in ipairs { "SNAPMIRROR_VOLUMES", "SNAPVAULT_VOLUMES" } do
+    for _, item in ipairs(cfg:get(name) or {}) do
+      wanted[#wanted + 1] = { name = name, controller = item.controller }
+    end
+  end
   local seen = {}
   for _, want in ipairs(wanted) do
     if not users[want.controller] and not params.for_controller(certs, want.controller)
@@ -231,6 +236,49 @@ local function check_snapshots(cfg, list)
   end
 end
 
+-- Policies that a parameter names must be there: a misspelt one would leave the right one without its rule.
+local function check_secondary_policies(cfg, list, name, value)
+  local retentions, names = cfg:get("NTAP_SNAPSHOT_RETENTIONS"), {}
+  for policy in pairs(value and value.map or {}) do names[#names + 1] = policy end
+  table.sort(names)
+  for _, policy in ipairs(names) do
+    if not (retentions and retentions.map[policy]) then
+      add(list, nil, "%s: %s: policy '%s' is not in NTAP_SNAPSHOT_RETENTIONS; write it there", cfg:where(name), name, policy)
+    end
+  end
+end
+
+-- Relationships are not looked for: what is replicated is written down.
+local function check_replication(cfg, list)
+  for _, pair in ipairs { { "NTAP_SNAPMIRROR_UPDATE", "SNAPMIRROR_VOLUMES" },
+    { "NTAP_SNAPVAULT_UPDATE", "SNAPVAULT_VOLUMES" }, { "NTAP_SNAPVAULT_SNAPSHOT", "SNAPVAULT_VOLUMES" } } do
+    local update, volumes = pair[1], pair[2]
+    if cfg:get(update) and not cfg:get(volumes) then
+      add(list, nil, "%s: %s: Y needs the source volumes; write %s=controller:volume", cfg:where(update), update, volumes)
+    end
+  end
+  if cfg:get("NTAP_SNAPVAULT_UPDATE") and cfg:get("NTAP_SNAPVAULT_SNAPSHOT") then
+    add(list, "scf-00047", "%s: NTAP_SNAPVAULT_SNAPSHOT: NTAP_SNAPVAULT_UPDATE is Y as well, and only one of them "
+      .. "transfers; write N for one of the two", cfg:where("NTAP_SNAPVAULT_SNAPSHOT"))
+  end
+  if not cfg:get("NTAP_SNAPVAULT_UPDATE") then return end
+  if not cfg:get("SNAP_TIMESTAMP_ONLY") then
+    add(list, nil, "%s: NTAP_SNAPVAULT_UPDATE: a copy in a vault keeps its name, so that a second '_recent' cannot come; "
+      .. "write SNAP_TIMESTAMP_ONLY=Y", cfg:where("NTAP_SNAPVAULT_UPDATE"))
+  end
+  local age, only = cfg:get("NTAP_SNAPVAULT_RETENTION_AGE"), cfg:get("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY")
+  check_secondary_policies(cfg, list, "NTAP_SNAPVAULT_RETENTIONS", cfg:get("NTAP_SNAPVAULT_RETENTIONS"))
+  check_secondary_policies(cfg, list, "NTAP_SNAPVAULT_RETENTION_AGE", age)
+  if only ~= "SECONDARY" and only ~= "BOTH" then return end
+  for _, item in ipairs(cfg:get("NTAP_SNAPSHOT_RETENTIONS") or {}) do
+    if not (age and params.age_of(age, item.policy)) then
+      add(list, nil, "%s: NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY: %s needs an age for policy '%s' on the secondary; write "
+        .. "NTAP_SNAPVAULT_RETENTION_AGE", cfg:where("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY"), only, item.policy)
+      return
+    end
+  end
+end
+
 --- Everything that is wrong with a config as a whole.
 -- @tparam Config cfg
 -- @treturn {Err,...} each `invalid` with exit 2
@@ -246,6 +294,7 @@ function config_check.check(cfg)
   check_retention(cfg, list)
   check_metadata(cfg, list)
   check_snapshots(cfg, list)
+  check_replication(cfg, list)
   return list
 end
 
@@ -277,8 +326,8 @@ function config_check.warnings(cfg)
     list[#list + 1] = ("%s: VOLUMES has no effect: VOLUME_GROUPS takes its place"):format(cfg:where("VOLUME_GROUPS"))
   end
   local only = cfg:get("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY")
-  if only == "SECONDARY" or only == "BOTH" then
-    warn("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY", "copies on a secondary are not deleted by this version")
+  if (only == "SECONDARY" or only == "BOTH") and not cfg:get("NTAP_SNAPVAULT_UPDATE") then
+    warn("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY", "copies on a secondary are deleted with NTAP_SNAPVAULT_UPDATE=Y only")
   end
   if cfg:get("TRANSPORT") == "HTTP" and cfg:get("ONTAP_API") == "rest" then
     warn("ONTAP_API", "ONTAP offers REST over HTTPS only; write TRANSPORT=HTTPS")

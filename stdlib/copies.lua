@@ -2,6 +2,7 @@
 -- @module std.copies
 
 local catalog = require "std.catalog"
+local log = require "std.log"
 local naming = require "std.naming"
 local ontap = require "std.ontap"
 local task = require "std.task"
@@ -53,13 +54,46 @@ function copies.is_foreign(ctx, row)
   return made_by ~= nil and made_by ~= copies.owner(ctx)
 end
 
+-- The volumes to which backups of the catalog were transferred.
+local function secondaries_of(ctx, records)
+  local list, seen = {}, {}
+  for _, record in ipairs(records) do
+    for _, entry in ipairs(record.replicated or {}) do
+      local key = entry.controller .. ":" .. entry.volume
+      if not seen[key] and ctx.controllers[entry.controller] then
+        seen[key] = true
+        list[#list + 1] = { controller = entry.controller, volume = entry.volume }
+      end
+    end
+  end
+  return list
+end
+
+-- Add the copies on the secondary. One that does not answer is no reason to show nothing.
+local function add_secondaries(ctx, records, take)
+  local volumes = secondaries_of(ctx, records)
+  local outcomes, cancelled = task.map(volumes, function(v) return ontap.snapshots(ctx, v) end, { collect = true })
+  if not outcomes then return nil, cancelled end
+  for i, outcome in ipairs(outcomes) do
+    if outcome.ok then
+      for _, row in ipairs(outcome.value) do take(volumes[i], row, "secondary") end
+    else
+      log.warn("the copies on the secondary %s:%s are not shown: %s", volumes[i].controller, volumes[i].volume,
+        tostring(outcome.err))
+      ctx:worse(3)
+    end
+  end
+  return true
+end
+
 --- All copies of this config, oldest first.
 -- @tparam table ctx
+-- @tparam[opt] {secondary=boolean} opts secondary: also look where the catalog says that backups were transferred to
 -- @treturn[1] {{name=,policy=(nil for a safety copy),kind="backup"|"safety",created=,volumes={{controller=,volume=,
---   snapshot=row},...},record=(of the catalog)},...}
+--   snapshot=row},...},secondary=(the same),record=(of the catalog)},...}; a copy may be on the secondary alone
 -- @return[2] nil
 -- @treturn[2] Err
-function copies.list(ctx)
+function copies.list(ctx, opts)
   local ok, failed = ontap.connect(ctx)
   if not ok then return nil, failed end
   local records
@@ -67,6 +101,16 @@ function copies.list(ctx)
   if not records then return nil, failed end
   local by_name, sname = {}, ctx.cfg:get("SNAME")
   local retentions = ctx.cfg:get("NTAP_SNAPSHOT_RETENTIONS") or {}
+  local function take(v, row, where)
+    local parsed = naming.parse(row.name, sname, retentions)
+    local safety = not parsed and naming.parse_safety(row.name, sname)
+    if not parsed and not safety or copies.is_foreign(ctx, row) then return end
+    local copy = by_name[row.name] or { name = row.name, policy = parsed and parsed.policy,
+      kind = parsed and "backup" or "safety", created = row.created, volumes = {}, secondary = {} }
+    by_name[row.name] = copy
+    copy.created = math.min(copy.created, row.created) -- volumes answer in any order
+    table.insert(copy[where], { controller = v.controller, volume = v.volume, snapshot = row })
+  end
   local volumes = volumes_of(ctx, records)
   -- One call per controller first: a login that is refused must not be refused once for each volume.
   ok, failed = task.map(controllers_of(ctx, volumes), ontap.volumes)
@@ -78,19 +122,10 @@ function copies.list(ctx)
     local rows
     rows, problem = ontap.snapshots(ctx, v)
     if not rows then return nil, problem end
-    for _, row in ipairs(rows) do
-      local parsed = naming.parse(row.name, sname, retentions)
-      local safety = not parsed and naming.parse_safety(row.name, sname)
-      if (parsed or safety) and not copies.is_foreign(ctx, row) then
-        local copy = by_name[row.name] or { name = row.name, policy = parsed and parsed.policy,
-          kind = parsed and "backup" or "safety", created = row.created, volumes = {} }
-        by_name[row.name] = copy
-        copy.created = math.min(copy.created, row.created) -- volumes answer in any order
-        copy.volumes[#copy.volumes + 1] = { controller = v.controller, volume = v.volume, snapshot = row }
-      end
-    end
+    for _, row in ipairs(rows) do take(v, row, "volumes") end
     return true
   end)
+  if ok and opts and opts.secondary then ok, failed = add_secondaries(ctx, records, take) end
   if not ok then return nil, failed end
   for _, record in ipairs(records) do
     local copy = record.action == "backup" and by_name[record.snapshot]
@@ -98,9 +133,11 @@ function copies.list(ctx)
   end
   local list = {}
   for _, copy in pairs(by_name) do
-    table.sort(copy.volumes, function(a, b)
-      return a.controller .. ":" .. a.volume < b.controller .. ":" .. b.volume
-    end)
+    for _, places in ipairs { copy.volumes, copy.secondary } do
+      table.sort(places, function(a, b)
+        return a.controller .. ":" .. a.volume < b.controller .. ":" .. b.volume
+      end)
+    end
     list[#list + 1] = copy
   end
   table.sort(list, function(a, b)

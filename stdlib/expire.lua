@@ -35,7 +35,7 @@ end
 -- and with an empty name the volumes that were looked at.
 local function forget(ctx, records, there, gone)
   for _, record in ipairs(records) do
-    local deleted, left = false, record.action ~= "backup"
+    local deleted, left = false, record.action ~= "backup" or catalog.in_vault(record)
     for _, v in ipairs(record.volumes or {}) do
       local key = key_of(v, record.snapshot)
       -- Another product's copy goes when that product deletes it.

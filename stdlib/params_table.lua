@@ -18,9 +18,10 @@
 -- @module std.params_table
 
 local later = "not carried out by this version: "
-local no_mirror = later .. "SnapMirror is left to the controller's own schedule"
-local no_vault = later .. "SnapVault is left to the controller's own schedule"
 local no_secondary = later .. "clones are made of the primary volumes only"
+local no_qtree = "clustered ONTAP replicates whole volumes; leave it out and list the volume"
+local no_cascade = "a vault is mirrored onward by itself in 7-Mode only; give that mirror a schedule on its destination"
+local no_vault_restore = later .. "restores from a vault are made by hand"
 local no_om = later .. "Operations Manager is not contacted"
 local no_dfm = later .. "data sets are not kept"
 local no_ossv = "OSSV backups do not exist for KVM guests"
@@ -125,8 +126,8 @@ local groups = {
   { "connection", {
     { name = "MANAGEMENT_INTERFACES", type = "interfaces",
       meaning = "Address to talk to in place of the name of a controller." },
-    { name = "SECONDARY_INTERFACES", type = "text",
-      meaning = "Names of controllers as replication relationships use them.", ignored = no_mirror },
+    { name = "SECONDARY_INTERFACES", type = "secondaries",
+      meaning = "Names of a controller and of its destination as replication relationships use them." },
     { name = "VFILERS", type = "text", meaning = "Which vFilers run on which controller.",
       ignored = "vFilers exist in 7-Mode only" },
     { name = "USE_PROXY", type = "yn", default = "N",
@@ -198,44 +199,44 @@ local groups = {
 
   { "snapmirror", {
     { name = "NTAP_SNAPMIRROR_UPDATE", type = "yn", default = "N",
-      meaning = "Y: SnapMirror is updated after the backup.", ignored = no_mirror },
-    { name = "SNAPMIRROR_VOLUMES", type = "volumes", meaning = "Source volumes to update.", ignored = no_mirror },
+      meaning = "Y: SnapMirror is updated after the backup, when the guests run again." },
+    { name = "SNAPMIRROR_VOLUMES", type = "volumes", meaning = "Source volumes to update." },
     { name = "SNAPMIRROR_QTREE_INCLUDE", type = "text", meaning = "Only these qtrees are updated.",
-      ignored = no_mirror },
-    { name = "NTAP_SNAPMIRROR_WAIT", type = "minutes", meaning = "Minutes to wait for the update.",
-      ignored = no_mirror },
+      refused = no_qtree },
+    { name = "NTAP_SNAPMIRROR_WAIT", type = "minutes", min = 1, max = 10080,
+      meaning = "Minutes to wait for the update; not set: it is started and not waited for." },
     { name = "NTAP_SNAPMIRROR_USE_SNAPSHOT", type = "yn", default = "N",
-      meaning = "Y: the new snapshot is transferred by its name.", ignored = no_mirror },
+      meaning = "Y: the new snapshot is transferred by its name." },
     { name = "NTAP_SNAPMIRROR_MAX_TRANSFER", type = "int", min = 1,
-      meaning = "Most kilobytes per second of a transfer; not set: no limit.", ignored = no_mirror },
+      meaning = "Most kilobytes per second of a transfer; not set: no limit." },
     { name = "NTAP_SNAPMIRROR_CASCADING_UPDATE", type = "yn", default = "N",
-      meaning = "Y: the SnapVault destination is mirrored onward.", ignored = "exists in 7-Mode only" },
+      meaning = "Y: the SnapVault destination is mirrored onward.", refused = no_cascade },
     { name = "SNAPMIRROR_CASCADING_VOLUMES", type = "volumes", meaning = "Volumes of that onward mirror.",
-      ignored = "exists in 7-Mode only" },
+      refused = no_cascade },
   } },
 
   { "snapvault", {
     { name = "NTAP_SNAPVAULT_UPDATE", type = "yn", default = "N",
-      meaning = "Y: SnapVault is updated after the backup.", ignored = no_vault },
-    { name = "SNAPVAULT_VOLUMES", type = "volumes", meaning = "Source volumes to update.", ignored = no_vault },
+      meaning = "Y: SnapVault is updated after the backup, when the guests run again." },
+    { name = "SNAPVAULT_VOLUMES", type = "volumes", meaning = "Source volumes to update." },
     { name = "SNAPVAULT_QTREE_INCLUDE", type = "text", meaning = "Only these qtrees are updated.",
-      ignored = no_vault },
+      refused = no_qtree },
     { name = "NTAP_SNAPVAULT_RETENTIONS", type = "retentions",
-      meaning = "Copies to keep per policy on the secondary.", ignored = no_vault },
+      meaning = "Copies to keep per policy on the secondary; a policy that is not here deletes nothing there." },
     { name = "NTAP_SNAPVAULT_RETENTION_AGE", type = "age",
-      meaning = "Days that a copy on the secondary must be old before it is deleted.", ignored = no_vault },
+      meaning = "Days that a copy on the secondary must be old before it is deleted." },
     { name = "NTAP_SNAPVAULT_NODELETE", type = "yn", default = "N",
-      meaning = "Y: nothing is deleted on the secondary.", ignored = no_vault },
-    { name = "NTAP_SNAPVAULT_WAIT", type = "minutes", default = "10",
-      meaning = "Minutes to wait for the transfer.", ignored = no_vault },
+      meaning = "Y: nothing is deleted on the secondary." },
+    { name = "NTAP_SNAPVAULT_WAIT", type = "minutes", default = "10", min = 1, max = 10080,
+      meaning = "Minutes to wait for the transfer." },
     { name = "NTAP_SNAPVAULT_RESTORE_WAIT", type = "yn", default = "N",
-      meaning = "Y: a restore from the secondary is waited for.", ignored = no_vault },
+      meaning = "Y: a restore from the secondary is waited for.", ignored = no_vault_restore },
     { name = "NTAP_SNAPVAULT_SNAPSHOT", type = "yn", default = "N",
-      meaning = "Y: the controller's own SnapVault schedule makes the copies.", ignored = no_vault },
+      meaning = "Y: the relationship's own schedule transfers; only that it is there is looked at." },
     { name = "NTAP_SNAPVAULT_MAX_TRANSFER", type = "int", min = 1,
-      meaning = "Most kilobytes per second of a transfer; not set: no limit.", ignored = no_vault },
+      meaning = "Most kilobytes per second of a transfer; not set: no limit." },
     { name = "NTAP_ALLOW_MIRRORVAULT_AS_MIRROR", type = "yn", default = "N",
-      meaning = "Y: a mirror-vault relationship counts as SnapMirror, N: as SnapVault.", ignored = no_vault },
+      meaning = "Y: a mirror-vault relationship counts as SnapMirror, N: as SnapVault." },
   } },
 
   { "clone", {

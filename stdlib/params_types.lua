@@ -62,6 +62,7 @@ types.format = {
   age = "15, or daily:15,weekly:30",
   users = "controller1:user/password;controller2:user/password",
   interfaces = "controller1:interface1;controller2:interface2",
+  secondaries = "controller1:source1/destination1;controller2:source2/destination2",
   mapping = "VM1:controller1:/vol/vol1/lun1;VM2:controller2:/vol/vol2/image;",
   path = "an absolute path",
   paths = "an absolute path, or controller1:/path1;controller2:/path2",
@@ -291,6 +292,25 @@ function types.interfaces(text)
     end
     if map[host] then return nil, ("controller %s is given twice"):format(quote(host)), "each controller once" end
     map[host] = interface
+  end
+  return map
+end
+
+--- Names in relationships per controller: {controller={source=,destination=}}.
+function types.secondaries(text)
+  local format = types.format.secondaries
+  local items, problem = split(text, ";")
+  if not items then return nil, problem, format end
+  local map = {}
+  for i, item in ipairs(items) do
+    local host, rest = take_host(item)
+    local source, destination = (rest or ""):match("^([^/]+)/([^/]+)$")
+    if not host or not is_host(host) then return nil, ("entry %d %s names no controller"):format(i, quote(item)), format end
+    if not source or not is_host(source) or not is_host(destination) then
+      return nil, ("entry %d: %s is not source/destination"):format(i, quote(rest)), format
+    end
+    if map[host] then return nil, ("controller %s is given twice"):format(quote(host)), "each controller once" end
+    map[host] = { source = source, destination = destination }
   end
   return map
 end

@@ -47,6 +47,10 @@ local function clones_wanted(cfg)
   return false
 end
 
+local function replicates(cfg)
+  return cfg:get("NTAP_SNAPMIRROR_UPDATE") or cfg:get("NTAP_SNAPVAULT_UPDATE")
+end
+
 -- name; actions that need it; `command` of a traditional role and `api` of a REST role, with the access;
 -- `zapi` and `rest` try it, where it is a right of its own there; `when` the config needs it; `optional`: without
 -- it the actions go on (a transport's name: over that one only).
@@ -186,6 +190,19 @@ local list = {
   { name = "unmount clones", actions = "clones that are exported", command = "volume unmount", access = "all",
     api = "/api/storage/volumes", api_access = "all", when = export_wanted,
     zapi = function(client) return client:call("volume-unmount", ("<volume-name>%s</volume-name>"):format(NOWHERE)) end },
+  { name = "see replication", actions = "backup with replication, dpstatus", command = "snapmirror show",
+    access = "readonly", api = "/api/snapmirror/relationships", api_access = "readonly", when = replicates,
+    zapi = function(client) return client:mirrors { source = NOWHERE .. ":" .. NOWHERE } end,
+    rest = function(client) return client:mirrors { source = NOWHERE .. ":" .. NOWHERE } end },
+  { name = "see replication policies", actions = "backup with replication, dpstatus", command = "snapmirror policy show",
+    access = "readonly", api = "/api/snapmirror/policies", api_access = "readonly", when = replicates, optional = true,
+    zapi = function(client) return client:mirror_policies { name = NOWHERE } end,
+    rest = function(client) return client:mirror_policies { name = NOWHERE } end },
+  { name = "update replication", actions = "backup with replication", command = "snapmirror update", access = "all",
+    api = "/api/snapmirror/relationships", api_access = "all", when = replicates,
+    zapi = function(client) return client:call("snapmirror-update",
+      ("<destination-location>%s:%s</destination-location>"):format(NOWHERE, NOWHERE)) end,
+    rest = function(client) return client:request("POST", ("/snapmirror/relationships/%s/transfers"):format(NIL), {}) end },
   { name = "write events", actions = "backup", command = "event generate-autosupport-log", access = "all",
     api = "/api/support/ems/application-logs", api_access = "all", optional = true,
     -- Without what a call must have, and with a severity that there is not.

@@ -100,7 +100,7 @@
  *       [{uuid, source, destination, policy, type, state, status, healthy, reason?, lag?, newest?,
  *         transferred?, schedule?}]; state: uninitialized, snapmirrored, broken_off, paused ...;
  *       status: idle, transferring, queued, quiescing, quiesced, aborting ...
- *   mirror_update     destination, {snapshot?}
+ *   mirror_update     destination, {snapshot?, rate? (KiB/s at most, 1 and more)}
  *       {transfer?}: begun; exists already counts as begun
  *   mirror_transfer   destination, {transfer?}
  *       {running, state, bytes?, reason?}: how the last or that transfer stands
@@ -110,7 +110,8 @@
  *       {job?, transfer?}: begun. Without files the whole destination volume is written: it must be
  *       named in `replace=true` (options), which no shipped workflow sets
  *   mirror_policies   {name?}
- *       [{name, svm?, type, rules=[{label, keep}]}]
+ *       [{name, svm?, type, rules=[{label, keep}]}]; the labels sm_created and all_source_snapshots make
+ *       a mirror (REST tells them from 9.11.1 and 9.10.1)
  *
  * The rest
  *   ems_log           source, message, {level? (0 emergency ... 7 debug), event?, host?}

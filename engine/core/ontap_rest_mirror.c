@@ -70,8 +70,17 @@ static int ask_policies(struct moon_ontap_call *call, struct rest_ask *ask, stru
 {
     int rc = rest_path(ask, "/snapmirror/policies");
     rc |= rest_match(ask, "name", moon_ontap_arg(call, "name"));
-    rc |= rest_query(ask, "fields", "name,svm.name,type,retention");
+    /* Not by name: some came with later releases. */
+    rc |= rest_query(ask, "fields", "*");
     return rc ? rest_no_memory(err) : 0;
+}
+
+/* What ONTAPI has as rules of its own names. */
+static void put_named_rule(json_t *rules, const json_t *record, const char *property,
+                           const char *label)
+{
+    if (json_is_true(json_object_get(record, property)))
+        json_array_append_new(rules, json_pack("{s:s, s:i}", "label", label, "keep", 1));
 }
 
 /* A count is a number, in some releases one in a string. */
@@ -88,6 +97,8 @@ static void put_rules(json_t *row, const json_t *record)
             json_object_set_new(rule, "keep", json_integer(atoll(count)));
         json_array_append_new(rules, rule);
     }
+    put_named_rule(rules, record, "create_snapshot_on_source", "sm_created");
+    put_named_rule(rules, record, "copy_all_source_snapshots", "all_source_snapshots");
     json_object_set_new(row, "rules", rules);
 }
 
@@ -148,10 +159,15 @@ int rest_begun_transfer(struct moon_ontap_call *call, const char *transfer, stru
 
 static int ask_update(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
 {
+    json_t *rate = json_object_get(call->args, "rate");
+    if (rate && json_integer_value(rate) < 1)
+        return rest_fail(call, err, MOON_INVALID, "rate: must be 1 or more");
     ask->method = "POST";
     ask->changes = true;
     return rest_body(ask, rest_path(ask, "/snapmirror/relationships/%s/transfers", uuid_of(call)),
-                     json_pack("{s:s*}", "source_snapshot", moon_ontap_arg(call, "snapshot")), err);
+                     json_pack("{s:s*, s:O*}", "source_snapshot", moon_ontap_arg(call, "snapshot"),
+                               "throttle", rate),
+                     err);
 }
 
 static int take_update(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)

@@ -46,7 +46,7 @@ static const struct {
     [MOON_ONTAP_EXPORT_DELETE] = {"export_delete", "name:s", true},
     [MOON_ONTAP_VOLUME_EXPORT] = {"volume_export", "volume:s {policy:s junction:s}", true},
     [MOON_ONTAP_MIRRORS] = {"mirrors", "{destination:s? source:s? max:i? page:s?}", false},
-    [MOON_ONTAP_MIRROR_UPDATE] = {"mirror_update", "destination:s {snapshot:s?}", true},
+    [MOON_ONTAP_MIRROR_UPDATE] = {"mirror_update", "destination:s {snapshot:s? rate:i?}", true},
     [MOON_ONTAP_MIRROR_TRANSFER] = {"mirror_transfer", "destination:s {transfer:s?}", false},
     [MOON_ONTAP_MIRROR_CHANGE] = {"mirror_change", "destination:s action:s", true},
     [MOON_ONTAP_MIRROR_RESTORE] = {"mirror_restore",

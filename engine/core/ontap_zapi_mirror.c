@@ -128,8 +128,21 @@ enum {
     TRANSFER_RUNS = 17137
 };
 
+static int put_rate(struct moon_buf *b, const struct moon_ontap_call *c, struct moon_err *err)
+{
+    json_t *rate = json_object_get(c->args, "rate");
+    if (!rate)
+        return 0;
+    if (json_integer_value(rate) < 1)
+        return zapi_fail(c, err, MOON_INVALID, "rate: must be 1 or more");
+    return moon_buf_addf(b, "<max-transfer-rate>%lld</max-transfer-rate>",
+                         json_integer_value(rate));
+}
+
 static int build_update(struct moon_buf *b, const struct moon_ontap_call *c, struct moon_err *err)
 {
+    if (put_rate(b, c, err) < 0)
+        return -1;
     return zapi_put_arg(b, c, "destination-location", "destination", err) |
            zapi_put_arg(b, c, "source-snapshot", "snapshot", err);
 }

@@ -64,6 +64,16 @@ c.case { "mirror_update: of a vault, one snapshot by name", run = function(w)
   c.row(c.ok(w.vault:snapshots(target)), "mine")
 end }
 
+c.case { "mirror_update: no faster than asked for", run = function(w)
+  local _, dest, vol, dir = mirrored(w)
+  w.write(dir .. "/disk.img", ("x"):rep(60000))
+  c.ok(w.client:snapshot_create(vol, "second"))
+  c.fails(nil, select(2, w.vault:mirror_update(dest, { rate = 0 })), "invalid", "rate")
+  local since = clock.mono()
+  c.eq(ended(w, dest, c.ok(w.vault:mirror_update(dest, { rate = 50 }))).state, "success")
+  c.ok(clock.mono() - since > 0.9, "60000 bytes at 50 KiB/s take a second")
+end }
+
 c.case { "mirror_update: a transfer that runs counts as begun", run = function(w)
   local _, dest, vol = mirrored(w)
   c.ok(w.client:snapshot_create(vol, "second"))
@@ -190,6 +200,9 @@ c.case { "mirror_policies: rules with label and keep", run = function(w)
   c.shape(row, { name = "XDPDefault", svm = "string?", type = "async", rules = function(list)
     return #list == 2 and c.row(list, "daily", "label").keep == 7 and c.row(list, "weekly", "label").keep == 52
   end })
+  if w:is "zapi" or w.version >= 91101 then
+    c.row(c.ok(w.vault:mirror_policies { name = "MirrorAndVault" })[1].rules, "sm_created", "label")
+  end
   c.ok(#c.ok(w.vault:mirror_policies()) > 2, "the whole list")
   c.eq(c.ok(w.vault:mirror_policies { name = "none" }), {})
 end }

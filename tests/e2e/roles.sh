@@ -54,7 +54,7 @@ for api in "${apis[@]}"; do
   account "luns_${api}_1" "$(role_json restore "$api")"
 done
 check_eq 'every line of the blocks was understood' "$(grep -cE '^security login (role|rest-role) create ' "$readme")" \
-  "$(for api in "${apis[@]}"; do for action in "${actions[@]}" lun igroup export; do role "$action" "$api"; done; done | wc -l)"
+  "$(for api in "${apis[@]}"; do for action in "${actions[@]}" lun igroup export replicate; do role "$action" "$api"; done; done | wc -l)"
 sim_stop
 sim_config "$WORLD_DIR/sim.json" "$accounts as \$roles | .roles = \$roles
   | .users += (\$roles | keys | map({ name: ., password: \"secret\", svm: \"svm1\", role: . }))

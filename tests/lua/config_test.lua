@@ -283,17 +283,16 @@ end)
 
 t.case("unknown and ignored parameters are reported", function()
   local cfg = good("SNAM=a\nMY_SITE_VARIABLE=b\nVFILERS=v@c:x\nNTAP_SNAPSHOT_DISABLE=N\nNTAP_SNAPVAULT_WAIT=10\n"
-    .. "NTAP_SNAPSHOT_DISABLE2=\nNTAP_SNAPMIRROR_UPDATE=y\nKVM_VM_CONFIG_DIR=/etc/libvirt/qemu\n"
-    .. "APP_QUIESCE_CMD01=/bin/true\n\nNTAP_SNAPVAULT_MAX_TRANSFER=rubbish\n"
+    .. "NTAP_SNAPSHOT_DISABLE2=\nNTAP_SNAPVAULT_RESTORE_WAIT=y\nKVM_VM_CONFIG_DIR=/etc/libvirt/qemu\n"
+    .. "APP_QUIESCE_CMD01=/bin/true\n\nNTAP_DFM_SNAPSHOT_FORMAT=rubbish\n"
     .. "SUCCESS_MSG=%MY_SITE_VARIABLE!\n")
   t.eq(warnings(cfg), {
     PATH .. ":1: SNAM is not a known parameter; did you mean SNAME?",
     PATH .. ":2: MY_SITE_VARIABLE is not a known parameter",
     PATH .. ":3: VFILERS is ignored: vFilers exist in 7-Mode only",
-    PATH .. ":7: NTAP_SNAPMIRROR_UPDATE is ignored: not carried out by this version: "
-      .. "SnapMirror is left to the controller's own schedule",
-    PATH .. ":11: NTAP_SNAPVAULT_MAX_TRANSFER is ignored: not carried out by this version: "
-      .. "SnapVault is left to the controller's own schedule",
+    PATH .. ":7: NTAP_SNAPVAULT_RESTORE_WAIT is ignored: not carried out by this version: "
+      .. "restores from a vault are made by hand",
+    PATH .. ":11: NTAP_DFM_SNAPSHOT_FORMAT is ignored: not carried out by this version: data sets are not kept",
     PATH .. ":9: APP_QUIESCE_CMD01 has no effect in a config of guests; it belongs into a child config of "
       .. "FEDERATED_APPLICATIONS",
   })
@@ -502,7 +501,29 @@ t.case("rules about retention", function()
     .. "NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY=PRIMARY"), { PATH .. ":5: NTAP_SNAPSHOT_RETENTION_AGE: policy 'weekly' has "
     .. "no age, which NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY=PRIMARY needs; write weekly:<days>" })
   t.eq(warnings(good("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY=SECONDARY")), { PATH
-    .. ":1: NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY: copies on a secondary are not deleted by this version" })
+    .. ":1: NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY: copies on a secondary are deleted with NTAP_SNAPVAULT_UPDATE=Y only" })
+end)
+
+t.case("rules about replication", function()
+  local vault = MIN .. "NTAP_SNAPSHOT_RETENTIONS=daily:1,weekly:1\nNTAP_SNAPVAULT_UPDATE=Y\n"
+  local good_one = vault .. "SNAPVAULT_VOLUMES=c1:v1\nSNAP_TIMESTAMP_ONLY=Y\n"
+  t.eq(checked(good_one), {})
+  t.eq(checked(vault .. "SNAP_TIMESTAMP_ONLY=Y"), { PATH .. ":5: NTAP_SNAPVAULT_UPDATE: Y needs the source volumes; write "
+    .. "SNAPVAULT_VOLUMES=controller:volume" })
+  t.eq(checked(MIN .. "NTAP_SNAPMIRROR_UPDATE=Y"), { PATH .. ":4: NTAP_SNAPMIRROR_UPDATE: Y needs the source volumes; write "
+    .. "SNAPMIRROR_VOLUMES=controller:volume" })
+  t.eq(checked(good_one .. "NTAP_SNAPVAULT_SNAPSHOT=Y"), { "[scf-00047] " .. PATH .. ":8: NTAP_SNAPVAULT_SNAPSHOT: "
+    .. "NTAP_SNAPVAULT_UPDATE is Y as well, and only one of them transfers; write N for one of the two" })
+  t.eq(checked(vault .. "SNAPVAULT_VOLUMES=c1:v1\nSNAP_TIMESTAMP_ONLY=N"), { PATH .. ":5: NTAP_SNAPVAULT_UPDATE: a copy in "
+    .. "a vault keeps its name, so that a second '_recent' cannot come; write SNAP_TIMESTAMP_ONLY=Y" })
+  t.eq(checked(good_one .. "NTAP_SNAPVAULT_RETENTIONS=dayly:3"), { PATH .. ":8: NTAP_SNAPVAULT_RETENTIONS: policy 'dayly' "
+    .. "is not in NTAP_SNAPSHOT_RETENTIONS; write it there" })
+  t.eq(checked(good_one .. "NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY=SECONDARY\nNTAP_SNAPVAULT_RETENTION_AGE=daily:3"), { PATH
+    .. ":8: NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY: SECONDARY needs an age for policy 'weekly' on the secondary; write "
+    .. "NTAP_SNAPVAULT_RETENTION_AGE" })
+  t.eq(checked(good_one .. "NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY=SECONDARY\nNTAP_SNAPVAULT_RETENTION_AGE=3"), {})
+  t.eq(checked(MIN .. "NTAP_SNAPMIRROR_UPDATE=Y\nSNAPMIRROR_VOLUMES=c7:v1"), { "[scf-00039] " .. PATH
+    .. ":5: SNAPMIRROR_VOLUMES: controller 'c7' has no user; write c7:user/password in NTAP_USERS" })
 end)
 
 t.case("the short timeout is reported where it stands", function()

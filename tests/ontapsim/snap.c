@@ -1,6 +1,7 @@
 /* Create, delete, rename and modify snapshots of one volume. */
 #include "snap.h"
 #include "job.h"
+#include "mirror.h"
 #include "state.h"
 #include "store.h"
 
@@ -223,13 +224,27 @@ int sim_snap_create(struct sim_volume *vol, const struct sim_snap_spec *spec, st
     return rc;
 }
 
+/* A mirror's copies are those of its source; a vault's are its own, but for the one that the next
+ * update starts from. */
+static int check_destination(const struct sim_volume *vol, const struct sim_snap *snap,
+                             struct sim_err *err)
+{
+    const struct sim_mirror *m = sim_mirror_find(vol->svm->name, vol->name);
+    const struct sim_policy *p = m ? sim_mirror_policy(m) : NULL;
+    if (!p || (p->type != SIM_POLICY_VAULT && p->type != SIM_POLICY_MIRROR_VAULT))
+        return sim_fail(err, SIM_EROFS, "Volume \"%s\" is read-only.", vol->name);
+    if (m->newest && !strcmp(m->newest, snap->name))
+        return sim_fail(err, SIM_ESNAPBUSY, "Snapshot \"%s\" is in use by snapmirror.", snap->name);
+    return 0;
+}
+
 static int check_delete(struct sim_volume *vol, const struct sim_snap *snap, bool ignore_owners,
                         struct sim_err *err)
 {
     if (strcmp(vol->state, "online") != 0)
         return sim_fail(err, SIM_EVOLOFFLINE, "Volume \"%s\" is %s.", vol->name, vol->state);
-    if (strcmp(vol->type, "rw") != 0)
-        return sim_fail(err, SIM_EROFS, "Volume \"%s\" is read-only.", vol->name);
+    if (strcmp(vol->type, "rw") != 0 && check_destination(vol, snap, err))
+        return -1;
     if (vol->restores)
         return sim_fail(err, SIM_ERESTORING, "A file restore is in progress on volume \"%s\".",
                         vol->name);
