@@ -32,7 +32,8 @@ local function load_child(ctx, item)
   local profile, name = item:match("^([%w_]+)@([%w_]+)$")
   if not profile then return wrong(ctx, "'%s' is not profile@config; write databases@db1;databases@db2", item) end
   if profile == ctx.profile and name == ctx.config_name then return wrong(ctx, "'%s' is this config itself", item) end
-  local cfg, failed = config.load { profile = profile, config = name, config_dir = ctx.dirs.config, policy = ctx.policy }
+  local cfg, failed = config.load { profile = profile, config = name, config_dir = ctx.dirs.config, policy = ctx.policy,
+    key_file = ctx.opts["key-file"], state_dir = ctx.dirs.state }
   if not cfg then return wrong(ctx, "%s: %s", item, failed) end
   for _, secret in ipairs(cfg.secrets) do log.secret(secret) end
   if cfg:raw("APP_NAME") then

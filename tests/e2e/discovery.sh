@@ -77,7 +77,7 @@ moon_conf KVM_VMS=alpha
   printf 'POST_NTAP_CMD01="/bin/true %%SNAME"\n'
   printf 'LAST=without newline'
 } >>"$conf"
-chmod 640 "$conf"
+chmod 700 "$conf"
 cp -p "$conf" "$WORLD_DIR/before"
 inode=$(stat -c %i "$conf")
 check_exit 'discover with APP_CONF_PERSISTENCE=Y' 0 moon discover
@@ -86,7 +86,7 @@ check_eq 'and that is the mapping' "$(diff "$WORLD_DIR/before" "$conf" | sed -n 
   'KVM_VM_MAPPING=alpha:svm1:/vol/vol1/alpha.img;'
 check 'all else is the same to the byte' cmp <(grep -v ^KVM_VM_MAPPING= "$WORLD_DIR/before"; echo x) <(grep -v ^KVM_VM_MAPPING= "$conf"; echo x)
 check 'no newline was added at the end' test "$(tail -c 1 "$conf")" = e
-check_eq 'the mode is kept' "$(stat -c %a "$conf")" 640
+check_eq 'the mode is kept' "$(stat -c %a "$conf")" 700
 check 'it was replaced, not rewritten in place' test "$(stat -c %i "$conf")" != "$inode"
 check_eq 'nothing else lies beside it' "$(find "$WORLD_DIR/etc/demo" -mindepth 1 -printf '%f\n')" kvm.conf
 cp -p "$conf" "$WORLD_DIR/before"
