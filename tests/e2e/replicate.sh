@@ -36,6 +36,8 @@ relate v2 vol2 kvm_vault
 relate m1 vol1 MirrorAllSnapshots
 secondary() { find "$SIM_ROOT/svm_vault/$1/.snapshot" -mindepth 1 -maxdepth 1 -name 'demo-*' -printf '%f\n' 2>/dev/null | sort | paste -sd' '; }
 
+# Names of snapshots have a resolution of one second.
+again() { next_second && backup; }
 daily() { secondary v1 | tr ' ' '\n' | grep '^demo-daily_' | paste -sd' '; }
 
 BOTH=(NTAP_USERS='svm1:vsadmin/secret;svm_vault:vault/secret' MANAGEMENT_INTERFACES='svm1:127.0.0.1;svm_vault:127.0.0.1')
@@ -64,6 +66,7 @@ for API in zapi rest; do
   # --- a backup, its copies, what is listed ---
 
   conf "${VAULT[@]}" "${MIRROR[@]}"
+  next_second
   check_exit "$API: a dry run" 0 moon backup --policy daily --dry-run --json
   check_match "$API: it would update all three" <(grep -c mirror_update "$OUT" || true) '^3$'
   next_second
@@ -103,9 +106,9 @@ snapvault svm_vault:v2 snapmirrored true success number'
   # --- retention on the secondary ---
 
   conf "${VAULT[@]}" NTAP_SNAPSHOT_RETENTIONS=daily:1,hourly:1 NTAP_SNAPVAULT_RETENTIONS=daily:2
-  backup
+  again
   older=$SNAP
-  backup
+  again
   check_eq "$API: two copies are left in the vault, one on the primary" "$(daily) / $(snapshots vol1 | grep -c '^demo-daily_')" \
     "$older $SNAP / 1"
   check_exit "$API: backupList" 0 moon backupList --policy daily --json
@@ -113,20 +116,20 @@ snapvault svm_vault:v2 snapmirrored true success number'
     "$(jq -r --arg s "$older" '.[] | select(.name == $s) | "\(.status) \(.volumes | length) \(.secondary | join(",")) \(.guests | join(","))"' "$OUT")" \
     'ok 0 svm_vault:v1,svm_vault:v2 alpha,bravo'
   check_eq "$API: the catalog keeps its record" "$(cat "$WORLD_DIR"/state/catalog/demo/kvm/*-backup.json | jq -r .snapshot | grep -cx "$older")" 1
-  backup
+  again
   check_eq "$API: one more, and the oldest goes, with its record" \
     "$(daily | wc -w) $(cat "$WORLD_DIR"/state/catalog/demo/kvm/*-backup.json | jq -r .snapshot | grep -cx "$older")" '2 0'
   conf "${VAULT[@]}" NTAP_SNAPSHOT_RETENTIONS=daily:1,hourly:1 NTAP_SNAPVAULT_RETENTIONS=daily:2 NTAP_SNAPVAULT_NODELETE=Y
-  backup
+  again
   check_eq "$API: NTAP_SNAPVAULT_NODELETE=Y keeps the third" "$(daily | wc -w)" 3
   conf "${VAULT[@]}" NTAP_SNAPVAULT_RETENTIONS=daily:1 NTAP_SNAPVAULT_RETENTION_AGE=1
-  backup
+  again
   check_eq "$API: with an age of a day the young ones stay" "$(daily | wc -w)" 4
   conf "${VAULT[@]}" NTAP_SNAPVAULT_RETENTION_AGE=1 NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY=SECONDARY
-  POLICY=hourly backup
+  POLICY=hourly again
   check_eq "$API: by age alone as well, and other policies are not touched" "$(daily | wc -w)" 4
   conf NTAP_SNAPMIRROR_UPDATE=Y SNAPMIRROR_VOLUMES=svm1:vol1 NTAP_SNAPMIRROR_USE_SNAPSHOT=Y
-  backup
+  again
   check_eq "$API: without NTAP_SNAPMIRROR_WAIT it is started only" "$(jq -r '.replicated[].state' "$RECORD")" started
   poll 10 idle m1
   check_match "$API: and arrives" <(secondary m1) "$SNAP"
@@ -202,7 +205,7 @@ for API in zapi rest; do
   conf NTAP_SNAPMIRROR_UPDATE=Y SNAPMIRROR_VOLUMES=svm1:other
   fails "$API: a mirror-vault is no mirror" scf-00017 'mirror-vault.*NTAP_ALLOW_MIRRORVAULT_AS_MIRROR'
   conf NTAP_SNAPMIRROR_UPDATE=Y SNAPMIRROR_VOLUMES=svm1:other NTAP_ALLOW_MIRRORVAULT_AS_MIRROR=Y NTAP_SNAPMIRROR_WAIT=1
-  backup
+  again
   check_eq "$API: unless NTAP_ALLOW_MIRRORVAULT_AS_MIRROR=Y" "$(jq -r '.replicated[] | "\(.destination) \(.state)"' "$RECORD")" 'svm_vault:both done'
 done
 

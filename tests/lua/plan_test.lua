@@ -10,6 +10,7 @@ local multipath = require "engine.multipath"
 local ontap = require "engine.ontap"
 local plan = require "engine.plan"
 local process = require "engine.process"
+local seal = require "engine.seal"
 local virt = require "engine.virt"
 local t = require "std.test"
 
@@ -91,6 +92,11 @@ local changing = {
     { volume = "v", to = "w", snapshot = "s" } },
   ["ontap.volume_clone_split"] = { function() return filer:volume_clone_split("w") end, "filer1", { volume = "w" } },
   ["ontap.volume_delete"] = { function() return filer:volume_delete("w") end, "filer1", { volume = "w" } },
+  ["ontap.export_create"] = { function() return filer:export_create("w", "p", { client = "h", access = "root" }) end, "filer1",
+    { volume = "w", name = "p", client = "h", access = "root" } },
+  ["ontap.export_delete"] = { function() return filer:export_delete("p") end, "filer1", { name = "p" } },
+  ["ontap.volume_export"] = { function() return filer:volume_export("w", { policy = "p", junction = "/w" }) end, "filer1",
+    { volume = "w", policy = "p", junction = "/w" } },
   ["ontap.mirror_update"] = { function() return filer:mirror_update("s:d") end, "filer1", { destination = "s:d" } },
   ["ontap.mirror_change"] = { function() return filer:mirror_change("s:d", "quiesce") end, "filer1",
     { destination = "s:d", action = "quiesce" } },
@@ -109,6 +115,7 @@ local changing = {
     { wwid = "3600a0980383062716d5d5076684b6f66" } },
   ["lun.drop_cache"] = { function() return lun.drop_cache("/dev/nosuch") end, "/dev/nosuch", { name = "/dev/nosuch" } },
   ["process.run"] = { function() return process.run { "touch", NONE } end, "touch", { argv = { "touch", NONE } } },
+  ["seal.make_key"] = { function() return seal.make_key(NONE) end, nil, { key = NONE } },
   ["http.request"] = { function() return http.request("http://127.0.0.1:1/", { method = "DELETE", user = "u",
     password = "geheim", headers = { Cookie = "geheim" } }) end, "127.0.0.1:1/" },
   ["guard.start"] = { function() return guard.start { journal = NONE, uri = "test:///default", profile = "p", config = "c",
@@ -140,7 +147,7 @@ end
 
 t.case("no primitive of the sources is missing above", function()
   local prefix = { ["l_file.c"] = "file", ["l_guard.c"] = "guard", ["l_virt.c"] = "domain", ["l_multipath.c"] = "multipath",
-    ["l_lun.c"] = "lun" }
+    ["l_lun.c"] = "lun", ["l_seal.c"] = "seal" }
   local found = 0
   for _, name in ipairs(assert(file.list("engine/lua"))) do
     local source = name:find("%.c$") and text("engine/lua/" .. name) or ""
@@ -158,7 +165,7 @@ t.case("no primitive of the sources is missing above", function()
     found = found + 1
     t.ok(changing["ontap." .. name], name)
   end
-  t.eq(found, 24)
+  t.eq(found, 27)
 end)
 
 t.case("nothing was done", function()
