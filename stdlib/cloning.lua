@@ -4,6 +4,7 @@
 
 local backup = require "std.backup"
 local clone_export = require "std.clone_export"
+local clone_targets = require "std.clone_targets"
 local clones = require "std.clones"
 local err = require "std.err"
 local hooks = require "std.hooks"
@@ -18,136 +19,6 @@ local cloning = {}
 local HOOKS = { "PRE_CLONE_CREATE_CMD", "POST_CLONE_CREATE_CMD", "MOUNT_CMD", "APP_CLONE_FOLLOW_UP_CMD",
   "UMOUNT_CMD", "PRE_NTAP_CLONE_DELETE_CMD" }
 
-local MAX_NAME = 203    -- characters of a volume's name
-local SUFFIX = "_CLONE" -- of a LUN's clone
-
--- Snap Creator's name, cl_...-YYYYMMDDhhmmss, with the characters that ONTAP takes in the name of a volume.
-local function volume_name(ctx, volume)
-  local head = ("cl_%s_%s"):format(ctx.cfg:get("SNAME"), volume):gsub("[^%w_]", "_")
-  local tail = "_" .. ctx.stamp
-  return head:sub(1, MAX_NAME - #tail) .. tail
-end
-
-local function igroup_for(ctx, controller, volume)
-  for _, item in ipairs(ctx.cfg:get("NTAP_CLONE_IGROUP_MAP") or {}) do
-    if item.controller == controller and item.volume == volume then return item.igroup end
-  end
-  return nil
-end
-
-local function check_igroups(ctx)
-  local seen = {}
-  for _, v in ipairs(ctx.volumes) do seen[v.controller .. ":" .. v.volume] = true end
-  for _, item in ipairs(ctx.cfg:get("NTAP_CLONE_IGROUP_MAP") or {}) do
-    local where = ctx.cfg:where("NTAP_CLONE_IGROUP_MAP")
-    if not seen[item.controller .. ":" .. item.volume] then
-      log.warn("%s: NTAP_CLONE_IGROUP_MAP: volume %s:%s is not in this backup", where, item.controller, item.volume)
-    else
-      local controller = ctx.controllers[item.controller]
-      local rows, failed = controller.client:igroups { name = item.igroup }
-      if not rows then
-        return nil, err.coded("STORAGE-03002", ("initiator group '%s' of controller '%s'"):format(item.igroup,
-          item.controller), privileges.explain(controller, failed, "find initiator groups"))
-      end
-      if not rows[1] then
-        return nil, err.new("not_found", ("%s: NTAP_CLONE_IGROUP_MAP: controller '%s' has no initiator group '%s'; "
-          .. "create it, or write another"):format(where, item.controller, item.igroup),
-          { scf = "STORAGE-03002", exit = 2 })
-      end
-    end
-  end
-  return true
-end
-
-local function volume_targets(ctx)
-  local targets = {}
-  for i, v in ipairs(ctx.volumes) do
-    targets[i] = { kind = "volume", controller = v.controller, parent = v.volume, name = volume_name(ctx, v.volume),
-      igroup = igroup_for(ctx, v.controller, v.volume), export = ctx.cfg:get("NTAP_NFS_EXPORT_HOST") }
-  end
-  return targets
-end
-
-local function inventory(ctx, v)
-  local controller = ctx.controllers[v.controller]
-  local rows, failed = controller.client:luns { volume = v.volume }
-  if rows then return rows end
-  return nil, err.coded("scf-00035", ("volume %s:%s"):format(v.controller, v.volume),
-    privileges.explain(controller, failed, "find LUNs"))
-end
-
-local function lun_targets(ctx)
-  local targets = {}
-  for _, v in ipairs(ctx.volumes) do
-    local rows, failed = inventory(ctx, v)
-    if not rows then return nil, failed end
-    local there = {}
-    for _, row in ipairs(rows) do there[row.path] = true end
-    for _, row in ipairs(rows) do
-      local original = row.path:sub(-#SUFFIX) == SUFFIX and row.path:sub(1, -#SUFFIX - 1)
-      if not (original and there[original]) then
-        targets[#targets + 1] = { kind = "lun", controller = v.controller, parent = row.path,
-          name = row.path .. SUFFIX, igroup = igroup_for(ctx, v.controller, v.volume) }
-      end
-    end
-  end
-  if #targets == 0 then
-    return nil, err.new("not_found", "the volumes of this backup hold no LUN; use cloneVol", { scf = "scf-00035",
-      exit = 2 })
-  end
-  return targets
-end
-
--- What has to go before the new clones: a LUN has one clone, a volume so many.
-local function outdated(ctx, targets)
-  local known, failed = clones.known(ctx)
-  if not known then return nil, failed end
-  local coming, replaced = {}, {}
-  for _, target in ipairs(targets) do
-    local set = target.kind == "lun" and replaced or coming
-    set[target.controller .. ":" .. (target.kind == "lun" and target.name or target.parent)] = true
-  end
-  local temporary = ctx.cfg:get("NTAP_CLONE_FOR_BACKUP")
-  local surplus = {}
-  for _, clone in ipairs(clones.surplus(known, ctx.cfg:get("NTAP_NUM_VOL_CLONES"), not temporary and coming or nil)) do
-    surplus[clone.entry] = true
-  end
-  local list = {}
-  for _, clone in ipairs(known) do
-    local whole = clone.record.status == "ok" and not clone.record.temporary
-    if surplus[clone.entry] and (not whole or coming[clone.controller .. ":" .. clone.parent])
-      or clone.kind == "lun" and replaced[clone.controller .. ":" .. clone.name] then
-      list[#list + 1] = clone
-    end
-  end
-  return list
-end
-
--- A name must be free, or become free by what is deleted before.
-local function check_names(ctx, targets, old)
-  local frees = {}
-  for _, clone in ipairs(old) do
-    local row, failed = clones.look(ctx, clone)
-    if row == nil then return nil, failed end
-    if row then frees[clone.controller .. ":" .. clone.name] = true end
-  end
-  for _, target in ipairs(targets) do
-    local client = ctx.controllers[target.controller].client
-    local rows, failed
-    if target.kind == "lun" then
-      rows, failed = client:luns { path = target.name }
-    else
-      rows, failed = client:volumes { name = target.name }
-    end
-    if not rows then return nil, failed end
-    if rows[1] and not frees[target.controller .. ":" .. target.name] then
-      return nil, err.new("exists", ("%s: the name is in use, and not by a clone that this config has made; it is left "
-        .. "alone"):format(clones.text(target)), { scf = target.kind == "lun" and "STORAGE-02046" or "STORAGE-02038" })
-    end
-  end
-  return true
-end
-
 --- Check everything that the clones need, before a guest is suspended: what is to be cloned, its name, initiator
 -- groups, what must be deleted before. Sets `ctx.cloning`.
 -- @tparam table ctx after `std.backup.prepare`
@@ -156,7 +27,7 @@ end
 -- @return[2] nil
 -- @treturn[2] Err scf-00035, STORAGE-02038, STORAGE-02046, STORAGE-02132, STORAGE-03002; what to do stands in it
 function cloning.prepare(ctx, kind)
-  local ok, failed = check_igroups(ctx)
+  local ok, failed = clone_targets.check_igroups(ctx)
   if not ok then return nil, failed end
   local reserve = ctx.cfg:get("NTAP_LUN_CLONE_RESERVATION") == "true"
   for _, v in ipairs(kind == "lun" and reserve and ctx.volumes or {}) do
@@ -167,11 +38,11 @@ function cloning.prepare(ctx, kind)
     end
   end
   local targets, old
-  if kind == "lun" then targets, failed = lun_targets(ctx) else targets = volume_targets(ctx) end
+  targets, failed = clone_targets.of(ctx, kind)
   if not targets then return nil, failed end
-  old, failed = outdated(ctx, targets)
+  old, failed = clone_targets.outdated(ctx, targets)
   if not old then return nil, failed end
-  ok, failed = check_names(ctx, targets, old)
+  ok, failed = clone_targets.check_names(ctx, targets, old)
   if not ok then return nil, failed end
   ctx.cloning = { targets = targets, reserve = reserve }
   return true
@@ -280,7 +151,7 @@ end
 
 local function make_all(ctx)
   local state = ctx.cloning
-  local old, failed = outdated(ctx, state.targets)
+  local old, failed = clone_targets.outdated(ctx, state.targets)
   if not old then return nil, failed end
   local ok
   ok, failed = clones.delete(ctx, old)

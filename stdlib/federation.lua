@@ -98,8 +98,9 @@ function Federation:note()
   local names = {}
   for i, child in ipairs(self.standing) do names[i] = child.name end
   local ok, failed = file.mkdirs(self.ctx.dirs.state .. "/journal")
-  if ok then ok, failed = file.replace(path, json.encode({ children = names }), { mode = 384 }) end -- 0600
-  return ok, failed
+  if not ok then return nil, failed end
+  local note = { profile = self.ctx.profile, config = self.ctx.config_name, children = names }
+  return file.replace(path, json.encode(note), { mode = 384 }) -- 0600
 end
 
 -- What became of a child that is not quiesced: an error that ends the run, or nil to go on without it.

@@ -38,21 +38,6 @@ local function entries(dir)
   return nil, failed
 end
 
--- The pid that holds a lock file: its owner's, when the process with that pid began when the file says. Taking
--- the lock to find out could refuse it to a run that starts right now.
-local function holder(path)
-  local text = file.read(path)
-  local pid, start = (text or ""):match("^(%d+) (%d+)\n$")
-  local stat = pid and file.read(("/proc/%s/stat"):format(pid), { count = 4096 })
-  if not stat then return nil end
-  local n = 2 -- the name in parentheses may hold anything; what follows are fields 3 and up
-  for word in stat:match("^.*%)(.*)$"):gmatch("%S+") do
-    n = n + 1
-    if n == 22 then return word == start and math.tointeger(tonumber(pid)) or nil end
-  end
-  return nil
-end
-
 local function wanted(filter, profile, config)
   return (not filter.profile or filter.profile == profile) and (not filter.config or filter.config == config)
 end
@@ -68,7 +53,11 @@ local function under_way(dirs, filter, list)
   local holders = {}
   for _, name in ipairs(names) do
     local profile, config = name:match("^([^.]+)%.(.+)%.lock$")
-    local pid = profile and wanted(filter, profile, config) and holder(dirs.run .. "/" .. name)
+    local pid
+    if profile and wanted(filter, profile, config) then
+      pid, failed = file.lock_holder(dirs.run .. "/" .. name)
+      if pid == nil then return nil, failed end
+    end
     if pid then
       holders[profile .. "/" .. config] = pid
       local text = file.read(note_path(dirs, profile, config))

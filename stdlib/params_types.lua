@@ -5,46 +5,12 @@
 -- separator would otherwise end up in a message.
 -- @module std.params_types
 
+local lists = require "std.params_lists"
+
 local types = {}
 
--- Snap Creator allows the name or the address of a controller; an IPv6 address stands in brackets.
-local HOST = "^[%w_%.%-]+$"
-local HOST6 = "^%[[%x:%.%%%w]+%]$"
-
-local function is_host(text)
-  return text:find(HOST) ~= nil or text:find(HOST6) ~= nil
-end
-
-local function quote(text)
-  if #text > 60 then text = text:sub(1, 57) .. "..." end
-  return "'" .. text .. "'"
-end
-
-local function trim(text)
-  local from = text:find("%S")
-  return from and text:match(".*%S", from) or ""
-end
-
--- Items between separators, without the blanks round them. One separator at the end is usual.
-local function split(text, separator)
-  local items = {}
-  for item in (text .. separator):gmatch("([^" .. separator .. "]*)" .. separator) do
-    items[#items + 1] = trim(item)
-  end
-  if #items > 1 and items[#items] == "" then items[#items] = nil end
-  for i, item in ipairs(items) do
-    if item == "" then return nil, ("entry %d is empty"):format(i) end
-  end
-  return items
-end
-
--- "host:rest"; the colons inside a bracketed address do not count.
-local function take_host(item)
-  if item:sub(1, 1) == "[" then
-    return item:match("^(%[[^%]]*%])%s*:%s*(.*)$")
-  end
-  return item:match("^([^:]-)%s*:%s*(.*)$")
-end
+local HOST, is_host, quote, split, take_host = lists.HOST, lists.is_host, lists.quote, lists.split, lists.take_host
+local by_host, map_by_host, parts_of = lists.by_host, lists.map_by_host, lists.parts_of
 
 --- What a value of each type looks like, for help and for error messages.
 -- @table types.format
@@ -123,19 +89,12 @@ end
 -- One value for every controller, or "controller1:value1;controller2:value2": {all=,map={controller=value}}.
 local function by_controller(text, format, is_value)
   if is_value(text) then return { all = text, map = {} } end
-  local items, problem = split(text, ";")
-  if not items then return nil, problem, format end
-  local map = {}
-  for i, item in ipairs(items) do
-    local host, value = take_host(item)
-    if not host then return nil, ("entry %d %s does not have the right form"):format(i, quote(item)), format end
-    if not is_host(host) then return nil, ("entry %d: %s is not a controller name"):format(i, quote(host)), format end
-    if not is_value(value) then
-      return nil, ("entry %d: %s does not have the right form"):format(i, quote(value)), format
-    end
-    if map[host] then return nil, ("controller %s is given twice"):format(quote(host)), "each controller once" end
-    map[host] = value
-  end
+  if not lists.take_host(text) then return nil, ("entry 1 %s does not have the right form"):format(quote(text)), format end
+  local map, problem, want = map_by_host(text, format, function(value)
+    if is_value(value) then return value end
+    return nil, quote(value) .. " does not have the right form"
+  end)
+  if not map then return nil, problem, want end
   return { map = map }
 end
 
@@ -172,20 +131,19 @@ end
 --- Volumes per controller, in the order written: {{controller=,volumes={...}},...}.
 function types.volumes(text)
   local format = types.format.volumes
-  local items, problem = split(text, ";")
-  if not items then return nil, problem, format end
-  local list, by_host = {}, {}
+  local items, problem, want = by_host(text, format)
+  if not items then return nil, problem, want end
+  local list, known = {}, {}
   for i, item in ipairs(items) do
-    local host, rest = take_host(item)
-    if not host then return nil, ("entry %d %s has no ':'"):format(i, quote(item)), format end
-    if not is_host(host) then return nil, ("entry %d: %s is not a controller name"):format(i, quote(host)), format end
-    if rest == "" then return nil, ("entry %d names no volume of %s"):format(i, quote(host)), format end
-    local volumes, wrong = split(rest, ",")
-    if not volumes then return nil, ("entry %d: %s"):format(i, wrong:gsub("^entry", "volume")), format end
-    local at = by_host[host]
+    local host = item.host
+    if item.rest == "" then return nil, ("entry %d names no volume of %s"):format(i, quote(host)), format end
+    local volumes
+    volumes, problem, want = parts_of(i, item.rest, format)
+    if not volumes then return nil, problem, want end
+    local at = known[host]
     if not at then
       at = { controller = host, volumes = {}, seen = {} }
-      by_host[host] = at
+      known[host] = at
       list[#list + 1] = at
     end
     for _, volume in ipairs(volumes) do
@@ -278,41 +236,22 @@ end
 
 --- Address per controller: {controller=interface}.
 function types.interfaces(text)
-  local format = types.format.interfaces
-  local items, problem = split(text, ";")
-  if not items then return nil, problem, format end
-  local map = {}
-  for i, item in ipairs(items) do
-    local host, interface = take_host(item)
-    if not host then return nil, ("entry %d %s has no ':'"):format(i, quote(item)), format end
-    if not is_host(host) then return nil, ("entry %d: %s is not a controller name"):format(i, quote(host)), format end
-    if not is_host(interface) then
-      return nil, ("entry %d: %s is not a host name or address"):format(i, quote(interface)),
-        "a name, an IPv4 address, or an IPv6 address in brackets"
-    end
-    if map[host] then return nil, ("controller %s is given twice"):format(quote(host)), "each controller once" end
-    map[host] = interface
-  end
-  return map
+  return map_by_host(text, types.format.interfaces, function(interface)
+    if is_host(interface) then return interface end
+    return nil, quote(interface) .. " is not a host name or address",
+      "a name, an IPv4 address, or an IPv6 address in brackets"
+  end)
 end
 
 --- Names in relationships per controller: {controller={source=,destination=}}.
 function types.secondaries(text)
-  local format = types.format.secondaries
-  local items, problem = split(text, ";")
-  if not items then return nil, problem, format end
-  local map = {}
-  for i, item in ipairs(items) do
-    local host, rest = take_host(item)
-    local source, destination = (rest or ""):match("^([^/]+)/([^/]+)$")
-    if not host or not is_host(host) then return nil, ("entry %d %s names no controller"):format(i, quote(item)), format end
-    if not source or not is_host(source) or not is_host(destination) then
-      return nil, ("entry %d: %s is not source/destination"):format(i, quote(rest)), format
+  return map_by_host(text, types.format.secondaries, function(rest)
+    local source, destination = rest:match("^([^/]+)/([^/]+)$")
+    if source and is_host(source) and is_host(destination) then
+      return { source = source, destination = destination }
     end
-    if map[host] then return nil, ("controller %s is given twice"):format(quote(host)), "each controller once" end
-    map[host] = { source = source, destination = destination }
-  end
-  return map
+    return nil, quote(rest) .. " is not source/destination"
+  end)
 end
 
 --- Split a storage path of the form /vol/VOLUME/REST.
@@ -362,15 +301,14 @@ end
 --- Initiator groups of volumes, in the order written: {{controller=,volume=,igroup=},...}.
 function types.igroups(text)
   local format = types.format.igroups
-  local items, problem = split(text, ";")
-  if not items then return nil, problem, format end
+  local items, problem, want = by_host(text, format)
+  if not items then return nil, problem, want end
   local list, seen = {}, {}
   for i, item in ipairs(items) do
-    local host, rest = take_host(item)
-    if not host then return nil, ("entry %d %s has no ':'"):format(i, quote(item)), format end
-    if not is_host(host) then return nil, ("entry %d: %s is not a controller name"):format(i, quote(host)), format end
-    local pairs_of, wrong = split(rest, ",")
-    if not pairs_of then return nil, ("entry %d: %s"):format(i, wrong:gsub("^entry", "volume")), format end
+    local host = item.host
+    local pairs_of
+    pairs_of, problem, want = parts_of(i, item.rest, format)
+    if not pairs_of then return nil, problem, want end
     for _, pair in ipairs(pairs_of) do
       local volume, igroup = pair:match("^([^/%s]+)%s*/%s*([%w_%.%-:]+)$")
       if not volume or not volume:find(HOST) then

@@ -2,6 +2,7 @@
 -- @module std.recover
 
 local file = require "engine.file"
+local json = require "engine.json"
 local guard = require "engine.guard"
 local plan = require "engine.plan"
 local virt = require "engine.virt"
@@ -127,15 +128,43 @@ function recover.stale(ctx)
   return true
 end
 
---- Close every stale journal, of whatever config: `moonsnap recover`.
--- @tparam table dirs with state
+-- Applications of other configs that a dead run left quiesced (`std.federation`). Only the config's own commands undo
+-- that, which its next run and `unquiesce` do.
+local function left_quiesced(dirs)
+  local names, failed = file.list(dirs.state .. "/journal")
+  if not names then return failed.code ~= "not_found" and { failed } or {} end
+  local list = {}
+  for _, name in ipairs(names) do
+    local path = name:find("%.applications%.json$") and dirs.state .. "/journal/" .. name
+    local text, problem
+    if path then text, problem = file.read(path) end
+    local journal = text and json.decode(text)
+    if type(journal) == "table" and journal.profile and journal.config and journal.children then
+      local holder
+      holder, problem = file.lock_holder(("%s/%s.%s.lock"):format(dirs.run, journal.profile, journal.config))
+      if holder == false then
+        problem = err.new("conflict", ("a run of config %s that died left the application(s) %s quiesced; run moonsnap "
+          .. "unquiesce --profile %s --config %s"):format(journal.config, table.concat(journal.children, ", "),
+          journal.profile, journal.config), { exit = 5 })
+      end
+    elseif text then
+      problem = err.new("invalid", ("%s: not a journal; look at it and remove it by hand"):format(path), { exit = 5 })
+    end
+    if problem and problem.code ~= "not_found" then list[#list + 1] = problem end -- its run may have ended meanwhile
+  end
+  return list
+end
+
+--- Close every stale journal, of whatever config: `moonsnap recover`. Applications that a dead run left quiesced are
+-- named among `failed`.
+-- @tparam table dirs with state and run
 -- @treturn[1] {closed=integer,resumed=integer,alive=integer,failed={Err,...}}
 -- @return[2] nil
 -- @treturn[2] Err
 function recover.all(dirs)
   local list, failed = recover.journals { dirs = dirs }
   if not list then return nil, failed end
-  local result = { closed = 0, resumed = 0, alive = 0, failed = {} }
+  local result = { closed = 0, resumed = 0, alive = 0, failed = left_quiesced(dirs) }
   for _, entry in ipairs(list) do
     local j = entry.journal
     if j.guard_alive or j.engine_alive then

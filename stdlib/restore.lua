@@ -11,6 +11,7 @@ local log = require "std.log"
 local naming = require "std.naming"
 local ontap = require "std.ontap"
 local report = require "std.report"
+local restore_checks = require "std.restore_checks"
 local retry = require "std.retry"
 local selection = require "std.selection"
 local storage = require "std.storage"
@@ -38,78 +39,6 @@ local function recorded_guest(record, name)
   end
 end
 
-local function same_object(a, b)
-  return a.controller == b.controller and a.volume == b.volume and a.mapping == b.path
-end
-
--- The disk of today's XML with that target, as a storage object.
-local function todays_object(ctx, dom, name, target)
-  local xml, failed = dom:xml { inactive = true }
-  if not xml then return nil, failed end
-  local parsed
-  parsed, failed = domxml.parse(xml)
-  if not parsed then return nil, failed end
-  for _, disk in ipairs(parsed.disks) do
-    if disk.target == target then
-      if disk.type == "volume" then
-        local volume = ctx.conn:volume(disk.source.pool, disk.source.volume)
-        if volume then disk.type, disk.path = "file", volume.path end
-      end
-      return storage.locate(ctx, disk)
-    end
-  end
-  return nil, err.coded("kvm-00008", ("guest '%s' has no disk %s today"):format(name, target), nil,
-    { code = "conflict" })
-end
-
--- Whether guest and disks are those of the backup; objects of the disks.
-local function check_identity(ctx, item)
-  local row, failed = ctx.conn:lookup(item.name)
-  if not row then
-    if failed.code ~= "not_found" then return nil, failed end
-    return nil, err.coded("kvm-00001", ("guest '%s'"):format(item.name), nil, { code = "not_found" })
-  end
-  if row.uuid ~= item.recorded.uuid then
-    return nil, err.coded("kvm-00008", ("guest '%s' has uuid %s today and had %s in the backup"):format(item.name,
-      row.uuid, item.recorded.uuid), nil, { code = "conflict" })
-  end
-  if row.saved then
-    return nil, err.new("conflict", ("guest '%s' has a saved memory image: started after the restore, that memory "
-      .. "would meet a disk of another time and destroy it; start and shut down the guest, or give the memory up "
-      .. "with virsh managedsave-remove"):format(item.name))
-  end
-  item.dom = item.dom or ctx.conn:domain(row)
-  item.state = row.state
-  item.objects = {}
-  for i, disk in ipairs(item.recorded.disks) do
-    local object
-    object, failed = todays_object(ctx, item.dom, item.name, disk.target)
-    if not object then return nil, failed end
-    if not same_object(object, disk) then
-      return nil, err.coded("kvm-00008", ("guest '%s', disk %s: it is %s:%s today and was %s:%s in the backup")
-        :format(item.name, disk.target, object.controller, object.mapping, disk.controller, disk.path), nil,
-        { code = "conflict" })
-    end
-    item.objects[i] = object
-  end
-  return true
-end
-
--- The snapshot of the backup, by name and uuid, on the volume of an object.
-local function check_snapshot(ctx, object, disk)
-  local rows, failed = ontap.snapshots(ctx, object, ctx.snapshot)
-  if not rows then return nil, failed end
-  if not rows[1] then
-    return nil, err.new("not_found", ("snapshot %s is not on %s:%s any more; see moonsnap backupList")
-      :format(ctx.snapshot, object.controller, object.volume), { scf = "STORAGE-02025" })
-  end
-  if disk.snapshot_uuid and rows[1].uuid ~= disk.snapshot_uuid then
-    return nil, err.coded("kvm-00008", ("snapshot %s on %s:%s is another one than the backup's"):format(ctx.snapshot,
-      object.controller, object.volume), nil, { code = "conflict" })
-  end
-  return rows[1]
-end
-
 local function find_item(ctx, name)
   local recorded = recorded_guest(ctx.source, name)
   if not recorded then
@@ -117,11 +46,11 @@ local function find_item(ctx, name)
       names_of(ctx.source)), nil, { code = "not_found", exit = 2 })
   end
   local item = { name = name, recorded = recorded, infos = {} }
-  local ok, failed = check_identity(ctx, item)
+  local ok, failed = restore_checks.identity(ctx, item)
   if not ok then return nil, failed end
   for i, object in ipairs(item.objects) do
     local row
-    row, failed = check_snapshot(ctx, object, recorded.disks[i])
+    row, failed = restore_checks.snapshot(ctx, object, recorded.disks[i])
     if not row then return nil, failed end
     item.created = row.created
     item.infos[i], failed = storage.in_snapshot(ctx, object, ctx.snapshot)
@@ -355,7 +284,7 @@ local function restore_one(ctx, item)
   if not ok then return nil, failed end
   -- Once more, now that nothing can change any more below our hands.
   local state = item.state
-  ok, failed = check_identity(ctx, item)
+  ok, failed = restore_checks.identity(ctx, item)
   local now = item.state
   item.state = state
   if ok and not ctx.dry_run then ok, failed = check_users(ctx) end

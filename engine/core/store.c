@@ -480,6 +480,24 @@ int moon_store_lock(const char *path, struct moon_lock **out, struct moon_err *e
                         "lock '%s': is removed again and again; stop what removes it", path);
 }
 
+int moon_store_lock_holder(const char *path, pid_t *pid, struct moon_err *err)
+{
+    char text[64] = {0};
+    long holder = 0;
+    unsigned long long start = 0;
+    uint64_t ticks = 0;
+    *pid = 0;
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : moon_err_errno(err, errno, "lock", "lock '%s'", path);
+    if (pread(fd, text, sizeof text - 1, 0) < 0)
+        return moon_err_errno(err, errno, "lock", "lock '%s'", path);
+    if (sscanf(text, "%ld %llu", &holder, &start) == 2 && holder > 0 && holder <= INT_MAX &&
+        moon_proc_start_time((pid_t)holder, &ticks, NULL) == 0 && ticks == start)
+        *pid = (pid_t)holder;
+    return 0;
+}
+
 int moon_store_lock_fd(const struct moon_lock *lock)
 {
     return lock->fd;

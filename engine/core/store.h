@@ -59,6 +59,9 @@ int moon_store_remove(const char *path, struct moon_err *err);
  * exec shares the lock: it must close the descriptor. */
 struct moon_lock;
 int moon_store_lock(const char *path, struct moon_lock **out, struct moon_err *err);
+/* *pid: the process that holds the lock, going by what stands in the file; 0 when none does, or there
+ * is no file. Takes nothing, so that a run that starts right now is not refused. */
+int moon_store_lock_holder(const char *path, pid_t *pid, struct moon_err *err);
 int moon_store_lock_fd(const struct moon_lock *lock);
 void moon_store_unlock(struct moon_lock *lock);
 

@@ -57,6 +57,16 @@ static int file_append(void *self, const json_t *args, json_t **out, struct moon
                              mode_of(args, 0600), err);
 }
 
+static int file_lock_holder(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self;
+    pid_t pid = 0;
+    if (moon_store_lock_holder(path_of(args), &pid, err) < 0)
+        return -1;
+    *out = pid ? json_integer(pid) : json_false();
+    return 0;
+}
+
 static int file_mkdirs(void *self, const json_t *args, json_t **out, struct moon_err *err)
 {
     (void)self, (void)out;
@@ -125,6 +135,15 @@ static const struct moonlua_prim functions[] = {
      * @awaits
      * @tparam string path */
     {"remove", "path:s", MOONLUA_CHANGES, file_remove},
+    /*** Who holds a lock, going by what stands in its file; takes nothing.
+     * @function lock_holder
+     * @awaits
+     * @tparam string path
+     * @treturn[1] integer its pid
+     * @return[2] false when nobody does, or there is no such file
+     * @return[3] nil
+     * @treturn[3] Err */
+    {"lock_holder", "path:s", 0, file_lock_holder},
     {NULL, NULL, 0, NULL}};
 
 /*** Take a lock that ends with this process at the latest; never waits. A dry run takes none.

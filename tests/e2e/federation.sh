@@ -118,8 +118,11 @@ held_ends
 check 'the guests run again' poll 10 all_running alpha bravo
 check_eq 'the children stand still' "$(trail)" 'quiesce one running,quiesce two running,quiesce three running'
 check_eq 'the journal has them' "$(jq -r '.children | join(",")' "$journal")" db@one,db@two,db@three
+check_exit 'recover cannot undo that' 5 moon recover
+check_match 'but says what can' "$ERR" 'left the application\(s\) db@one, db@two, db@three quiesced; run moonsnap unquiesce --profile demo --config kvm'
 check_exit 'the next run makes it good' 0 moon backup --policy daily
 check_eq 'before all else' "$(trail)" "$all_undone,$whole"
+check_exit 'recover finds nothing any more' 0 moon recover
 
 # --- configs that are wrong ---
 

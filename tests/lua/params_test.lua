@@ -317,7 +317,7 @@ t.case("one value for all controllers, or one for each", function()
     t.eq(parse(name, "c1:/a.pem;c2:/b:c.pem"), { map = { c1 = "/a.pem", c2 = "/b:c.pem" } })
     form = "; write an absolute path, or controller1:/path1;controller2:/path2"
     eq_text(name, "ca.pem", "entry 1 'ca.pem' does not have the right form" .. form)
-    eq_text(name, "c1:/a;/b", "entry 2 '/b' does not have the right form" .. form)
+    eq_text(name, "c1:/a;/b", "entry 2 '/b' has no ':'" .. form)
     eq_text(name, "c/1:/a", "entry 1: 'c/1' is not a controller name" .. form)
   end
   local value = parse("ONTAP_CERT", "c1:/a.pem")

@@ -36,6 +36,19 @@ void sim_export_rule(struct sim_export *e, const char *client, const char *ro, c
         (struct sim_export_rule){sim_dup(client), sim_dup(ro), sim_dup(rw), sim_dup(root)};
 }
 
+void sim_export_free(struct sim_export *e)
+{
+    for (size_t i = 0; i < e->rule_count; i++) {
+        free(e->rules[i].client);
+        free(e->rules[i].ro);
+        free(e->rules[i].rw);
+        free(e->rules[i].root);
+    }
+    free(e->rules);
+    free(e->name);
+    free(e);
+}
+
 /* A policy that a volume carries stays. */
 int sim_export_destroy(struct sim_svm *svm, struct sim_export *e, struct sim_err *err)
 {
@@ -50,14 +63,6 @@ int sim_export_destroy(struct sim_svm *svm, struct sim_export *e, struct sim_err
     svm->export_count--;
     memmove(&svm->exports[at], &svm->exports[at + 1],
             (svm->export_count - at) * sizeof(struct sim_export *));
-    for (size_t i = 0; i < e->rule_count; i++) {
-        free(e->rules[i].client);
-        free(e->rules[i].ro);
-        free(e->rules[i].rw);
-        free(e->rules[i].root);
-    }
-    free(e->rules);
-    free(e->name);
-    free(e);
+    sim_export_free(e);
     return 0;
 }

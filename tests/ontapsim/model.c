@@ -5,6 +5,7 @@
 #include "mirror_source.h"
 #include "lun.h"
 #include "store.h"
+#include "volume.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -383,7 +384,10 @@ static void svm_free(struct sim_svm *svm)
         sim_igroup_free(svm->igroups[i]);
     for (size_t i = 0; i < 2 * svm->conf_igroup_count; i++)
         free(svm->conf_igroups[i]);
+    for (size_t i = 0; i < svm->export_count; i++)
+        sim_export_free(svm->exports[i]);
     free(svm->conf_igroups);
+    free(svm->exports);
     free(svm->volumes);
     free(svm->lifs);
     free(svm->igroups);

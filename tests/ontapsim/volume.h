@@ -95,6 +95,7 @@ struct sim_export *sim_export_find(const struct sim_svm *svm, const char *name);
 struct sim_export *sim_export_create(struct sim_svm *svm, const char *name, struct sim_err *err);
 void sim_export_rule(struct sim_export *e, const char *client, const char *ro, const char *rw,
                      const char *root);
+void sim_export_free(struct sim_export *e);
 int sim_export_destroy(struct sim_svm *svm, struct sim_export *e, struct sim_err *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* http.c against a server of this program's own: what is sent, what every kind of reply and every
- * kind of failure becomes. TLS is in the end-to-end tests. */
+ * kind of failure becomes. TLS is in the end-to-end tests. It is long since the server, a thread
+ * with prepared answers, is of use to no other test. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -290,8 +290,18 @@ static void test_lock(void **state)
     assert_int_equal(err.native, getpid());
     snprintf(want, sizeof want, "held by process %ld", (long)getpid());
     assert_non_null(strstr(err.message, want));
+    pid_t holder = 0;
+    assert_int_equal(moon_store_lock_holder(at("lock"), &holder, &err), 0);
+    assert_int_equal(holder, getpid());
     moon_store_unlock(lock);
     holds("lock", "");
+    assert_int_equal(moon_store_lock_holder(at("lock"), &holder, &err), 0);
+    assert_int_equal(holder, 0);
+    assert_int_equal(moon_store_lock_holder(at("no/lock"), &holder, &err), 0);
+    assert_int_equal(holder, 0);
+    put("stale", "1 17\n", 0600); /* pid 1 began at another time */
+    assert_int_equal(moon_store_lock_holder(at("stale"), &holder, &err), 0);
+    assert_int_equal(holder, 0);
     assert_int_equal(moon_store_lock(at("lock"), &second, &err), 0);
     moon_store_unlock(second);
     moon_store_unlock(NULL);
