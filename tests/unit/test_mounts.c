@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "mounts.h"
+#include "tempdir.h"
 #include "store.h"
 #include "xml.h"
 
@@ -14,17 +15,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char dir[64];
-
-static const char *at(const char *name)
-{
-    static char paths[4][256];
-    static int next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-    return path;
-}
 
 static void put(const char *name, const char *text)
 {

@@ -7,22 +7,12 @@
 #include <cmocka.h>
 
 #include "seal.h"
+#include "tempdir.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static char dir[64];
-
-static const char *at(const char *name)
-{
-    static char paths[4][256];
-    static int next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-    return path;
-}
 
 static void put(const char *name, const char *text)
 {

@@ -8,6 +8,7 @@
 
 #include "proc.h"
 #include "store.h"
+#include "tempdir.h"
 #include "xml.h"
 
 #include <errno.h>
@@ -17,17 +18,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-
-static char dir[64];
-
-static const char *at(const char *name)
-{
-    static char paths[4][256];
-    static int next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-    return path;
-}
 
 static void put(const char *name, const char *text, mode_t mode)
 {
