@@ -24,7 +24,7 @@ t.case("SECONDARY_INTERFACES", function()
   local row = params.find("SECONDARY_INTERFACES")
   t.eq(params.parse(row, "c1:c1-rep/c2;[fe80::1]:a/b", "f:1"),
     { c1 = { source = "c1-rep", destination = "c2" }, ["[fe80::1]"] = { source = "a", destination = "b" } })
-  for text, why in pairs { ["c1"] = "names no controller", ["c1:a"] = "is not source/destination",
+  for text, why in pairs { ["c1"] = "entry 1 .c1. has no", ["c1:a"] = "is not source/destination",
     ["c1:a/b/c"] = "is not source/destination", ["c1:a/b;c1:a/b"] = "given twice", ["c1:/b"] = "not source/destination" } do
     t.err(params.parse(row, text, "f:1"), select(2, params.parse(row, text, "f:1")), "invalid", why)
   end
