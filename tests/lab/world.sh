@@ -65,6 +65,7 @@ SC_AGENT_TIMEOUT=600
 CONF
     if [ $# -gt 0 ]; then printf '%s\n' "$@"; fi
   } >etc/lab/kvm.conf
+  chmod 600 etc/lab/kvm.conf # it holds a password
 }
 
 sim() {
