@@ -22,6 +22,12 @@ CFLAGS_ALL = -std=c17 -D_GNU_SOURCE -DMOON_VERSION='"$(VERSION)"' $(OPT) $(WARN)
 LDFLAGS_ALL = $(if $(SAN),-fsanitize=$(SAN)) -pthread $(LDFLAGS)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+# Loaded on their first use (engine/lazy.h). The stubs are for x86-64; elsewhere, and for sanitizers, which want to
+# know every library, the program is linked as usual.
+LAZY_PKGS := libvirt-qemu libvirt libcurl libxml-2.0 libpcre2-8 devmapper libsodium
+LAZY      := $(if $(SAN),,$(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),virt-qemu virt curl xml2 pcre2-8 devmapper sodium))
+APP_LIBS   = $(if $(LAZY),$(shell pkg-config --libs $(filter-out $(LAZY_PKGS),$(PKGS)) 2>/dev/null),$(PKG_LIBS))
 SIM_CFLAGS := $(shell pkg-config --cflags $(SIM_PKGS) 2>/dev/null)
 SIM_LIBS   := $(shell pkg-config --libs $(SIM_PKGS) 2>/dev/null)
 
@@ -31,7 +37,7 @@ say = $(if $(V),,@printf '  %-6s %s\n' '$(1)' '$(2)')
 core_src  := $(wildcard engine/core/*.c)
 lua_src   := $(wildcard engine/lua/*.c)
 guard_src := $(wildcard engine/guard/*.c)
-app_src   := engine/main.c engine/app.c
+app_src   := engine/main.c engine/app.c engine/lazy.c
 sim_src   := $(wildcard tests/ontapsim/*.c)
 unit_src  := $(wildcard tests/unit/test_*.c)
 embedded  := $(sort $(wildcard stdlib/*.lua scripts/*.lua))
@@ -63,9 +69,15 @@ $(core_lib): $(call obj,$(core_src))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(B)/moonsnap: $(call obj,$(app_src) $(lua_src) $(guard_src)) $(B)/obj/embed.o $(core_lib)
+app_obj := $(call obj,$(app_src) $(lua_src) $(guard_src)) $(B)/obj/embed.o
+$(B)/moonsnap: $(app_obj) $(B)/obj/lazy.o $(core_lib)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $^ $(PKG_LIBS) -lm
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(APP_LIBS) -lm
+
+$(B)/lazy.c: $(app_obj) $(core_lib) engine/lazy.sh
+	$(Q)bash engine/lazy.sh "$(CC)" $(app_obj) $(core_lib) -- $(LAZY) > $@.tmp && mv $@.tmp $@
+$(B)/obj/lazy.o: $(B)/lazy.c engine/lazy.h
+	$(Q)$(CC) $(CFLAGS_ALL) -I. -c -o $@ $<
 
 $(B)/ontapsim: $(call obj,$(sim_src))
 	$(call say,LINK,$@)

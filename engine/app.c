@@ -4,8 +4,6 @@
 #include "loop.h"
 #include "lua/moonlua.h"
 
-#include <curl/curl.h>
-#include <libxml/parser.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,8 +96,6 @@ int moon_app_run(int argc, char **argv)
     struct app app = {.signals = -1};
     struct moon_err err;
     int status = 1;
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    xmlInitParser();
     app.loop = moon_loop_new(&err);
     if (app.loop)
         app.lua = moonlua_new(app.loop, lib_dir(argc, argv), &err);
@@ -116,7 +112,5 @@ int moon_app_run(int argc, char **argv)
     if (app.signals >= 0)
         close(app.signals);
     moon_log_close();
-    xmlCleanupParser();
-    curl_global_cleanup();
     return status;
 }

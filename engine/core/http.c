@@ -6,6 +6,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 #include <strings.h>
 
@@ -26,6 +27,17 @@ struct moon_http {
     void *arg;
     struct moon_http *next, **link; /* in the loop's list of those under way */
 };
+
+static void init(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+void moon_http_init(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, init);
+}
 
 static void exchange_free(struct moon_http *x)
 {
@@ -269,6 +281,7 @@ struct moon_http *moon_http_start(struct moon_loop *loop, const struct moon_http
                                                const struct moon_err *err),
                                   void *arg, struct moon_err *err)
 {
+    moon_http_init();
     struct moon_http *x = calloc(1, sizeof *x);
     if (x)
         x->easy = curl_easy_init();

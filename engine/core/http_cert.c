@@ -1,6 +1,7 @@
 #include "http_cert.h"
 
 #include "auto.h"
+#include "http_priv.h"
 
 #include <curl/curl.h>
 #include <string.h>
@@ -20,7 +21,8 @@ static const char *text(const struct cert_op *c, const char *key)
 
 static void easy_free(CURL **easy)
 {
-    curl_easy_cleanup(*easy);
+    if (*easy)
+        curl_easy_cleanup(*easy);
 }
 
 /* "Expire date:Nov 24 12:00:00 2027 GMT" and the like, of the first certificate: the server's own. */
@@ -50,6 +52,7 @@ static void read_field(json_t *out, const char *line)
 /* One connection; the certificate's fields go into `out`. */
 static CURLcode look(const struct cert_op *c, bool verify, json_t *out, char *error)
 {
+    moon_http_init();
     __attribute__((cleanup(easy_free))) CURL *e = curl_easy_init();
     const char *host = text(c, "host");
     AUTO_FREE char *url = NULL;

@@ -8,6 +8,9 @@ struct moon_loop;
 
 struct moon_http;
 
+/* Any thread, before any other call of curl's: initializes it once. */
+void moon_http_init(void);
+
 /* Ends the transfers that curl reports as done. */
 void moon_http_drain(struct moon_loop *loop);
 

@@ -6,8 +6,11 @@
 #include "work.h"
 
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define WORKERS          8 /* libvirtd serves five calls of one client at a time; the rest is for files */
 #define RESCUE_WORKERS   2
@@ -20,7 +23,8 @@ struct timer {
 };
 
 struct moon_loop {
-    CURLM *multi;
+    CURLM *multi; /* NULL before the first request */
+    int wake_fd;  /* eventfd: something is posted */
     struct moon_work *work;
     struct timer *timers; /* sorted by deadline, each holds a reference */
     struct moon_http *transfers;
@@ -40,18 +44,29 @@ struct moon_loop *moon_loop_new(struct moon_err *err)
     if (loop) {
         pthread_mutex_init(&loop->lock, NULL);
         loop->watch_fd = -1;
-        loop->multi = curl_multi_init();
-        loop->share = curl_share_init();
+        loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         loop->work = moon_work_new(loop, WORKERS, RESCUE_WORKERS);
     }
-    if (!loop || !loop->multi || !loop->share || !loop->work) {
+    if (!loop || loop->wake_fd < 0 || !loop->work) {
         moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "loop", "out of memory");
         moon_loop_free(loop, 0);
         return NULL;
     }
-    curl_share_setopt(loop->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-    curl_multi_setopt(loop->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HOST_CONNECTIONS);
     return loop;
+}
+
+/* Not before the first request: libcurl and what it needs take longer to load than most actions
+ * that talk to nobody take altogether. */
+static void open_curl(struct moon_loop *loop)
+{
+    moon_http_init();
+    loop->multi = curl_multi_init();
+    loop->share = curl_share_init();
+    if (loop->share)
+        curl_share_setopt(loop->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+    if (loop->multi)
+        curl_multi_setopt(loop->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                          loop->host_connections ? loop->host_connections : HOST_CONNECTIONS);
 }
 
 struct moon_work *moon_loop_work(struct moon_loop *loop)
@@ -61,6 +76,8 @@ struct moon_work *moon_loop_work(struct moon_loop *loop)
 
 CURLM *moon_loop_curl(struct moon_loop *loop)
 {
+    if (!loop->multi)
+        open_curl(loop);
     return loop->multi;
 }
 
@@ -79,7 +96,8 @@ void moon_loop_allow_connections(struct moon_loop *loop, long count)
     if (count <= loop->host_connections)
         return;
     loop->host_connections = count;
-    curl_multi_setopt(loop->multi, CURLMOPT_MAX_HOST_CONNECTIONS, count);
+    if (loop->multi)
+        curl_multi_setopt(loop->multi, CURLMOPT_MAX_HOST_CONNECTIONS, count);
 }
 
 void moon_loop_post(struct moon_loop *loop, struct moon_op *op)
@@ -92,7 +110,7 @@ void moon_loop_post(struct moon_loop *loop, struct moon_op *op)
         loop->posted = op;
     loop->posted_tail = op;
     pthread_mutex_unlock(&loop->lock);
-    curl_multi_wakeup(loop->multi);
+    eventfd_write(loop->wake_fd, 1);
 }
 
 static void drain_posted(struct moon_loop *loop)
@@ -121,21 +139,41 @@ static void drain_timers(struct moon_loop *loop)
     }
 }
 
+/* The loop's one wait. Is the watched descriptor readable? */
+static bool wait_for(struct moon_loop *loop, int ms)
+{
+    int watched;
+    if (loop->multi) {
+        /* A transfer that was just added makes curl's own timeout zero, so this comes back at once. */
+        struct curl_waitfd extra[] = {{.fd = loop->wake_fd, .events = CURL_WAIT_POLLIN},
+                                      {.fd = loop->watch_fd, .events = CURL_WAIT_POLLIN}};
+        curl_multi_poll(loop->multi, extra, loop->watch_fd >= 0 ? 2 : 1, ms, NULL);
+        watched = extra[1].revents;
+    } else {
+        struct pollfd fds[] = {{.fd = loop->wake_fd, .events = POLLIN},
+                               {.fd = loop->watch_fd, .events = POLLIN}};
+        watched = poll(fds, 2, ms) > 0 ? fds[1].revents : 0;
+    }
+    eventfd_t woken; /* before what is posted is taken: a later post wakes the next wait */
+    eventfd_read(loop->wake_fd, &woken);
+    return watched != 0;
+}
+
 void moon_loop_once(struct moon_loop *loop, double max_wait)
 {
     double wait = max_wait;
     if (loop->timers)
         wait = fmin(wait, loop->timers->deadline - moon_clock_mono());
     int ms = wait <= 0 ? 0 : (int)fmin(ceil(wait * 1000), 60000);
-    int running = 0;
-    /* A transfer that was just added makes curl's own timeout zero, so this comes back at once. */
-    struct curl_waitfd extra = {.fd = loop->watch_fd, .events = CURL_WAIT_POLLIN};
-    curl_multi_poll(loop->multi, &extra, loop->watch_fd >= 0 ? 1 : 0, ms, NULL);
-    curl_multi_perform(loop->multi, &running);
-    moon_http_drain(loop);
+    bool watched = wait_for(loop, ms);
+    if (loop->multi) {
+        int running = 0;
+        curl_multi_perform(loop->multi, &running);
+        moon_http_drain(loop);
+    }
     drain_posted(loop);
     drain_timers(loop);
-    if (extra.revents && loop->watch_ready)
+    if (watched && loop->watch_ready)
         loop->watch_ready(loop->watch_arg);
 }
 
@@ -228,7 +266,10 @@ void moon_loop_free(struct moon_loop *loop, double seconds)
     moon_http_drop_all(loop);
     if (loop->multi)
         curl_multi_cleanup(loop->multi);
-    curl_share_cleanup(loop->share);
+    if (loop->share)
+        curl_share_cleanup(loop->share);
+    if (loop->wake_fd >= 0)
+        close(loop->wake_fd);
     pthread_mutex_destroy(&loop->lock);
     free(loop);
 }

@@ -1,5 +1,5 @@
-/* The event loop. Its one wait point is curl_multi_poll: HTTP transfers, completions posted by
- * workers, timers and signals all end it. Everything here belongs to the loop thread, except
+/* The event loop. It waits at one point, in curl_multi_poll (in poll before the first request):
+ * HTTP transfers, completions posted by workers, timers and signals all end it. Everything here belongs to the loop thread, except
  * moon_loop_post. */
 #ifndef MOON_LOOP_H
 #define MOON_LOOP_H
@@ -18,6 +18,7 @@ struct moon_loop *moon_loop_new(struct moon_err *err);
 void moon_loop_free(struct moon_loop *loop, double seconds);
 
 struct moon_work *moon_loop_work(struct moon_loop *loop);
+/* Made by the first call; NULL when memory is out. */
 CURLM *moon_loop_curl(struct moon_loop *loop);
 
 /* How many requests may be under way to one address at once: 4 unless somebody says otherwise, and

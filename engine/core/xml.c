@@ -289,7 +289,7 @@ char *moon_xml_text(const xmlNode *node)
         return NULL;
     xmlChar *content = xmlNodeGetContent(node);
     char *text = content ? trimmed(text_of(content)) : NULL;
-    xmlFree(content);
+    free(content); /* what xmlFree is unless somebody replaced libxml2's allocator */
     return text;
 }
 

@@ -1,6 +1,7 @@
 /* The engine's side of the guard. */
 #include "guard.h"
 
+#include "../lazy.h"
 #include "auto.h"
 
 #include <errno.h>
@@ -145,6 +146,9 @@ static int exchange_list(struct moon_guard *g, const char *op, const char *key, 
 
 int moon_guard_start(const json_t *options, struct moon_guard **out, struct moon_err *err)
 {
+    /* From here on guests may stand still: no library that is missing may end the program. */
+    if (moon_lazy_load("", err) < 0)
+        return -1;
     AUTO_FREE char *text = json_dumps(options, JSON_COMPACT);
     const char *journal = json_string_value(json_object_get(options, "journal"));
     struct moon_guard *g = calloc(1, sizeof *g);

@@ -1,6 +1,7 @@
 /* The guard process. One thread, one libvirt connection, no Lua. */
 #include "guard.h"
 
+#include "../lazy.h"
 #include "auto.h"
 #include "clock.h"
 #include "journal.h"
@@ -358,7 +359,8 @@ int moon_guard_main(const char *options)
     struct moon_log_options lo = {.out = *log ? log : NULL, .quiet = true};
     moon_log_open(&lo, NULL);
     struct moon_err err;
-    if (moon_virt_open(field(p.options, "uri"), &p.virt, &err) < 0 || open_journal(&p, &err) < 0) {
+    /* What it needs later is loaded before the first suspend, whatever becomes of the disk. */
+    if (moon_lazy_load("libvirt", &err) < 0 || moon_virt_open(field(p.options, "uri"), &p.virt, &err) < 0 || open_journal(&p, &err) < 0) {
         reply_error(&p, &err);
         return 1;
     }
