@@ -218,7 +218,19 @@ function restore.safety(ctx)
   local ok, failed = catalog.save(ctx, ctx.record)
   if not ok then return nil, failed end
   if not ctx.safety then return true end
-  return ontap.snapshot(ctx, ctx.volumes, ctx.safety, { comment = "moonsnap restore=" .. ctx.id })
+  ctx.safety_comment = "moonsnap restore=" .. ctx.id
+  return ontap.snapshot(ctx, ctx.volumes, ctx.safety, { comment = ctx.safety_comment })
+end
+
+-- A safety snapshot of disks that nobody has overwritten holds space for nothing.
+local function drop_safety(ctx)
+  if not ctx.safety then return end
+  for _, item in ipairs(ctx.items) do
+    if item.restored or item.in_doubt then return end
+  end
+  local problems = ontap.undo_snapshot(ctx, ctx.volumes, ctx.safety, ctx.safety_comment)
+  for _, problem in ipairs(problems) do log.warn("nothing was overwritten, yet a safety snapshot stays: %s", problem) end
+  if #problems == 0 then ctx.record.safety = nil end
 end
 
 local function tries(ctx, what, item)
@@ -350,6 +362,7 @@ function restore.failed(ctx, failed)
       end
     end
   end
+  drop_safety(ctx)
   ctx.record.status = "failed"
   ctx.record.error = tostring(failed)
   ctx.record.finished = math.floor(clock.now())

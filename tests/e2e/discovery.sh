@@ -100,18 +100,6 @@ check_exit 'discover with APP_CONF_PERSISTENCE=N' 0 moon discover
 check 'leaves the file alone' cmp "$WORLD_DIR/before" "$conf"
 said 'but prints what it found' 'alpha'
 
-# a directory that cannot be written: the framework has a code for it
-if [ "$(id -u)" != 0 ]; then
-  moon_conf KVM_VMS=alpha
-  chmod 555 "$WORLD_DIR/etc/demo"
-  run moon discover
-  chmod 755 "$WORLD_DIR/etc/demo"
-  check 'a config that cannot be written is an error' test "$CODE" != 0
-  said 'with its code' 'scf-00058'
-else
-  skip 'a config that cannot be written' 'root can write everywhere'
-fi
-
 # nothing found
 moon_conf KVM_VMS=delta
 run moon backup --policy daily

@@ -134,8 +134,9 @@ snapvault svm_vault:v2 snapmirrored true success number'
   poll 10 idle m1
   check_match "$API: and arrives" <(secondary m1) "$SNAP"
 
-  # --- what goes wrong ---
+  # --- what goes wrong: rows of ../data/failures/reference.txt ---
 
+  # row: mirror-no-relationship
   conf NTAP_SNAPMIRROR_UPDATE=Y SNAPMIRROR_VOLUMES=svm1:vol2
   fails "$API: no mirror" scf-00017 'svm1:vol2.*svm_vault:v2 with policy .kvm_vault. \(vault\) is none of that kind.*create the relationship first'
   conf NTAP_SNAPVAULT_UPDATE=Y SNAPVAULT_VOLUMES=svm1:vol1,other
@@ -146,8 +147,10 @@ snapvault svm_vault:v2 snapmirrored true success number'
   fails "$API: no relationship at all" scf-00017 'svm1:other.*no controller of NTAP_USERS \(svm1, svm_vault\)'
   check_exit "$API: dpstatus without relationship" 3 moon dpstatus
   said "$API: dpstatus names it" 'svm1:other.*no relationship'
+  # row: vault-no-relationship
   conf "${VAULT[@]}" NTAP_USERS=svm1:vsadmin/secret
   fails "$API: the destination has no login" scf-00019 'no controller of NTAP_USERS \(svm1\).*needs an entry there'
+  # row: vault-no-status, mirror-no-status, vault-not-started, vault-transfer-error, mirror-transfer-error
   for kind in VAULT:scf-00018:scf-00020:scf-00024:v1 MIRROR:scf-00016:scf-00021:scf-00021:m1; do
     IFS=: read -r kind status start failed dest <<<"$kind"
     declare -n params=$kind
@@ -209,6 +212,7 @@ for API in zapi rest; do
   check_eq "$API: unless NTAP_ALLOW_MIRRORVAULT_AS_MIRROR=Y" "$(jq -r '.replicated[] | "\(.destination) \(.state)"' "$RECORD")" 'svm_vault:both done'
 done
 
+# row: vault-late, mirror-late
 # --- not in time: a minute is the least that can be waited, so both kinds wait at once ---
 
 head -c 4000000 /dev/urandom >"$SIM_ROOT/svm1/vol1/noise"

@@ -15,6 +15,7 @@
 #   soon CMD ...                    for check: CMD succeeds within 5 s
 #   other_conf NAME [KEY=VALUE ...] a second config of the profile, as moon_conf writes one; kvm.conf stays
 #   moon_with CONFIG ARG ...        moonsnap with another config: a name of the profile, or a path
+#   as_guests ACTION [ARG ...]      moonsnap under the account that the guests run under, which may not write below etc
 #   held [ARG ...]                  a backup that hangs for 4 s in the middle, its first guest suspended
 #   held_ends                       waits for it; its exit code in CODE, its words in held.out and held.err
 #   records [CONFIG]                the names of the backup records in the catalog
@@ -134,6 +135,21 @@ moon_with() {
   local MOON_ARGS=(--config "$1")
   if [[ $1 != */* ]]; then MOON_ARGS+=(--profile demo); fi
   moon "${@:2}"
+}
+
+# A config with a password is read by its owner only, so it is that account's; its directory is not.
+as_guests() {
+  local bin=$MOONSNAP code=0
+  if ! "${WORLD_AS[@]}" test -x "$bin"; then
+    bin=$WORLD_DIR/local/moonsnap
+    install -m 755 "$MOONSNAP" "$bin"
+  fi
+  own "$WORLD_DIR/etc/demo/kvm.conf" "$WORLD_DIR/local"
+  chmod 555 "$WORLD_DIR/etc/demo"
+  timeout 60 "${WORLD_AS[@]}" env HOME="$WORLD_DIR/local" "$bin" "$1" "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" \
+    --state-dir "$WORLD_DIR/local/state" "${@:2}" || code=$?
+  chmod 755 "$WORLD_DIR/etc/demo"
+  return $code
 }
 
 HELD=''

@@ -5,6 +5,7 @@
 #
 #   world_up [DIR [host]]        libvirtd; with "host" the one of this machine, if it answers at qemu:///system; with
 #                                "bare" none: for what needs the simulator only
+#   libvirtd_start               again, after a test has ended it (its pid: WORLD_LIBVIRTD_PID); its guests live on
 #   world_down                   removes all of it; runs by itself at exit and on INT and TERM
 #   leftovers [DIR]              prints what is still there (processes, mounts, guests, files); 1 if anything is
 #   sim_config FILE [JQ]         writes a simulator config: svm1 with vol1 and vol2, changed by a jq expression; with
@@ -132,8 +133,7 @@ world_mountinfo() {
 }
 
 world_libvirtd() {
-  local lv=$WORLD_DIR/lv daemon driver caps=$MOON_BUILD/caps
-  daemon=$(command -v libvirtd) || world_fail 'libvirtd is not installed'
+  local lv=$WORLD_DIR/lv driver caps=$MOON_BUILD/caps
   # A socket's path has at most 107 bytes, and QEMU's monitor adds about 60 to the directory.
   if [ ${#lv} -gt 40 ]; then lv=$(mktemp -d /tmp/moonlv.XXXXXX); fi
   WORLD_LV=$lv
@@ -159,16 +159,7 @@ world_libvirtd() {
   own -R "$lv"
 
   MOON_TEST_URI="qemu+unix:///session?socket=$lv/s/libvirt-sock"
-  setsid "${WORLD_AS[@]}" env -i "PATH=$PATH" HOME="$lv" TMPDIR="$lv" LC_ALL=C XDG_RUNTIME_DIR="$lv/run" \
-    XDG_CONFIG_HOME="$lv/cfg" XDG_CACHE_HOME="$lv/cache" XDG_DATA_HOME="$lv/data" \
-    ${driver:+LIBVIRT_DRIVER_DIR="$lv/drivers"} \
-    "$daemon" -f "$lv/libvirtd.conf" -p "$lv/libvirtd.pid" >"$lv/out" 2>&1 </dev/null &
-  WORLD_LIBVIRTD_PID=$!
-  echo $WORLD_LIBVIRTD_PID >"$WORLD_DIR/libvirtd.pid"
-  poll 30 libvirtd_answers || {
-    cat "$lv/out" "$lv/libvirtd.log" >&2
-    world_fail 'libvirtd does not answer'
-  }
+  libvirtd_start
   if [ ! -d "$caps" ]; then
     local tmp
     tmp=$(mktemp -d "$MOON_BUILD/caps.XXXXXX")
@@ -176,6 +167,21 @@ world_libvirtd() {
       rm -rf "$tmp"
     fi
   fi
+}
+
+libvirtd_start() {
+  local lv=$WORLD_LV daemon drivers=()
+  daemon=$(command -v libvirtd) || world_fail 'libvirtd is not installed'
+  if [ -e "$lv/drivers/libvirt_driver_qemu.so" ]; then drivers=(LIBVIRT_DRIVER_DIR="$lv/drivers"); fi
+  setsid "${WORLD_AS[@]}" env -i "PATH=$PATH" HOME="$lv" TMPDIR="$lv" LC_ALL=C XDG_RUNTIME_DIR="$lv/run" \
+    XDG_CONFIG_HOME="$lv/cfg" XDG_CACHE_HOME="$lv/cache" XDG_DATA_HOME="$lv/data" "${drivers[@]}" \
+    "$daemon" -f "$lv/libvirtd.conf" -p "$lv/libvirtd.pid" >"$lv/out" 2>&1 </dev/null &
+  WORLD_LIBVIRTD_PID=$!
+  echo $WORLD_LIBVIRTD_PID >"$WORLD_DIR/libvirtd.pid"
+  poll 30 libvirtd_answers || {
+    cat "$lv/out" "$lv/libvirtd.log" >&2
+    world_fail 'libvirtd does not answer'
+  }
 }
 
 libvirtd_answers() {
