@@ -42,7 +42,7 @@ XML
 guest=/usr/local/share/labguest.bin
 cp $guest /mnt/nas1/nas.img
 truncate -s 16M /mnt/nas1/nas.img
-for wwid in $LUN1 $LUN2; do dd if=$guest "of=/dev/mapper/$wwid" conv=fsync status=none; done
+for wwid in $LUN1 $LUN2; do dd if=$guest "of=/dev/mapper/$wwid" conv=nocreat,fsync status=none; done
 domain nas file "file='/mnt/nas1/nas.img'"
 domain san block "dev='/dev/mapper/$LUN1'"
 domain qtree block "dev='/dev/disk/by-id/dm-uuid-mpath-$LUN2'"
