@@ -292,7 +292,12 @@ local function disk_in_doubt(ctx, item, failed)
 end
 
 local function restore_one(ctx, item)
-  local ok, failed = stop(ctx, item)
+  local ok, failed
+  for _, object in ipairs(item.objects) do
+    ok, failed = storage.ready(ctx, object)
+    if not ok then return nil, err.coded("scf-00052", ("guest '%s'"):format(item.name), failed) end
+  end
+  ok, failed = stop(ctx, item)
   if not ok then return nil, failed end
   -- Once more, now that nothing can change any more below our hands.
   local state = item.state

@@ -144,6 +144,19 @@ local function wait_unused(ctx, device)
   end
 end
 
+--- Whether a path of the LUN's map runs. Its guest may be running, too.
+-- @tparam table ctx
+-- @tparam table object
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err STORAGE-02025
+function san.ready(ctx, object)
+  if ctx.dry_run then return true end
+  local scanned, failed = lun.rescan(object.device, devices.where(ctx))
+  if not scanned then return nil, err.coded("STORAGE-02025", ("LUN %s"):format(object.mapping), failed) end
+  return true
+end
+
 -- The same map, LUN and guest's disk as when the restore was prepared, used by nobody: looked at again
 -- right before the LUN is overwritten, with what the paths say now and not what /sys remembers.
 local function check_identity(ctx, object)

@@ -3,6 +3,7 @@
 --    name
 --    locate(ctx, disk)               storage object of a guest's disk; nil when it is not its kind
 --    in_snapshot(ctx, object, name)  whether the snapshot holds the object: {size=} or true
+--    ready(ctx, object)              optional: whether a restore could follow, asked while the guest may still run
 --    restore(ctx, object, name, info)  bring the object back, in place
 --
 -- Objects carry `provider`, `controller`, `volume`, `path` and `mapping`. A site adds a provider with
@@ -51,6 +52,19 @@ end
 -- @treturn[2] Err
 function storage.in_snapshot(ctx, object, snapshot)
   return by_name[object.provider].in_snapshot(ctx, object, snapshot)
+end
+
+--- Whether this host can follow a restore of an object: asked before its guest is powered off, so that what
+-- cannot be restored stays in use.
+-- @tparam table ctx
+-- @tparam table object
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err
+function storage.ready(ctx, object)
+  local ready = by_name[object.provider].ready
+  if not ready then return true end
+  return ready(ctx, object)
 end
 
 --- Restore an object in place.

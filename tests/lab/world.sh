@@ -13,6 +13,7 @@
 #   sum FILE|DEVICE        checksum of its bytes as the storage has them now
 #   backup                 one that must succeed; sets SNAP
 #   restore NAME [KEY=VALUE ...]
+#   over zapi|rest CMD ... CMD, whose calls to the controller must all go over that transport
 #   restore_while NAME CMD ...   a restore; CMD runs once the controller has begun it; exit code in CODE
 # LUN1 is the disk of guest san, LUN2 (in a qtree) that of guest qtree, which is shut off; guest nas is on NFS.
 
@@ -73,6 +74,7 @@ sim() {
     -H 'Content-Type: application/json' ${3:+-d "$3"} "https://127.0.0.1:8443$2"
 }
 calls() { sim GET /sim/requests | jq -r '[.log[].call] | unique[]'; }
+transports() { calls | awk '{ print (/^(GET|POST|PATCH|DELETE) / ? "rest" : "zapi") }' | sort -u | paste -sd ' '; }
 
 WHERE=(--profile lab --config kvm --config-dir /root/lab/etc --state-dir /root/lab/state)
 moon() { timeout 240 ./moonsnap "$1" "${WHERE[@]}" "${@:2}"; }
@@ -99,6 +101,14 @@ backup() {
 }
 restore() {
   moon restore --policy daily --backupName "$SNAP" --yes --params "KVM_RESTORE_VM_LIST=$1" "${@:2}"
+}
+over() {
+  local api=$1
+  shift
+  sed -i "s/^ONTAP_API=.*/ONTAP_API=$api/" etc/lab/kvm.conf
+  sim DELETE /sim/requests >/dev/null
+  "$@"
+  check_eq "over $api and nothing else" "$(transports)" "$api"
 }
 restoring() { calls | grep -Eq '^(snapshot-restore-file|(POST|PATCH) /(storage/luns|private/cli/volume/snapshot/restore-file).*)$'; }
 restore_while() {

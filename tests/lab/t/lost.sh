@@ -28,12 +28,16 @@ sleep 5
 check_eq 'and stays so' "$(state san)" running
 
 lab_conf
-virsh -q destroy san
 none_left
 start=$(now_ms)
 check_exit 'a restore is refused' 1 restore san
 check 'soon' [ $(($(now_ms) - start)) -lt 90000 ]
 check_match 'and says why' "$ERR" 'none of its paths runs|no usable path'
+check_eq 'its guest was not powered off for it' "$(state san)" running
+filer uncut
+check 'the paths are back, and the guest counts' poll 120 grew /dev/mapper/$LUN1 "$(counter /dev/mapper/$LUN1)"
+virsh -q destroy san
+none_left
 start=$(now_ms)
 check_exit 'a backup goes on: the snapshot is made on the controller' 0 moon backup --policy daily
 check 'soon: backup' [ $(($(now_ms) - start)) -lt 120000 ]
