@@ -189,21 +189,37 @@ local function check_identity(ctx, object)
   return map
 end
 
+-- For so many seconds after a restore a path may still tell the size from before.
+local SIZE_WAIT, SIZE_PAUSE = 15, 0.5
+
+-- The map, with the size that its paths have now.
+local function resized(ctx, object)
+  local scanned, failed = lun.rescan(object.device, devices.where(ctx))
+  if not scanned then return nil, failed end
+  local ok
+  ok, failed = multipath.resize(object.device, devices.where(ctx))
+  if not ok then return nil, failed end
+  return multipath.find(object.device, devices.where(ctx))
+end
+
 -- The host's side afterwards: same LUN, same map, size followed, nothing old in the cache.
 local function settle(ctx, object, info)
-  local scanned, failed = lun.rescan(object.device, devices.where(ctx))
-  local ok = scanned ~= nil
-  if ok then ok, failed = multipath.resize(object.device, devices.where(ctx)) end
+  local want = type(info) == "table" and info.size
+  local ends = clock.mono() + SIZE_WAIT
+  local map, failed = resized(ctx, object)
+  while map and want and map.size ~= want and clock.mono() < ends do
+    task.sleep(SIZE_PAUSE)
+    map, failed = resized(ctx, object)
+  end
+  local ok = map ~= nil
   if ok then ok, failed = lun.drop_cache(object.device, devices.where(ctx)) end
   if ok then ok, failed = multipath.same_lun(object.device, devices.where(ctx)) end
-  local map
-  if ok then map, failed = multipath.find(object.device, devices.where(ctx)) end
-  if not map then return nil, failed end
+  if not ok then return nil, failed end
   if map.wwid ~= object.wwid then
     return nil, err.new("conflict", ("device %s is LUN %s now and was %s"):format(object.device, map.wwid, object.wwid))
   end
-  if type(info) == "table" and info.size and map.size ~= info.size then
-    return nil, err.new("io", ("device %s has %d bytes instead of %d"):format(object.device, map.size, info.size))
+  if want and map.size ~= want then
+    return nil, err.new("io", ("device %s has %d bytes instead of %d"):format(object.device, map.size, want))
   end
   return true
 end

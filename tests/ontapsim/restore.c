@@ -75,10 +75,6 @@ static void end(struct sim_restore *r, int rc)
     r->vol->restores--;
     if (snap)
         snap->restores--;
-    if (!rc && sim_lun_find(r->vol, r->dest)) {
-        sim_lun_refresh(r->vol, r->dest);
-        sim_state_save_volume(r->vol);
-    }
     sim_job_end(r->job, rc == 0, rc ? strerror(rc) : "Complete");
     if (rc)
         sim_log("restore of %s on %s: %s", r->dest, r->vol->name, strerror(rc));
@@ -86,10 +82,24 @@ static void end(struct sim_restore *r, int rc)
     restore_free(r);
 }
 
+/* A LUN may have another size now: its device follows before the restore is said to be over. */
+static void settle(const struct sim_restore *r)
+{
+    struct sim_err err = {0};
+    sim_lock();
+    bool is_lun = sim_lun_find(r->vol, r->dest) != NULL;
+    if (is_lun) {
+        sim_lun_refresh(r->vol, r->dest);
+        sim_state_save_volume(r->vol);
+    }
+    sim_unlock();
+    if (is_lun && sim_backend_sync(&err))
+        sim_log("%s", err.reason);
+}
+
 static void *run(void *arg)
 {
     struct sim_restore *r = arg;
-    struct sim_err err = {0};
     int64_t until = sim_now_ms() + sim.restore_ms;
     int rc = r->count ? sim_store_copy_part(r->from, r->to, (off_t)r->first, (off_t)r->first,
                                             (off_t)r->count, &sim.stopping)
@@ -97,13 +107,11 @@ static void *run(void *arg)
     int64_t left = until - sim_now_ms();
     if (left > 0)
         sim_sleep((unsigned)left);
+    if (!rc)
+        settle(r);
     sim_lock();
     if (rc != ECANCELED) /* a stopped one stays in the state */
         end(r, rc);
-    sim_unlock();
-    if (sim_backend_sync(&err)) /* a LUN may have another size now */
-        sim_log("%s", err.reason);
-    sim_lock();
     sim_worker_done();
     sim_unlock();
     return NULL;
