@@ -46,7 +46,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 core_lib := $(B)/libmoon.a
 units    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 
-.PHONY: all help deps test unit lua e2e contract mutate adversary demo crash bench bench-listing bench-multipath lab lint format clean install
+.PHONY: all help deps test unit lua e2e contract mutate adversary demo crash bench bench-listing bench-multipath lab lint doc format clean install
 .DEFAULT_GOAL := all
 
 all: $(B)/moonsnap $(B)/ontapsim
@@ -83,10 +83,25 @@ $(B)/ontapsim: $(call obj,$(sim_src))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(SIM_LIBS)
 
-# The Lua library and the shipped workflows travel inside the binary.
-$(B)/embed.c: $(embedded) engine/embed.sh
+# The reference: one index of all documentation comments, for the terminal, the editor and HTML.
+documented := $(sort $(lua_src) $(wildcard stdlib/*.lua)) engine/core/ontap.h engine/core/ontap_verbs.c
+$(B)/doc/host: engine/doc/host.c
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MF $@.d -o $@ $< $(LDFLAGS_ALL) $(PKG_LIBS) -lm
+$(B)/doc/index.lua: $(B)/doc/host engine/doc/index.lua $(documented)
+	$(call say,INDEX,$@)
+	$(Q)$(B)/doc/host engine/doc/index.lua $@.tmp $(documented) && mv $@.tmp $@
+
+## doc          the reference of engine.* and std.* as HTML, build/doc/html
+doc: $(B)/doc/index.lua engine/doc/ldoc.lua
+	$(Q)tests/lib/deps.sh build doc
+	$(Q)rm -rf $(B)/doc/src && mkdir -p $(B)/doc/src && $(B)/doc/host engine/doc/ldoc.lua $< $(B)/doc/src
+	$(Q)cd $(B)/doc/src && ldoc -q --fatalwarnings -c config.ld -d ../html .
+	$(Q)echo $(B)/doc/html/index.html
+
+# The Lua library and the shipped workflows travel inside the binary, and the index of the reference.
+$(B)/embed.c: $(embedded) engine/embed.sh $(B)/doc/index.lua
 	$(call say,EMBED,$@)
-	$(Q)mkdir -p $(@D) && sh engine/embed.sh $(embedded) > $@.tmp && mv $@.tmp $@
+	$(Q)mkdir -p $(@D) && sh engine/embed.sh $(embedded) $(B)/doc/index.lua > $@.tmp && mv $@.tmp $@
 $(B)/obj/embed.o: $(B)/embed.c
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) -c -o $@ $<
 

@@ -20,6 +20,7 @@ printf 'const struct moon_embedded moon_embedded[] = {\n'
 n=0
 for f in "$@"; do
     n=$((n + 1))
-    printf '    {"%s", moon_e%d},\n' "$f" "$n"
+    # what the build made has a name that does not tell where it was built
+    printf '    {"%s", moon_e%d},\n' "${f#build/}" "$n" | sed 's/"san-[a-z-]*\//"/'
 done
 printf '    {NULL, NULL},\n};\n'

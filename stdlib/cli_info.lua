@@ -29,6 +29,7 @@ local OTHERS = {
   { "params", "all parameters, or what one means" },
   { "actions", "this list" },
   { "help", "options, or what an action does" },
+  { "doc", "reference for workflow authors: moonsnap doc [MODULE | FUNCTION | MESSAGE]" },
   { "run", "run a Lua script: moonsnap run FILE.lua [ARG ...]" },
   { "version", "version" },
 }
@@ -97,6 +98,15 @@ function info.help(opts)
   print("")
   print(report.table({ "OPTION", "" }, options.help))
   return 0
+end
+
+--- The reference; see `std.doc`.
+-- @tparam table opts
+-- @treturn[1] integer exit code
+-- @return[2] nil
+-- @treturn[2] Err `not_found`
+function info.doc(opts)
+  return require("std.doc").main(opts)
 end
 
 local function describe(row)

@@ -172,6 +172,8 @@ end
 -- @treturn ?{code=string,text=string,remedy=?string} nil when it is not listed; progress messages have
 --   no remedy
 -- @raise if code is not a string
+-- @usage
+-- print(require("std.codes").get("kvm-00003").remedy)
 function codes.get(code)
   if type(code) ~= "string" then error("codes.get: code must be a string", 2) end
   return by_code[code] or by_code[code:lower()] or by_code[code:upper()]

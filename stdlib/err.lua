@@ -11,6 +11,10 @@ local err = { is = core.is, codes = core.codes }
 -- @tparam string message one line, object first
 -- @tparam[opt] table fields `scf`, `exit`, `op`, `cause`, ...
 -- @treturn Err
+-- @usage
+-- local err = require "std.err"
+-- local failed = err.new("busy", "queue q1: is not empty", { exit = 1 })
+-- assert(err.has(failed, "busy"))
 function err.new(code, message, fields)
   local e = { code = code, message = message }
   for key, value in pairs(fields or {}) do e[key] = value end
@@ -23,6 +27,9 @@ end
 -- @tparam[opt] Err|string cause
 -- @tparam[opt] table fields such as `exit`
 -- @treturn Err
+-- @usage
+-- local failed = require("std.err").coded("kvm-00003", "guest 'web1'", "operation failed")
+-- assert(failed.scf == "kvm-00003" and failed.message:find("virsh domstate"))
 function err.coded(scf, what, cause, fields)
   local known = codes.get(scf)
   local message = what

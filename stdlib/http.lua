@@ -24,6 +24,8 @@ end
 -- @treturn[1] {status=integer,body=string}
 -- @return[2] nil
 -- @treturn[2] Err
+-- @usage
+-- local reply = assert(require("std.http").get(url, { ca_file = ca_file, timeout = 10 }))
 function http.get(url, opts)
   return call(url, opts)
 end

@@ -31,6 +31,8 @@ end
 -- @tparam[opt] integer epoch seconds (default: now)
 -- @treturn string YYYYMMDDhhmmss
 -- @raise if epoch is not an integer
+-- @usage
+-- print(require("std.naming").stamp())
 function naming.stamp(epoch)
   if epoch ~= nil and not math.tointeger(epoch) then error("naming.stamp: epoch must be an integer", 2) end
   return os.date("%Y%m%d%H%M%S", epoch and math.tointeger(epoch))
@@ -85,6 +87,9 @@ end
 -- @treturn ?{policy=string,stamp=?string,recent=boolean,unlimited=boolean} nil when it is not
 --   certainly a backup of this SNAME
 -- @raise if an argument has the wrong type
+-- @usage
+-- local found = require("std.naming").parse("web-daily_20261124020000", "web", { "daily" })
+-- assert(found.policy == "daily")
 function naming.parse(name, sname, policies)
   check_text("parse", "name", name)
   check_text("parse", "sname", sname)

@@ -52,6 +52,12 @@ local function number(text, row)
 end
 
 --- A whole number within the row's limits.
+-- @function types.int
+-- @function types.seconds
+-- @function types.minutes
+-- @function types.days
+-- @tparam string text
+-- @tparam table row
 types.int, types.seconds, types.minutes, types.days = number, number, number, number
 
 --- Y or N in either case, as a boolean.

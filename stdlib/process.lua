@@ -13,6 +13,8 @@ local process = {}
 -- @treturn[1] {status=0,stdout=string,stderr=string,truncated=boolean,seconds=number}
 -- @return[2] nil
 -- @treturn[2] Err `not_found`, `denied`, `timeout`, `io` (a status other than 0, with what it said)
+-- @usage
+-- assert(require("std.process").run({ "/bin/true" }, { timeout = 30 }))
 function process.run(argv, opts)
   local out, failed = core.run(argv, opts)
   if not out then return nil, failed end

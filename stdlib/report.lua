@@ -15,6 +15,8 @@ end
 -- @tparam {string,...} head
 -- @tparam {table,...} rows lists of cells
 -- @treturn string
+-- @usage
+-- print(require("std.report").table({ "GUEST", "PAUSE MS" }, { { "web1", 12 }, { "db1", 140 } }))
 function report.table(head, rows)
   local widths, right = {}, {}
   for c, title in ipairs(head) do widths[c] = width(title) end
@@ -43,6 +45,8 @@ end
 --- Bytes for people.
 -- @tparam ?integer bytes
 -- @treturn string
+-- @usage
+-- assert(require("std.report").size(1536) == "1.5 KiB")
 function report.size(bytes)
   if not bytes then return "-" end
   for _, unit in ipairs { "B", "KiB", "MiB", "GiB", "TiB" } do

@@ -143,6 +143,12 @@ end
 -- @treturn {delete={table,...},keep={table,...},blocked={table,...}} every snapshot once, as a copy with
 --   a reason; each list oldest first
 -- @raise if an option is unknown, missing or of the wrong type
+-- @usage
+-- local plan = require("std.retention").plan { sname = "web", policies = { "daily" }, policy = "daily", count = 1,
+--   now = 1800000000, snapshots = {
+--     { name = "web-daily_20261124020000", created = 1795485600, volume = "vol1", controller = "svm1" },
+--     { name = "web-daily_20261125020000", created = 1795572000, volume = "vol1", controller = "svm1" } } }
+-- assert(#plan.delete == 1 and plan.delete[1].name == "web-daily_20261124020000")
 function retention.plan(o)
   check_options(o)
   local volumes, order = {}, {}

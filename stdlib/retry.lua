@@ -15,6 +15,14 @@ local FINAL = { cancelled = true, not_found = true, denied = true, unsupported =
 -- @return[1] what fn returned
 -- @return[2] nil
 -- @treturn[2] Err of the last run
+-- @usage
+-- local n = 0
+-- local value = assert(require("std.retry").run({ times = 3, wait = 0.01 }, function()
+--   n = n + 1
+--   if n < 3 then return nil, require("std.err").new("busy", "not yet") end
+--   return n
+-- end))
+-- assert(value == 3)
 function retry.run(opts, fn)
   for n = 0, opts.times do
     local value, failed = fn()

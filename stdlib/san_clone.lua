@@ -167,11 +167,10 @@ end
 -- @tparam table ctx
 -- @tparam table object
 -- @tparam string snapshot
--- @tparam function fn
+-- @tparam function fn such as `function(device) return process.run { "fsck", "-n", device } end`
 -- @return[1] what fn returns
 -- @return[2] nil
 -- @treturn[2] Err
--- @usage assert(san_clone.with(ctx, object, snapshot, function(device) return process.run { "fsck", "-n", device } end))
 function san_clone.with(ctx, object, snapshot, fn)
   local clone, failed = san_clone.open(ctx, object, snapshot)
   if not clone then return nil, failed end

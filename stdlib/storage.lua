@@ -20,6 +20,9 @@ for _, provider in ipairs(storage.providers) do by_name[provider.name] = provide
 --- Add a provider; it is asked before the shipped ones.
 -- @tparam table provider
 -- @raise when a function of the contract is missing
+-- @usage
+-- require("std.storage").add { name = "mine", locate = function() end, in_snapshot = function() return true end,
+--   restore = function() return true end }
 function storage.add(provider)
   for _, name in ipairs { "locate", "in_snapshot", "restore" } do
     if type(provider[name]) ~= "function" then error(("storage.add: provider lacks %s()"):format(name), 2) end

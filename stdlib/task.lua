@@ -35,6 +35,9 @@ end
 -- @return[2] nil
 -- @treturn[2] Err of the first call that failed, by returning nil and an error or by raising one
 -- @raise when cancelled
+-- @usage
+-- local sizes = assert(require("std.task").map({ 1, 2, 3 }, function(n) return n * n end, { limit = 2 }))
+-- assert(sizes[3] == 9)
 function task.map(list, fn, opts)
   local limit = opts and opts.limit or 4
   if math.type(limit) ~= "integer" or limit < 1 then error("task.map: limit must be a positive integer", 2) end
@@ -88,6 +91,10 @@ end
 --- Run functions at the same time; the first that ends decides, the others are cancelled.
 -- @tparam {function,...} fns
 -- @return what it returned, or nil and what it raised
+-- @usage
+-- local task = require "std.task"
+-- local first = task.race { function() return "quick" end, function() return task.sleep(60) end }
+-- assert(first == "quick")
 function task.race(fns)
   local g <close> = group()
   local winner
@@ -113,6 +120,10 @@ end
 -- @return[1] what fn returned
 -- @return[2] nil
 -- @treturn[2] Err `timeout`
+-- @usage
+-- local task = require "std.task"
+-- local done, late = task.timeout(0.05, function() return task.sleep(60) end)
+-- assert(not done and late.code == "timeout")
 function task.timeout(seconds, fn)
   local late = {}
   local out = table.pack(task.race {

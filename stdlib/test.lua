@@ -107,6 +107,8 @@ end
 -- @param want
 -- @tparam[opt] string note shown when they differ
 -- @raise if they differ
+-- @usage
+-- require("std.test").eq({ "a", { b = 1 } }, { "a", { b = 1 } })
 function test.eq(got, want, note)
   local found = difference(got, want, "value", {})
   if found then error((note and note .. ": " or "") .. found, 2) end

@@ -71,6 +71,13 @@ end
 --   run, title, api, scope ("profile" or "host": `ctx` has no config, and there is no log file)
 -- @treturn Workflow
 -- @raise for a field that is missing, unknown or of the wrong type
+-- @usage
+-- local workflow = require "std.workflow"
+-- local mine = workflow {
+--   action = "drain", summary = "let the queue run empty", phases = { "drain" },
+--   drain = function(ctx) require("std.log").info("profile %s", ctx.profile) end,
+-- }
+-- assert(workflow.is(mine))
 function workflow.new(t)
   check(t, 3)
   return setmetatable(t, Workflow)
@@ -81,6 +88,14 @@ end
 -- @tparam table changes phase name -> function(ctx, next): next() runs the original; other fields replace
 -- @treturn Workflow
 -- @raise for a phase that the workflow lacks
+-- @usage
+-- local mine = require("std.workflow").extend("backup", {
+--   quiesce = function(ctx, next)
+--     require("std.log").info("policy %s", ctx.policy)
+--     return next()
+--   end,
+-- })
+-- assert(mine.action == "backup")
 function workflow.extend(action, changes)
   local base = workflow.load_shipped(action)
   local t = {}

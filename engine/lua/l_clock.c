@@ -7,6 +7,10 @@
 
 /*** Seconds of a clock that never jumps, for durations.
  * @function mono
+ * @usage
+ * local clock = require "engine.clock"
+ * local from = clock.mono()
+ * print(("took %.1f s"):format(clock.mono() - from))
  * @treturn number
  */
 static int clock_mono(lua_State *L)
@@ -27,6 +31,8 @@ static int clock_now(lua_State *L)
 
 /*** A time as text.
  * @function format
+ * @usage
+ * assert(require("engine.clock").format(0, "%Y", true) == "1970")
  * @tparam number epoch
  * @tparam string format as strftime's
  * @tparam[opt=false] boolean utc UTC instead of local time

@@ -8,6 +8,9 @@
 
 /*** Read a domain's XML.
  * @function parse
+ * @usage
+ * local xml = assert(dom:xml())
+ * for _, disk in ipairs(assert(require("engine.domxml").parse(xml)).disks) do print(disk.target, disk.path) end
  * @tparam string xml
  * @treturn[1] table `{name, uuid, type, os, disks={{device, type, source, path, target, bus,
  * format, boot_order, is_boot, readonly, backing={...}}, ...}}`
@@ -27,6 +30,9 @@ static int domxml_parse(lua_State *L)
 
 /*** A changed copy of a domain's XML.
  * @function edit
+ * @usage
+ * local copy = assert(require("engine.domxml").edit(assert(dom:xml()), { name = "copy", uuid = "new", macs = "new" }))
+ * assert(copy:find("<name>copy</name>", 1, true))
  * @tparam string xml
  * @tparam table edits `{name, uuid ("new"), macs ("new"), disks={target={file|dev}}, detach_media}`
  * @treturn[1] string

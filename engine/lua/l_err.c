@@ -8,6 +8,9 @@
 
 /*** Make an error object of a table; `code` must be one of the closed list.
  * @function new
+ * @usage
+ * local failed = require("engine.err").new { code = "not_found", message = "guest 'web1': is not defined" }
+ * assert(failed.code == "not_found" and tostring(failed):find("web1"))
  * @tparam table t code and message are required
  * @treturn Err the same table
  * @raise for a code that is not in the list

@@ -95,6 +95,10 @@ static const struct moonlua_self plain = {.prefix = "file"};
 static const struct moonlua_prim functions[] = {
     /*** The whole content, at most 64 MiB, or a part: up to `count` bytes from `offset` (0).
      * @function read
+     * @usage
+     * local file = require "engine.file"
+     * assert(file.replace(dir .. "/note", "all well\n"))
+     * assert(file.read(dir .. "/note") == "all well\n")
      * @awaits
      * @tparam string path
      * @tparam[opt] {offset=integer,count=integer} part */
@@ -102,6 +106,8 @@ static const struct moonlua_prim functions[] = {
     /*** Replace the content at once: a reader, and the next start after a power loss, sees the old
      * or the new one.
      * @function replace
+     * @usage
+     * assert(require("engine.file").replace(dir .. "/report", "all well\n", { mode = 420 })) -- 0644
      * @awaits
      * @tparam string path
      * @tparam string data
@@ -148,6 +154,8 @@ static const struct moonlua_prim functions[] = {
 
 /*** Take a lock that ends with this process at the latest; never waits. A dry run takes none.
  * @function lock
+ * @usage
+ * local lock <close> = assert(require("engine.file").lock(dir .. "/mine.lock"))
  * @tparam string path
  * @treturn[1] Lock a to-be-closed value
  * @return[2] nil

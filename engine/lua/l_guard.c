@@ -125,6 +125,15 @@ static int start_finish(lua_State *L, struct moon_op *op)
 
 /*** Start a guard process; returns when it is ready.
  * @function start
+ * @usage
+ * local guard <close> = assert(require("engine.guard").start { journal = dir .. "/journal", uri = "test:///default",
+ *   profile = "p", config = "c", action = "mine", deadline = 60 })
+ * assert(guard:hold { { uuid = dom:uuid(), name = dom:name() } })
+ * assert(dom:suspend())
+ * assert(dom:resume())
+ * assert(guard:free { dom:uuid() })
+ * assert(guard:settled())
+ * assert(guard:finish())
  * @awaits
  * @tparam {journal=string,uri=string,profile=string,config=string,action=string,deadline=number,log=string} options deadline in seconds from now
  * @treturn[1] Guard

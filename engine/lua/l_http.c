@@ -12,6 +12,9 @@
 /*** Make a request. Redirects are not followed; certificates are checked.
  * In a dry run everything but GET and HEAD is refused and recorded.
  * @function request
+ * @usage
+ * local reply = assert(require("engine.http").request(url, { ca_file = ca_file, timeout = 10 }))
+ * print(reply.status, #reply.body)
  * @awaits
  * @tparam string url
  * @tparam[opt] {method=string,headers=table,body=string,user=string,password=string,ca_file=string,pin=string,timeout=number} options timeout in seconds (60)

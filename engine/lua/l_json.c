@@ -7,6 +7,8 @@
 
 /*** A value as JSON: keys sorted, so that the same value always gives the same text.
  * @function encode
+ * @usage
+ * assert(require("engine.json").encode({ guest = "web1", paused = 12 }) == '{"guest":"web1","paused":12}')
  * @param value plain data; an empty table is a list
  * @tparam[opt=false] boolean pretty indented by two
  * @treturn string
@@ -29,6 +31,8 @@ static int json_encode(lua_State *L)
 
 /*** JSON text as a value; null becomes nil.
  * @function decode
+ * @usage
+ * assert(require("engine.json").decode('{"paused":12}').paused == 12)
  * @tparam string text
  * @treturn[1] table|string|number|boolean
  * @return[2] nil

@@ -60,6 +60,19 @@ static int log_redact(lua_State *L)
     return 1;
 }
 
+/*** Write a line of the log. `error` and `warn` are on the console, too; `cmd` and `output` are commands of the
+ * site and what they say.
+ * @function error
+ * @function warn
+ * @function info
+ * @function cmd
+ * @function output
+ * @function debug
+ * @function trace
+ * @usage
+ * require("engine.log").debug("guest web1: the queue is empty")
+ * @param text the line; what is no string is made one
+ */
 /* One function per level; the level is the upvalue. */
 static int log_line(lua_State *L)
 {

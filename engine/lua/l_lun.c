@@ -20,6 +20,9 @@ static struct moon_mpath_world world(const json_t *args)
 
 /*** The ONTAP serial number (12 characters) in a WWID (`3600a0980...`, `naa.600a0980...`).
  * @function serial
+ * @usage
+ * local lun = require "engine.lun"
+ * assert(lun.wwid(assert(lun.serial("3600a0980383062716d5d5076684b6f66"))) == "3600a0980383062716d5d5076684b6f66")
  * @tparam string wwid
  * @treturn[1] string
  * @return[2] nil

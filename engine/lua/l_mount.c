@@ -39,6 +39,9 @@ static const struct moonlua_prim functions[] = {
     /*** The mount that a file lies on: `{path (links resolved), mountpoint, relative, fstype,
      * source, nfs, server, export, ...}`; `not_found` when there is no such file.
      * @function find
+     * @usage
+     * local at = assert(require("engine.mount").find(dir))
+     * print(at.mountpoint, at.fstype)
      * @awaits
      * @tparam string path
      * @tparam[opt] {mountinfo=string} options file to read instead of /proc/self/mountinfo */

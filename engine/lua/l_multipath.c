@@ -101,6 +101,8 @@ static const struct moonlua_prim functions[] = {
     {"find", "name:s {root:s? dm:s? socket:s?}", 0, mpath_find},
     /*** All multipath maps, as `find` gives them, in the order of their numbers.
      * @function list
+     * @usage
+     * for _, map in ipairs(assert(require("engine.multipath").list { root = dir, dm = "none" })) do print(map.name) end
      * @awaits
      * @tparam[opt] {root=string,dm=string,socket=string} where */
     {"list", "{root:s? dm:s? socket:s?}", 0, mpath_list},

@@ -18,6 +18,10 @@ static struct moon_ontap *check_ontap(lua_State *L)
 
 /*** Describe a controller; no request is made yet.
  * @function new
+ * @usage
+ * local svm = assert(require("engine.ontap").new { host = host, port = port, user = user, password = password,
+ *   ca_file = ca_file })
+ * for _, volume in ipairs(assert(svm:volumes())) do print(volume.name, volume.available) end
  * @tparam {name=string,host=string,port=integer,https=boolean,user=string,password=string,svm=string,ca_file=string,pin=string,cert=string,key=string,timeout=number,api=string,max_requests=integer,retries=integer,retry_wait=number} options
  * @treturn[1] Ontap
  * @return[2] nil
@@ -121,6 +125,10 @@ static enum moon_ontap_verb check_list(lua_State *L, int arg)
  * waits for one page and forgets the one before; no page is asked for before it is wanted. A failure
  * raises the error object, since a loop that ends early would pass for the whole list.
  * @function Ontap:pages
+ * @usage
+ * for rows in client:pages("snapshots", "vol1", { max = 100 }) do
+ *   for _, row in ipairs(rows) do print(row.name) end
+ * end
  * @tparam string verb one of those that give a list
  * @param ... its arguments; options also take `max` (rows of a page at most) and `page` (where to begin)
  * @treturn function for a generic `for`: each time an array of rows

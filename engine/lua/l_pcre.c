@@ -14,6 +14,9 @@ static struct moon_rx *check_rx(lua_State *L)
 
 /*** Compile a pattern.
  * @function new
+ * @usage
+ * local rx = assert(require("engine.pcre").new("^web(\\d+)$"))
+ * assert(assert(rx:match("web12")).groups[1] == "12")
  * @tparam string pattern
  * @tparam[opt] string flags any of "imsxub"
  * @treturn[1] Regex

@@ -56,6 +56,9 @@ static int process_run(void *self, const json_t *args, json_t **out, struct moon
 /*** Run a program without a shell. In a dry run it is refused and recorded, unless `reads` says
  * that it changes nothing.
  * @function run
+ * @usage
+ * local out = assert(require("engine.process").run({ "/bin/echo", "hello" }, { timeout = 5 }))
+ * assert(out.status == 0 and out.stdout == "hello\n")
  * @awaits
  * @tparam {string,...} argv
  * @tparam[opt] {env={string,...},cwd=string,input=string,timeout=number,max_output=integer,

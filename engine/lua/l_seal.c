@@ -55,6 +55,10 @@ static const struct moonlua_self plain = {.prefix = "seal"};
 static const struct moonlua_prim functions[] = {
     /*** Make a key file, mode 0600. An existing one is never replaced.
      * @function make_key
+     * @usage
+     * local seal = require "engine.seal"
+     * assert(seal.make_key(dir .. "/key"))
+     * assert(seal.unseal(dir .. "/key", assert(seal.seal(dir .. "/key", "secret"))) == "secret")
      * @awaits
      * @tparam string key path; its directory exists
      * @treturn[1] boolean true

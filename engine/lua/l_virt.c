@@ -138,6 +138,9 @@ static int open_finish(lua_State *L, struct moon_op *op)
 
 /*** Open a connection.
  * @function open
+ * @usage
+ * local conn <close> = assert(require("engine.virt").open("test:///default"))
+ * for _, row in ipairs(assert(conn:list())) do print(row.name, row.state) end
  * @awaits
  * @tparam string uri any libvirt URI, for instance `qemu:///system`, `test:///default`
  * @treturn[1] Connection
@@ -185,6 +188,9 @@ static int conn_gc(lua_State *L)
 
 /*** A handle of a domain; makes no call.
  * @function Connection:domain
+ * @usage
+ * local web = conn:domain(assert(conn:lookup("test")))
+ * assert(web:state().state == "running")
  * @tparam {uuid=string,name=string} row as from list or lookup
  * @treturn Domain
  */
@@ -325,6 +331,10 @@ static const struct moonlua_prim dom_prims[] = {
     {"state", "", 0, dom_state},
     /*** Suspend the guest: it stands still until resume.
      * @function Domain:suspend
+     * @usage
+     * assert(dom:suspend()) -- in a workflow `std.quiesce` does this, with a guard
+     * assert(dom:state().state == "paused")
+     * assert(dom:resume())
      * @awaits */
     {"suspend", "", MOONLUA_CHANGES, dom_suspend},
     /*** A domain that runs already counts as resumed. Never queues behind other calls.

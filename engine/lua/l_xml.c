@@ -7,6 +7,8 @@
 
 /*** An XML document as plain data.
  * @function parse
+ * @usage
+ * assert(require("engine.xml").parse("<a><b>text</b></a>").children[1].text == "text")
  * @tparam string text
  * @treturn[1] table `{name=, attr={}, text=, children={...}}` of the root element
  * @return[2] nil
@@ -31,6 +33,8 @@ static int xml_parse(lua_State *L)
 
 /*** Text that can stand in an element or an attribute.
  * @function escape
+ * @usage
+ * assert(require("engine.xml").escape("a < b") == "a &lt; b")
  * @tparam string text
  * @treturn[1] string
  * @return[2] nil

@@ -128,6 +128,8 @@ static int plan_start(lua_State *L)
 
 /*** Whether this is a dry run.
  * @function active
+ * @usage
+ * if require("engine.plan").active() then print("only told, not done") end
  * @treturn boolean whether this is a dry run
  */
 static int plan_active(lua_State *L)

@@ -368,6 +368,10 @@ static struct moonlua_task *check_task(lua_State *L, int idx)
 
 /*** Start a task; it runs when the caller next waits.
  * @function spawn
+ * @usage
+ * local task = require "engine.task"
+ * local two = task.spawn(function() return 1 + 1 end)
+ * assert(select(2, two:join()) == 2)
  * @tparam function fn
  * @param ... its arguments
  * @treturn Task

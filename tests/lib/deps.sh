@@ -1,5 +1,5 @@
 #!/bin/bash
-# deps.sh build|test|lint|interop|lab ...: the Debian packages that a kind of work needs. What is missing is installed
+# deps.sh build|test|lint|doc|interop|lab ...: the Debian packages that a kind of work needs. What is missing is installed
 # where that is allowed (root, apt-get), else the one command that does it is printed and the exit code is 1.
 set -euo pipefail
 
@@ -8,6 +8,7 @@ build='gcc libc6-dev make pkg-config liblua5.4-dev libvirt-dev libxml2-dev libcu
 test='libcmocka-dev libmicrohttpd-dev libgnutls28-dev libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients
   qemu-system-x86 binutils curl jq util-linux'
 lint='lua-check shellcheck cppcheck clang-format'
+doc='lua-ldoc'
 interop='ansible python3-cinder python3-manila jq util-linux'
 lab='mmdebstrap e2fsprogs kmod cpio gzip busybox-static binutils openssh-client python3 qemu-system-x86 qemu-utils'
 
@@ -17,9 +18,10 @@ for kind in "${@:-build}"; do
     build) wanted+=" $build" ;;
     test) wanted+=" $test" ;;
     lint) wanted+=" $lint" ;;
+    doc) wanted+=" $doc" ;;
     interop) wanted+=" $interop" ;;
     lab) wanted+=" $lab" ;;
-    *) echo "usage: deps.sh build|test|lint|interop|lab ..." >&2; exit 2 ;;
+    *) echo "usage: deps.sh build|test|lint|doc|interop|lab ..." >&2; exit 2 ;;
   esac
 done
 read -ra wanted <<<"${wanted//$'\n'/ }"
