@@ -82,10 +82,11 @@ function nas.locate(ctx, disk)
   local addresses = server_addresses(ctx, m)
   local export = m.export == "/" and "" or m.export
   local full = export .. "/" .. m.relative
-  local found, matched = nil, false
+  local found, matched, down = nil, false, nil
   for _, controller in ipairs(ctx.controllers) do
-    local answers
-    answers, failed = serves(controller, addresses)
+    local answers = false
+    down = down or controller.down
+    if not controller.down then answers, failed = serves(controller, addresses) end
     if answers == nil then return nil, failed end
     if answers then
       matched = true
@@ -104,6 +105,7 @@ function nas.locate(ctx, disk)
     end
   end
   if found then return found end
+  if down then return nil, down end -- it may lie there
   if not matched then
     return nil, left_out("image %s: NFS server %s is no configured controller; add it to NTAP_USERS, or let the "
       .. "controller's name resolve to its address", m.path, m.server)

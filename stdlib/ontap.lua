@@ -18,7 +18,17 @@ local TRANSPORTS = { zapi = "ONTAPI", rest = "REST" }
 -- @function ontap.connect
 ontap.connect = connect.all
 
---- Ask every controller for its version, as Snap Creator does before anything else.
+-- The controllers that hold what is backed up. In a config with replication every other one holds copies only.
+local function primaries(cfg)
+  local names = {}
+  for _, key in ipairs { "VOLUMES", "KVM_VM_MAPPING", "SNAPMIRROR_VOLUMES", "SNAPVAULT_VOLUMES", "META_DATA_VOLUME" } do
+    for _, item in ipairs(cfg:get(key) or {}) do names[item.controller] = true end
+  end
+  return names, (cfg:get("SNAPMIRROR_VOLUMES") or cfg:get("SNAPVAULT_VOLUMES")) ~= nil
+end
+
+--- Ask every controller for its version, as Snap Creator does before anything else. A secondary that does not answer
+-- keeps nobody from the data on the primary: its error is `controller.down`, and who needs it says so.
 -- @tparam table ctx
 -- @treturn[1] boolean true
 -- @return[2] nil
@@ -26,13 +36,18 @@ ontap.connect = connect.all
 function ontap.identify(ctx)
   local controllers, failed = ontap.connect(ctx)
   if not controllers then return nil, failed end
+  local primary, replicated = primaries(ctx.cfg)
   return task.map(controllers, function(controller)
     log.banner(("Detecting Data ONTAP mode for %s"):format(controller.name))
     log.info("STORAGE-03031: Getting system version details of [%s]", controller.name)
     local identity, problem = controller.client:identity()
     if not identity then
-      return nil, err.coded("STORAGE-03033", ("controller '%s'"):format(controller.name),
+      problem = err.coded("STORAGE-03033", ("controller '%s'"):format(controller.name),
         privileges.explain(controller, problem, "read the version"))
+      if not replicated or primary[controller.name] then return nil, problem end
+      log.warn("%s; it holds copies only, and the run goes on without it", problem)
+      controller.down = problem
+      return true
     end
     if identity.clustered == false then
       return nil, err.new("unsupported", ("controller '%s' runs Data ONTAP 7-Mode; only clustered ONTAP is supported")

@@ -254,15 +254,20 @@ function replicate.run(ctx)
     log.warn("A guest could not be brought back to its state: nothing is transferred to the secondary")
     return true
   end
+  local told = {}
   local function note(failed)
     if first then log.error(failed) end
     first = first or failed
+    if failed.controller then told[failed.controller] = true end
   end
   for _, kind in ipairs(replication.kinds(cfg)) do
     if cfg:get(kind.update) then
       log.banner(kind.title .. " update")
       ctx.record.replicated = ctx.record.replicated or {}
       local groups = plan(ctx, kind, ctx.record.replicated, note)
+      for _, failed in ipairs(replication.not_asked(ctx, kind)) do
+        if not told[failed.controller] then note(failed) end
+      end
       -- Before the first transfer: who finds a copy on the secondary must find out what it is of.
       save(ctx)
       for _, group in ipairs(groups) do

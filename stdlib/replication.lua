@@ -152,6 +152,12 @@ local function missing(ctx, kind, source, path, others)
     source.volume, table.concat(words, "; "), command), nil, { code = "not_found", exit = 3 })
 end
 
+local function not_asked(kind, what, unread)
+  local name = unread.controller.name
+  return err.coded(kind.status, ("%s: controller '%s'"):format(what, name),
+    privileges.explain(unread.controller, unread.err, "see replication"), { exit = 3, controller = name })
+end
+
 --- The relationships of one source volume.
 -- @tparam table ctx
 -- @tparam table kind of `kinds`
@@ -180,11 +186,20 @@ function replication.find(ctx, kind, source)
   if #list > 0 then return list end
   -- Not asked is not missing.
   local unread = rows.failed[1]
-  if unread then
-    return nil, err.coded(kind.status, ("%s: controller '%s'"):format(what, unread.controller.name),
-      privileges.explain(unread.controller, unread.err, "see replication"), { exit = 3 })
-  end
+  if unread then return nil, not_asked(kind, what, unread) end
   return nil, missing(ctx, kind, source, path, others)
+end
+
+--- The secondaries that have not answered: what they are destinations of is not known, and not updated.
+-- @tparam table ctx
+-- @tparam table kind of `kinds`
+-- @treturn {Err,...} scf-00016 or scf-00018 with exit 3; `controller` is its name
+function replication.not_asked(ctx, kind)
+  local list = {}
+  for _, unread in ipairs(ctx.relationships and ctx.relationships.failed or {}) do
+    if unread.controller.down then list[#list + 1] = not_asked(kind, kind.title, unread) end
+  end
+  return list
 end
 
 return replication

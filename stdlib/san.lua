@@ -57,9 +57,10 @@ end
 
 -- The LUN with a serial number, on the one configured controller that has it.
 local function lun_of(ctx, serial, path)
-  local found, controller
+  local found, controller, down
   for _, one in ipairs(ctx.controllers) do
-    local rows, failed = one.client:luns { serial = serial }
+    local rows, failed = {}, nil
+    if one.down then down = down or one.down else rows, failed = one.client:luns { serial = serial } end
     if not rows and (failed.code == "denied" or failed.code == "unsupported") then
       return nil, err.coded("kvm-00014", ("device %s, controller '%s'"):format(path, one.name),
         privileges.explain(one, failed, "find LUNs"))
@@ -71,6 +72,7 @@ local function lun_of(ctx, serial, path)
     end
     if rows[1] and not found then found, controller = rows[1], one end
   end
+  if not found and down then return nil, down end
   if not found then
     return nil, left_out("kvm-00005", "device %s: no configured controller has a LUN with serial number %s; add its "
       .. "controller to NTAP_USERS", path, serial)

@@ -4,43 +4,18 @@
 set -euo pipefail
 # shellcheck source=../lib/scene.sh
 . "$(dirname "$(realpath "$0")")/../lib/scene.sh"
+# shellcheck source=../lib/vault.sh
+. "$(dirname "$(realpath "$0")")/../lib/vault.sh"
 scene alpha:vol1 bravo:vol2
-sim_stop
-dp() { printf '{ name: "%s", size: 1073741824, type: "dp" }' "$1"; }
-sim_config "$WORLD_DIR/sim.json" ".transfer_ms = 400 | .users += [{ name: \"vault\", password: \"secret\", svm: \"svm_vault\" }]
-  | .svms[0].volumes += [{ name: \"other\", size: 1073741824 }]
-  | .svms += [{ name: \"svm_vault\", volumes: [$(dp v1), $(dp v2), $(dp m1), $(dp raw), $(dp both)] }]"
-sim_start
-
-at_vault() { # call, XML
-  curl -sS --max-time 20 --cacert "$SIM_CA" -u vault:secret -H 'Content-Type: text/xml' "$SIM_URL/servlets/netapp.servlets.admin.XMLrequest_filer" \
-    -d '<?xml version="1.0" encoding="UTF-8"?><netapp version="1.150" xmlns="http://www.netapp.com/filer/admin"><'"$1"'>'"${2:-}"'</'"$1"'></netapp>'
-}
-vault() { at_vault "$@" | grep -q 'status="passed"' || world_fail "$1: $(at_vault "$@")"; }
-to() { printf '<destination-location>svm_vault:%s</destination-location>' "$1"; }
-idle() { at_vault snapmirror-get "$(to "$1")" | grep -q '<relationship-status>idle<'; }
-runs() { at_vault snapmirror-get "$(to "$1")" | grep -q '<relationship-status>transferring<'; }
-relate() { # destination, source, policy
-  vault snapmirror-create "$(to "$1")<source-location>svm1:$2</source-location><policy>$3</policy>"
-  if [ "$1" != raw ]; then
-    vault snapmirror-initialize "$(to "$1")"
-    poll 10 idle "$1" || world_fail "$1 is not initialized"
-  fi
-}
-vault snapmirror-policy-create '<policy-name>kvm_vault</policy-name><type>vault</type>'
-for label in daily hourly; do
-  vault snapmirror-policy-add-rule "<policy-name>kvm_vault</policy-name><snapmirror-label>$label</snapmirror-label><keep>20</keep>"
-done
+vault_up '.transfer_ms = 400 | .svms[0].volumes += [{ name: "other", size: 1073741824 }]' v1 v2 m1 raw both
 relate v1 vol1 kvm_vault
 relate v2 vol2 kvm_vault
 relate m1 vol1 MirrorAllSnapshots
-secondary() { find "$SIM_ROOT/svm_vault/$1/.snapshot" -mindepth 1 -maxdepth 1 -name 'demo-*' -printf '%f\n' 2>/dev/null | sort | paste -sd' '; }
 
 # Names of snapshots have a resolution of one second.
 again() { next_second && backup; }
 daily() { secondary v1 | tr ' ' '\n' | grep '^demo-daily_' | paste -sd' '; }
 
-BOTH=(NTAP_USERS='svm1:vsadmin/secret;svm_vault:vault/secret' MANAGEMENT_INTERFACES='svm1:127.0.0.1;svm_vault:127.0.0.1')
 VAULT=(NTAP_SNAPVAULT_UPDATE=Y 'SNAPVAULT_VOLUMES=svm1:vol1,vol2')
 MIRROR=(NTAP_SNAPMIRROR_UPDATE=Y SNAPMIRROR_VOLUMES=svm1:vol1 NTAP_SNAPMIRROR_WAIT=1)
 conf() { moon_conf "${BOTH[@]}" "ONTAP_API=$API" "$@"; }
@@ -200,7 +175,7 @@ done
 
 # --- a relationship that is not initialized; a mirror-vault is a vault, or a mirror if the config says so ---
 
-relate raw vol2 MirrorAllSnapshots
+vault snapmirror-create "$(to raw)<source-location>svm1:vol2</source-location><policy>MirrorAllSnapshots</policy>"
 relate both other MirrorAndVault
 for API in zapi rest; do
   conf NTAP_SNAPMIRROR_UPDATE=Y SNAPMIRROR_VOLUMES=svm1:vol2
