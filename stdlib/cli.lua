@@ -175,31 +175,6 @@ local function check_config(ctx)
   return true
 end
 
--- Arguments that say nothing to a person; --json has them all.
-local UNTOLD = { data = true, xml = true, mode = true }
-
-local function print_steps(ctx)
-  local steps = report.redacted(plan.steps()) -- a hook may have a password among its arguments
-  local lines = {}
-  for _, step in ipairs(steps) do
-    local args = {}
-    for key, value in pairs(step.args or {}) do
-      if not UNTOLD[key] and type(value) ~= "table" and value ~= step.object then
-        args[#args + 1] = ("%s=%s"):format(key, value)
-      end
-    end
-    table.sort(args)
-    if step.op ~= "file.mkdirs" then
-      lines[#lines + 1] = (("  %2d. %s %s %s"):format(#lines + 1, step.op, step.object or "", table.concat(args, " "))
-        :gsub("%s+$", ""))
-    end
-  end
-  local text = #lines == 0 and "Dry run: nothing would be changed."
-    or ("Dry run: nothing was changed. These %d steps would be carried out:\n%s"):format(#lines,
-      table.concat(lines, "\n"))
-  report.print(ctx, { dry_run = true, plan = ctx.plan, steps = steps }, text, true)
-end
-
 -- The end that field scripts look for.
 local function say_success(ctx)
   log.banner(("moonsnap %s finished successfully"):format(process.version()))
@@ -225,7 +200,7 @@ local function finish(ctx, ok, failed)
     log.warn(text)
     traps.failed(ctx, text)
   end
-  if ctx.dry_run then print_steps(ctx) end
+  if ctx.dry_run then report.steps(ctx) end
   return ctx.exit
 end
 

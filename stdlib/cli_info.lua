@@ -23,7 +23,7 @@ local ACTIONS = { "backup", "restore", "discover", "backupList", "backupDel", "v
   "agentStatus", "dpstatus", "pingAgent", "pingController" }
 
 local OTHERS = {
-  { "recover", "resume the guests that runs left suspended which died with their guard" },
+  { "recover", "resume guests and unquiesce applications that dead runs left standing still" },
   { "check", "read a config and say what is wrong with it" },
   { "seal", "seal a password for a config; it is asked for, or read from standard input" },
   { "params", "all parameters, or what one means" },
@@ -152,11 +152,13 @@ end
 -- @treturn[2] Err
 function info.recover(opts, dirs)
   if opts["dry-run"] then plan.start() end
-  local result, failed = recover.all(dirs)
+  local result, failed = recover.all(dirs, opts)
   if not result then return nil, failed end
   for _, problem in ipairs(result.failed) do log.error(problem) end
-  report.print({ opts = opts }, result, ("%d stale journal(s) closed, %d guest(s) looked after, %d run(s) under way")
-    :format(result.closed, result.resumed, result.alive))
+  local ctx = { opts = opts, dry_run = plan.active() }
+  report.print(ctx, result, ("%d stale journal(s) closed, %d guest(s) looked after, %d application(s) unquiesced, %d "
+    .. "run(s) under way"):format(result.closed, result.resumed, result.applications, result.alive))
+  if ctx.dry_run then report.steps(ctx) end
   return #result.failed > 0 and 5 or 0
 end
 

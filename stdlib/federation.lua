@@ -3,15 +3,16 @@
 -- A child config (`profile@config`) brings its own APP_QUIESCE_CMD## and APP_UNQUIESCE_CMD##. The children
 -- are quiesced in the order of the list, then the guests are suspended; afterwards the guests run first,
 -- then the children are unquiesced from the last to the first, whatever fails. A file in the journal
--- directory tells what is quiesced: a run that died is made good by the next one, or by `unquiesce`.
+-- directory tells what is quiesced and how that is undone: a run that died is made good by the next one, by
+-- `unquiesce`, or by `moonsnap recover`.
 -- @module std.federation
 
 local file = require "engine.file"
-local json = require "engine.json"
 local plan = require "engine.plan"
 local command = require "std.command"
 local config = require "std.config"
 local err = require "std.err"
+local federation_journal = require "std.federation_journal"
 local hooks = require "std.hooks"
 local log = require "std.log"
 
@@ -55,14 +56,10 @@ local function load_child(ctx, item)
   return { name = item, cfg = cfg, ignore = cfg:get("APP_IGNORE_ERROR") }
 end
 
-local function journal_path(ctx)
-  return ("%s/journal/%s.%s.applications.json"):format(ctx.dirs.state, ctx.profile, ctx.config_name)
-end
-
 local function run(ctx, child, family)
   for _, item in ipairs(child.cfg:commands(family)) do
     local o = { cfg = child.cfg, name = ("%s%02d"):format(family, item.number), where = item.where, text = item.text,
-      vars = hooks.variables(ctx) }
+      vars = child.vars or hooks.variables(ctx) }
     local out, failed = command.run(ctx, o)
     if not out then return nil, failed end
     if out.status ~= DONE then return out, command.problem(o, out) end
@@ -89,18 +86,7 @@ function federation.new(ctx)
 end
 
 function Federation:note()
-  if plan.active() then return true end
-  local path = journal_path(self.ctx)
-  if #self.standing == 0 then
-    local ok, failed = file.remove(path)
-    return ok or failed.code == "not_found" or nil, failed
-  end
-  local names = {}
-  for i, child in ipairs(self.standing) do names[i] = child.name end
-  local ok, failed = file.mkdirs(self.ctx.dirs.state .. "/journal")
-  if not ok then return nil, failed end
-  local note = { profile = self.ctx.profile, config = self.ctx.config_name, children = names }
-  return file.replace(path, json.encode(note), { mode = 384 }) -- 0600
+  return federation_journal.write(self.ctx, self.standing)
 end
 
 -- What became of a child that is not quiesced: an error that ends the run, or nil to go on without it.
@@ -148,32 +134,66 @@ end
 -- @treturn {Err,...} scf-00032 or, with APP_IGNORE_ERROR=Y of the child, scf-00033; `ignored` of the list
 --   is true when all are such
 function Federation:unquiesce()
-  local failures, left = { ignored = true }, {}
+  local failures = { ignored = true }
   for i = #self.standing, 1, -1 do
     local child = self.standing[i]
-    log.info("Unquiescing application %s", child.name)
-    local _, problem = run(self.ctx, child, "APP_UNQUIESCE_CMD")
+    local _, problem = nil, child.lost
+    if not problem then
+      log.info("Unquiescing application %s", child.name)
+      _, problem = run(self.ctx, child, "APP_UNQUIESCE_CMD")
+    end
     if problem then
       problem = err.coded(child.ignore and "scf-00033" or "scf-00032", ("application %s"):format(child.name), problem,
         { exit = 5 })
       log.error(problem)
       failures[#failures + 1] = problem
       failures.ignored = failures.ignored and child.ignore
-      table.insert(left, 1, child)
     else
       log.info("Unquiescing application %s finished successfully", child.name)
+      table.remove(self.standing, i)
+      -- At once: who dies now does not do it twice. What could not be undone stays, and the next run begins with it.
+      local ok, failed = self:note()
+      if not ok then log.error(failed) end
     end
   end
-  -- What could not be undone stays in the journal: the next run begins with it.
-  self.standing = left
-  local ok, failed = self:note()
-  if not ok then log.error(failed) end
   self.standing = {}
   return failures
 end
 
 Federation.__close = function(self)
   if #self.standing > 0 and #self:unquiesce() > 0 then self.ctx:worse(5) end
+end
+
+-- A child of a dead run. What its config says today counts, since who mends a command mends it there; when that
+-- cannot be used, what the run has noted.
+local function revive(ctx, entry)
+  local child, failed = load_child(ctx, entry.name)
+  if not child then
+    local noted, problem = federation_journal.noted(entry)
+    if not noted then return nil, problem end
+    log.warn("application %s: %s; its commands are those that the run noted", entry.name, failed)
+    return noted
+  end
+  child.vars, child.entry = entry.vars, entry
+  if not federation_journal.same(ctx, child, entry) then
+    log.warn("application %s: %s has other APP_UNQUIESCE_CMD## than when it was quiesced; those of today are run",
+      entry.name, child.cfg.path)
+  end
+  return child
+end
+
+local function undo(ctx, journal)
+  local self = setmetatable({ ctx = ctx, children = {}, standing = {} }, Federation)
+  for i, entry in ipairs(journal.undo) do
+    local child, failed = revive(ctx, entry)
+    -- One whose commands cannot be had stays in the journal; the others do not wait for it.
+    self.standing[i] = child or { name = entry.name, entry = entry, ignore = entry.ignore, lost = failed }
+  end
+  local n = #self.standing
+  log.warn("An earlier run of config %s left %d application(s) quiesced", ctx.config_name, n)
+  local failures = self:unquiesce()
+  if #failures > 0 then return nil, failures[1] end
+  return n
 end
 
 --- Unquiesce what a run of this config that died, or could not do it, has left quiesced. The config's lock is
@@ -183,27 +203,61 @@ end
 -- @return[2] nil
 -- @treturn[2] Err scf-00032
 function federation.stale(ctx)
-  local path = journal_path(ctx)
-  local text, failed = file.read(path)
-  if not text then
-    if failed.code == "not_found" then return 0 end
+  local journal, failed = federation_journal.read(federation_journal.path(ctx.dirs.state, ctx.profile,
+    ctx.config_name))
+  if journal == nil then return nil, failed end
+  return journal and undo(ctx, journal) or 0
+end
+
+-- What undoing needs of a run's context, from its journal.
+local function context_of(dirs, opts, journal, path)
+  local vars = journal.undo[1].vars
+  return { dirs = dirs, opts = { ["key-file"] = opts["key-file"], user_defined = vars.USER_DEFINED },
+    profile = journal.profile, config_name = journal.config, policy = journal.policy, stamp = vars.SNAP_TIME,
+    action = vars.ACTION, snapshot = vars.SNAPNAME, worse = function() end,
+    cfg = { where = function() return path end, get = function(_, name) return vars[name] end } }
+end
+
+local function lock(dirs, journal)
+  local path = ("%s/%s.%s.lock"):format(dirs.run, journal.profile, journal.config)
+  if plan.active() then
+    local holder, failed = file.lock_holder(path)
+    if holder == nil then return nil, failed end
+    return not holder or nil, holder and err.new("busy", "a run is under way") or nil
+  end
+  local ok, failed = file.mkdirs(dirs.run)
+  if not ok then return nil, failed end
+  return file.lock(path)
+end
+
+--- Undo what one journal says, for a run that is dead: by the commands of the children's configs in `dirs.config`,
+-- or those noted when a config cannot be used; each on the allow-list there, and with its own time limit. What is
+-- undone leaves the journal at once. A dry run notes the commands as steps.
+-- @tparam table dirs config, state, run
+-- @tparam table opts of the command line: key-file
+-- @tparam string path of the journal
+-- @treturn[1] integer how many applications
+-- @return[2] false a run of that config is under way, or there is no such journal any more
+-- @return[3] nil
+-- @treturn[3] Err scf-00032 and others, with exit 5
+function federation.recover(dirs, opts, path)
+  local journal, failed = federation_journal.read(path)
+  if not journal then return journal, failed end
+  local held
+  held, failed = lock(dirs, journal)
+  if not held then
+    if failed.code == "busy" then return false end
     return nil, failed
   end
-  local journal
-  journal, failed = json.decode(text)
-  if type(journal) ~= "table" or type(journal.children) ~= "table" then
-    return nil, err.new("invalid", ("%s: %s; look at it and remove it by hand"):format(path, failed or "not a journal"))
+  local _held <close> = held ~= true and held or nil
+  journal, failed = federation_journal.read(path) -- its run may have ended meanwhile
+  if not journal then return journal, failed end
+  local place = federation_journal.place(dirs.config)
+  if journal.config_dir ~= place then
+    return nil, err.new("conflict", ("%s: its run had the config directory %s, and this one has %s; run moonsnap recover "
+      .. "--config-dir %s"):format(path, journal.config_dir, place, journal.config_dir), { exit = 5 })
   end
-  local self = setmetatable({ ctx = ctx, children = {}, standing = {} }, Federation)
-  for i, item in ipairs(journal.children) do
-    self.standing[i], failed = load_child(ctx, item)
-    if not self.standing[i] then return nil, failed end
-  end
-  local n = #self.standing
-  log.warn("An earlier run of config %s left %d application(s) quiesced", ctx.config_name, n)
-  local failures = self:unquiesce()
-  if #failures > 0 then return nil, failures[1] end
-  return n
+  return undo(context_of(dirs, opts, journal, path), journal)
 end
 
 return federation

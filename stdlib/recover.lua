@@ -1,12 +1,14 @@
---- Journals that earlier runs left behind: guests that nobody watches any more run again.
+--- Journals that earlier runs left behind: guests that nobody watches any more run again,
+-- and applications that were quiesced with them.
 -- @module std.recover
 
 local file = require "engine.file"
-local json = require "engine.json"
 local guard = require "engine.guard"
 local plan = require "engine.plan"
 local virt = require "engine.virt"
 local err = require "std.err"
+local federation = require "std.federation"
+local federation_journal = require "std.federation_journal"
 local log = require "std.log"
 local task = require "std.task"
 
@@ -128,43 +130,48 @@ function recover.stale(ctx)
   return true
 end
 
--- Applications of other configs that a dead run left quiesced (`std.federation`). Only the config's own commands undo
--- that, which its next run and `unquiesce` do.
-local function left_quiesced(dirs)
-  local names, failed = file.list(dirs.state .. "/journal")
-  if not names then return failed.code ~= "not_found" and { failed } or {} end
-  local list = {}
-  for _, name in ipairs(names) do
-    local path = name:find("%.applications%.json$") and dirs.state .. "/journal/" .. name
-    local text, problem
-    if path then text, problem = file.read(path) end
-    local journal = text and json.decode(text)
-    if type(journal) == "table" and journal.profile and journal.config and journal.children then
-      local holder
-      holder, problem = file.lock_holder(("%s/%s.%s.lock"):format(dirs.run, journal.profile, journal.config))
-      if holder == false then
-        problem = err.new("conflict", ("a run of config %s that died left the application(s) %s quiesced; run moonsnap "
-          .. "unquiesce --profile %s --config %s"):format(journal.config, table.concat(journal.children, ", "),
-          journal.profile, journal.config), { exit = 5 })
-      end
-    elseif text then
-      problem = err.new("invalid", ("%s: not a journal; look at it and remove it by hand"):format(path), { exit = 5 })
+-- Applications may run in guests: theirs come first.
+local function guests_looked_after(list, path)
+  for _, entry in ipairs(list) do
+    local j = entry.journal
+    if federation_journal.path(path:match("^(.*)/journal/"), j.profile, j.config) == path
+      and j.guard_alive and not j.engine_alive and not j.detached then
+      return wait_for_guard(entry)
     end
-    if problem and problem.code ~= "not_found" then list[#list + 1] = problem end -- its run may have ended meanwhile
   end
-  return list
+  return true
 end
 
---- Close every stale journal, of whatever config: `moonsnap recover`. Applications that a dead run left quiesced are
--- named among `failed`.
--- @tparam table dirs with state and run
--- @treturn[1] {closed=integer,resumed=integer,alive=integer,failed={Err,...}}
+-- Applications of other configs that dead runs left quiesced (`std.federation`).
+local function undo_applications(dirs, opts, list, result)
+  local paths, failed = federation_journal.list(dirs.state)
+  if not paths then
+    table.insert(result.failed, failed)
+    return
+  end
+  for _, path in ipairs(paths) do
+    local done
+    done, failed = guests_looked_after(list, path)
+    if done then done, failed = federation.recover(dirs, opts, path) end
+    if done then
+      result.applications = result.applications + done
+    elseif done == nil then
+      table.insert(result.failed, failed)
+    end
+  end
+end
+
+--- Close every stale journal, of whatever config: `moonsnap recover`. Guests are resumed first, then applications that
+-- dead runs left quiesced are unquiesced. Waits for the applications' commands, each with its time limit.
+-- @tparam table dirs with config, state and run
+-- @tparam table opts of the command line: key-file
+-- @treturn[1] {closed=integer,resumed=integer,applications=integer,alive=integer,failed={Err,...}}
 -- @return[2] nil
 -- @treturn[2] Err
-function recover.all(dirs)
+function recover.all(dirs, opts)
   local list, failed = recover.journals { dirs = dirs }
   if not list then return nil, failed end
-  local result = { closed = 0, resumed = 0, alive = 0, failed = left_quiesced(dirs) }
+  local result = { closed = 0, resumed = 0, applications = 0, alive = 0, failed = {} }
   for _, entry in ipairs(list) do
     local j = entry.journal
     if j.guard_alive or j.engine_alive then
@@ -181,6 +188,7 @@ function recover.all(dirs)
       end
     end
   end
+  undo_applications(dirs, opts, list, result)
   return result
 end
 

@@ -2,6 +2,7 @@
 -- @module std.report
 
 local json = require "engine.json"
+local plan = require "engine.plan"
 local err = require "std.err"
 local log = require "std.log"
 
@@ -88,6 +89,33 @@ function report.print(ctx, document, text, last)
   elseif text and not ctx.opts.quiet then
     put(text)
   end
+end
+
+-- Arguments that say nothing to a person; --json has them all.
+local UNTOLD = { data = true, xml = true, mode = true }
+
+--- Print what a dry run would have done.
+-- @tparam table ctx
+function report.steps(ctx)
+  local steps = report.redacted(plan.steps()) -- a hook may have a password among its arguments
+  local lines = {}
+  for _, step in ipairs(steps) do
+    local args = {}
+    for key, value in pairs(step.args or {}) do
+      if not UNTOLD[key] and type(value) ~= "table" and value ~= step.object then
+        args[#args + 1] = ("%s=%s"):format(key, value)
+      end
+    end
+    table.sort(args)
+    if step.op ~= "file.mkdirs" then
+      lines[#lines + 1] = (("  %2d. %s %s %s"):format(#lines + 1, step.op, step.object or "", table.concat(args, " "))
+        :gsub("%s+$", ""))
+    end
+  end
+  local text = #lines == 0 and "Dry run: nothing would be changed."
+    or ("Dry run: nothing was changed. These %d steps would be carried out:\n%s"):format(#lines,
+      table.concat(lines, "\n"))
+  report.print(ctx, { dry_run = true, plan = ctx.plan, steps = steps }, text, true)
 end
 
 return report

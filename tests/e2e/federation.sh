@@ -118,11 +118,99 @@ held_ends
 check 'the guests run again' poll 10 all_running alpha bravo
 check_eq 'the children stand still' "$(trail)" 'quiesce one running,quiesce two running,quiesce three running'
 check_eq 'the journal has them' "$(jq -r '.children | join(",")' "$journal")" db@one,db@two,db@three
-check_exit 'recover cannot undo that' 5 moon recover
-check_match 'but says what can' "$ERR" 'left the application\(s\) db@one, db@two, db@three quiesced; run moonsnap unquiesce --profile demo --config kvm'
+cp -p "$journal" "$WORLD_DIR/dead.json"
+dead() { cp -p "$WORLD_DIR/dead.json" "$journal"; children "$@"; no_codes; rm -f "$trail"; }
+check_exit 'recover --dry-run' 0 moon recover --dry-run
+check_eq 'recover --dry-run runs nothing' "$(trail)$(jq -r '.children | length' "$journal")" 3
+check_match 'recover --dry-run names the commands, from the last' <(grep -o 'process.run.*' "$OUT" | paste -sd' ') \
+  'app.*app.*app'
+check_exit 'recover undoes it' 0 moon recover
+check_eq 'recover: from the last to the first' "$(trail)" "$all_undone"
+check_match 'recover: says how many' "$OUT" '3 application\(s\) unquiesced'
+check 'recover: no journal is left' test ! -e "$journal"
+check_exit 'recover once more' 0 moon recover
+check_eq 'recover once more finds nothing' "$(trail)" ''
+
+dead
+code unquiesce.two 'exit 1'
+check_exit 'recover: one cannot be undone' 5 moon recover
+check_match 'recover: one cannot be undone: its code' "$ERR" 'scf-00032. application db@two'
+check_eq 'recover: the others are' "$(trail)$(jq -r '.children | join(",")' "$journal")" "${all_undone}db@two"
+no_codes
+check_exit 'recover: then that one' 0 moon recover
+check_eq 'recover: and no other again' "$(trail)" 'unquiesce two running'
+
+dead SC_AGENT_TIMEOUT=1
+code unquiesce.two 'exec /bin/sleep 40'
+check_exit 'recover: one hangs' 5 moon recover
+check_match 'recover: one hangs: it is ended in its time' "$ERR" 'application db@two.*did not end in time'
+check_eq 'recover: one hangs: the others are undone' "$(trail)" "$all_undone"
+
+dead
+rm "$WORLD_DIR/etc/db/two.conf"
+check_exit 'recover: a config is gone' 0 moon recover
+check_match 'recover: a config is gone: it says so' "$ERR" 'db@two: .*its commands are those that the run noted'
+check_eq 'recover: a config is gone: the noted command is run' "$(trail)" "$all_undone"
+
+dead
+sed -i 's/unquiesce two/unquiesce zwei/' "$WORLD_DIR/etc/db/two.conf"
+check_exit 'recover: a config has changed' 0 moon recover
+check_match 'recover: a config has changed: it says so' "$ERR" 'two\.conf has other APP_UNQUIESCE_CMD## than when it was quiesced'
+check_eq 'recover: a config has changed: that of today is run' "$(trail)" "${all_undone/unquiesce two/unquiesce zwei}"
+
+dead
+rm "$WORLD_DIR/etc/db/two.conf"
+mv "$WORLD_DIR/etc/allowed_commands.config" "$WORLD_DIR/allowed"
+check_exit 'recover: not on the list any more' 5 moon recover
+check_match 'recover: not on the list any more: its code' "$ERR" 'agt-00009.*two\.conf:2: APP_UNQUIESCE_CMD01'
+check_eq 'recover: not on the list any more: nothing is run' "$(trail)$(jq -r '.children | length' "$journal")" 3
+mv "$WORLD_DIR/allowed" "$WORLD_DIR/etc/allowed_commands.config"
+
+dead
+chmod 666 "$journal"
+check_exit 'recover: others may have written the journal' 5 moon recover
+check_match 'recover: others may have written it: named' "$ERR" 'applications\.json: it belongs to uid .* its commands are not run'
+check_eq 'recover: others may have written it: nothing is run' "$(trail)" ''
+echo '{' >"$journal"
+chmod 600 "$journal"
+check_exit 'recover: not a journal' 5 moon recover
+check_match 'recover: not a journal: named' "$ERR" 'applications\.json: not a journal; look at it'
+dead
+check_exit 'recover: another config directory' 5 "$MOONSNAP" recover --config-dir "$WORLD_DIR" --state-dir "$WORLD_DIR/state"
+check_match 'recover: another config directory: what to do' "$ERR" "run moonsnap recover --config-dir $WORLD_DIR/etc"
+check_eq 'recover: another config directory: nothing is run' "$(trail)" ''
+
+# A secret in a command is not written down; without the config there is no such command then.
+dead
+next_second
 check_exit 'the next run makes it good' 0 moon backup --policy daily
 check_eq 'before all else' "$(trail)" "$all_undone,$whole"
-check_exit 'recover finds nothing any more' 0 moon recover
+echo 'open-sesame' >"$WORLD_DIR/token"
+chmod 600 "$WORLD_DIR/token"
+sed -i 's/quiesce two$/quiesce two %DB_PWD/' "$WORLD_DIR/etc/db/two.conf"
+echo "DB_PWD=file:$WORLD_DIR/token" >>"$WORLD_DIR/etc/db/two.conf"
+next_second
+code unquiesce.two 'exit 1'
+check_exit 'a secret in a command' 5 moon backup --policy daily
+check_no_match 'a secret in a command is not in the journal' "$journal" 'sesame'
+rm "$WORLD_DIR/etc/db/two.conf"
+no_codes
+trail >/dev/null
+check_exit 'without the config it cannot be run' 5 moon recover
+check_match 'without the config it is named' "$ERR" 'db@two.*has a secret of the config in it.*bring the config back'
+rm "$journal"
+children
+
+# A run that lives is left alone.
+next_second
+held
+wait_state alpha paused 15 || not_ok 'a run that lives suspends alpha'
+trail >/dev/null
+check_exit 'recover beside a run that lives' 0 moon recover
+check_eq 'recover beside a run that lives undoes nothing' "$(trail)" ''
+held_ends
+check_eq 'the run that lives ends well' "$CODE" 0
+trail >/dev/null
 
 # --- configs that are wrong ---
 

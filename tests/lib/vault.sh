@@ -8,8 +8,10 @@
 #   to VOLUME                       <destination-location> of a volume of svm_vault
 #   idle VOLUME / runs VOLUME       how its relationship stands
 #   relate VOLUME SOURCE POLICY     makes and initializes the relationship of svm1:SOURCE
+#   BOTH                            parameters by which a config reaches both SVMs
 #   secondary VOLUME                the copies that a vault has, in one line
 
+# shellcheck disable=SC2034
 BOTH=(NTAP_USERS='svm1:vsadmin/secret;svm_vault:vault/secret' MANAGEMENT_INTERFACES='svm1:127.0.0.1;svm_vault:127.0.0.1')
 
 at_vault() {
