@@ -62,7 +62,7 @@ end
 --- The clones that the catalog of this config has, oldest first. Asks no controller.
 -- @tparam table ctx
 -- @treturn[1] {{kind="volume"|"lun",controller=,name=(volume, or path of the LUN),parent=,uuid=?,igroup=?,junction=?,
---   record=table},...}
+--   source=?("controller:volume" of the primary, when it is on a secondary),record=table},...}
 -- @return[2] nil
 -- @treturn[2] Err
 function clones.known(ctx)
@@ -390,7 +390,16 @@ function clones.volumes(ctx)
     ok, failed = add(item.controller, item.volume)
     if not ok then return nil, failed end
   end
-  if not ok then return nil, failed end
+  -- Where the config has clones on a secondary, others may have some as well.
+  local known
+  if ok then known, failed = clones.known(ctx) end
+  if not known then return nil, failed end
+  for _, clone in ipairs(known) do
+    if clone.source and ctx.controllers[clone.controller] then
+      ok, failed = add(clone.controller, clone.parent)
+      if not ok then return nil, failed end
+    end
+  end
   return list
 end
 

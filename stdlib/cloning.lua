@@ -9,6 +9,7 @@ local clones = require "std.clones"
 local err = require "std.err"
 local hooks = require "std.hooks"
 local log = require "std.log"
+local ontap = require "std.ontap"
 local privileges = require "std.privileges"
 local report = require "std.report"
 local restoring = require "std.restoring"
@@ -27,8 +28,6 @@ local HOOKS = { "PRE_CLONE_CREATE_CMD", "POST_CLONE_CREATE_CMD", "MOUNT_CMD", "A
 -- @return[2] nil
 -- @treturn[2] Err scf-00035, STORAGE-02038, STORAGE-02046, STORAGE-02132, STORAGE-03002; what to do stands in it
 function cloning.prepare(ctx, kind)
-  local ok, failed = clone_targets.check_igroups(ctx)
-  if not ok then return nil, failed end
   local reserve = ctx.cfg:get("NTAP_LUN_CLONE_RESERVATION") == "true"
   for _, v in ipairs(kind == "lun" and reserve and ctx.volumes or {}) do
     if ctx.controllers[v.controller].transport == "rest" then
@@ -37,9 +36,11 @@ function cloning.prepare(ctx, kind)
         :format(ctx.cfg:where("NTAP_LUN_CLONE_RESERVATION"), v.controller), { exit = 2 })
     end
   end
-  local targets, old
-  targets, failed = clone_targets.of(ctx, kind)
+  local targets, failed = clone_targets.of(ctx, kind)
   if not targets then return nil, failed end
+  local ok, old
+  ok, failed = clone_targets.check_igroups(ctx, targets)
+  if not ok then return nil, failed end
   old, failed = clone_targets.outdated(ctx, targets)
   if not old then return nil, failed end
   ok, failed = clone_targets.check_names(ctx, targets, old)
@@ -149,8 +150,26 @@ local function own(ctx)
   return list
 end
 
+-- A transfer that has ended need not have brought this run's snapshot: that is up to the policy.
+local function check_arrived(ctx)
+  for _, target in ipairs(ctx.dry_run and {} or ctx.cloning.targets) do
+    if target.source then
+      local rows, failed = ontap.snapshots(ctx, { controller = target.controller, volume = target.parent }, ctx.snapshot)
+      if not rows then return nil, failed end
+      if not rows[1] then
+        return nil, err.new("not_found", ("volume %s:%s, the destination of %s, has no snapshot %s after the transfer; write "
+          .. "NTAP_SNAPMIRROR_USE_SNAPSHOT=Y"):format(target.controller, target.parent, target.source, ctx.snapshot),
+          { scf = "STORAGE-02038" })
+      end
+    end
+  end
+  return true
+end
+
 local function make_all(ctx)
   local state = ctx.cloning
+  local arrived, lacks = check_arrived(ctx)
+  if not arrived then return nil, lacks end
   local old, failed = clone_targets.outdated(ctx, state.targets)
   if not old then return nil, failed end
   local ok
@@ -252,8 +271,12 @@ function cloning.workflow(action, kind, summary)
       return next()
     end,
 
-    -- Before the replication, which may take long; the guests run.
+    -- Before the replication, which may take long; the guests run. On the secondary there is nothing to clone before.
     replicate = function(ctx, next)
+      if ctx.cfg:get("NTAP_CLONE_SECONDARY") then
+        assert(next())
+        return cloning.make(ctx)
+      end
       assert(backup.confirm(ctx))
       assert(cloning.make(ctx))
       return next()

@@ -18,7 +18,6 @@
 -- @module std.params_table
 
 local later = "not carried out by this version: "
-local no_secondary = later .. "clones are made of the primary volumes only"
 local no_qtree = "clustered ONTAP replicates whole volumes; leave it out and list the volume"
 local no_cascade = "a vault is mirrored onward by itself in 7-Mode only; give that mirror a schedule on its destination"
 local no_vault_restore = later .. "restores from a vault are made by hand"
@@ -250,9 +249,9 @@ local groups = {
     { name = "NTAP_CLONE_FOR_BACKUP", type = "yn", default = "N",
       meaning = "Y: a clone lives for the run only; N: the next run replaces it." },
     { name = "NTAP_CLONE_SECONDARY", type = "yn", default = "N",
-      meaning = "Y: the clone is made at the SnapMirror destination.", refused = no_secondary },
-    { name = "NTAP_CLONE_SECONDARY_VOLUMES", type = "text", meaning = "Where the secondary volumes are.",
-      ignored = no_secondary },
+      meaning = "Y: cloneVol clones the SnapMirror destinations, after NTAP_SNAPMIRROR_UPDATE and NTAP_SNAPMIRROR_WAIT." },
+    { name = "NTAP_CLONE_SECONDARY_VOLUMES", type = "clone_volumes",
+      meaning = "Where the secondary volumes are; needed only where a volume has several SnapMirror destinations." },
     { name = "NTAP_NUM_VOL_CLONES", type = "int", default = "1", min = 1,
       meaning = "How many clones of each volume are kept." },
     { name = "NTAP_NFS_EXPORT_HOST", type = "text", pattern = "^[%w_%.%-:/@]+$", hint = "a host, an address or a network",

@@ -35,6 +35,7 @@ types.format = {
   pins = "sha256//HASH, or controller1:sha256//HASH1;controller2:sha256//HASH2",
   command = "a command line",
   regex = "a regular expression",
+  clone_volumes = "controller1:secondary1/volume1;controller1:secondary1/volume2",
   igroups = "controller1:volume1/igroup1,volume2/igroup2;controller2:volume1/igroup1",
   agent = "host:port",
 }
@@ -325,6 +326,27 @@ function types.igroups(text)
       end
       seen[host .. ":" .. volume] = true
       list[#list + 1] = { controller = host, volume = volume, igroup = igroup }
+    end
+  end
+  return list
+end
+
+--- Volumes on secondaries, by the controller of their source: {{source=,controller=,volume=},...}, in the order written.
+function types.clone_volumes(text)
+  local format = types.format.clone_volumes
+  local items, problem, want = by_host(text, format)
+  if not items then return nil, problem, want end
+  local list = {}
+  for i, item in ipairs(items) do
+    local parts
+    parts, problem, want = parts_of(i, item.rest, format)
+    if not parts then return nil, problem, want end
+    for _, part in ipairs(parts) do
+      local host, volume = part:match("^([^/%s]+)%s*/%s*([%w_]+)$")
+      if not host or not is_host(host) then
+        return nil, ("entry %d: %s is not secondary/volume"):format(i, quote(part)), format
+      end
+      list[#list + 1] = { source = item.host, controller = host, volume = volume }
     end
   end
   return list

@@ -38,6 +38,16 @@ function replication.kinds(cfg)
   return list
 end
 
+--- A kind by its name, whether or not a config has volumes for it.
+-- @tparam string name "snapmirror" or "snapvault"
+-- @treturn table
+function replication.kind(name)
+  for _, kind in ipairs(KINDS) do
+    if kind.name == name then return kind end
+  end
+  error(("replication.kind: there is no '%s'"):format(tostring(name)), 2)
+end
+
 --- The source volumes of a kind, in the order of the config.
 -- @tparam Config cfg
 -- @tparam table kind of `kinds`
