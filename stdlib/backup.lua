@@ -157,7 +157,8 @@ end
 function backup.begin(ctx)
   local record = { id = ctx.id, action = "backup", profile = ctx.profile, config = ctx.config_name,
     policy = ctx.policy, snapshot = ctx.snapshot, comment = ctx.comment, status = "started", way = ctx.way,
-    started = math.floor(ctx.started), uri = ctx.uri, guests = {}, volumes = {}, skipped = ctx.skipped }
+    started = math.floor(ctx.started), uri = ctx.uri, guests = {}, volumes = {}, skipped = ctx.skipped,
+    grouped = ctx.as_group or nil }
   for i, guest in ipairs(ctx.guests) do record.guests[i] = guest_record(ctx, guest) end
   for i, v in ipairs(ctx.volumes) do
     record.volumes[i] = { controller = v.controller, volume = v.volume, metadata = v.metadata }
@@ -201,6 +202,15 @@ function backup.confirm(ctx)
   if #ctx.missing > 0 then
     log.warn("The config names guests that are not in this backup: %s", table.concat(ctx.missing, ", "))
     ctx:worse(3)
+  end
+  -- A disk that a restore has left half done does not become good by a snapshot.
+  for _, guest in ipairs(ctx.record.guests) do
+    if ctx.in_doubt and ctx.in_doubt[guest.name] then
+      guest.in_doubt = true
+      log.warn("Guest '%s' is in this backup with disks that a restore has left in doubt; it cannot be restored from it",
+        guest.name)
+      ctx:worse(3)
+    end
   end
   ctx.confirmed = ctx.dry_run
   if ctx.dry_run then return true end

@@ -1,8 +1,12 @@
 --- What was backed up: one JSON document per run below the state directory, written at once.
+--
+-- It is also the journal of what runs create on the controllers: a record that names the snapshots, clones and maps
+-- is on disk before the first of them is made. `std.leftovers` reads there what a dead run has left.
 -- @module std.catalog
 
 local file = require "engine.file"
 local json = require "engine.json"
+local process = require "engine.process"
 local log = require "std.log"
 
 local catalog = {}
@@ -11,6 +15,21 @@ catalog.SCHEMA = 1
 
 local function directory(ctx)
   return ("%s/catalog/%s/%s"):format(ctx.dirs.state, ctx.profile, ctx.config_name)
+end
+
+--- Where a run's record is.
+-- @tparam table ctx
+-- @tparam table record `id` and `action`
+-- @treturn string path
+function catalog.path(ctx, record)
+  return ("%s/%s-%s.json"):format(directory(ctx), record.id, record.action)
+end
+
+--- The process that a run's id names.
+-- @tparam string id
+-- @treturn ?integer pid
+function catalog.pid_of(id)
+  return math.tointeger(tonumber(tostring(id):match("%-(%d+)$") or ""))
 end
 
 --- Write a run's record; the same run replaces its earlier one.
@@ -27,8 +46,20 @@ function catalog.save(ctx, record)
   local dir = directory(ctx)
   local ok, failed = file.mkdirs(dir)
   if not ok then return nil, failed end
-  return file.replace(("%s/%s-%s.json"):format(dir, record.id, record.action), json.encode(record, true) .. "\n",
+  return file.replace(catalog.path(ctx, record), json.encode(record, true) .. "\n",
     { mode = 384 }) -- 0600: domain XML may hold what not everybody should read
+end
+
+--- Whether a record's run ended without a word: killed, or the host went down.
+-- @tparam table ctx a run, or {dirs=,profile=,config_name=}
+-- @tparam table record
+-- @treturn boolean false also when nobody can say
+function catalog.is_dead(ctx, record)
+  if record.status ~= "started" or record.id == ctx.id then return false end
+  if record.process then return not process.alive(record.process.pid, record.process.start) end
+  if ctx.lock then return true end -- nobody else runs with this config
+  local holder = file.lock_holder(("%s/%s.%s.lock"):format(ctx.dirs.run, ctx.profile, ctx.config_name))
+  return holder ~= nil and holder ~= catalog.pid_of(record.id)
 end
 
 --- Forget a run: its snapshots are gone.
@@ -38,7 +69,7 @@ end
 -- @return[2] nil
 -- @treturn[2] Err
 function catalog.remove(ctx, record)
-  local ok, failed = file.remove(("%s/%s-%s.json"):format(directory(ctx), record.id, record.action))
+  local ok, failed = file.remove(catalog.path(ctx, record))
   if ok or failed.code == "not_found" then return true end
   return nil, failed
 end

@@ -19,7 +19,7 @@ local workflow = require "std.workflow"
 local info = {}
 
 local ACTIONS = { "backup", "restore", "discover", "backupList", "backupDel", "volumeList", "policyList", "quiesce",
-  "unquiesce", "cloneVol", "cloneLun", "cloneList", "cloneDel", "clone", "custom", "scdump", "jobStatus",
+  "unquiesce", "cloneVol", "cloneLun", "cloneList", "cloneDel", "clone", "gc", "custom", "scdump", "jobStatus",
   "agentStatus", "dpstatus", "pingAgent", "pingController" }
 
 local OTHERS = {
@@ -159,7 +159,7 @@ function info.recover(opts, dirs)
   report.print(ctx, result, ("%d stale journal(s) closed, %d guest(s) looked after, %d application(s) unquiesced, %d "
     .. "run(s) under way"):format(result.closed, result.resumed, result.applications, result.alive))
   if ctx.dry_run then report.steps(ctx) end
-  return #result.failed > 0 and 5 or 0
+  return #result.failed > 0 and 5 or result.in_doubt > 0 and 3 or 0
 end
 
 -- A password typed twice without being shown, or the one line of standard input.

@@ -7,6 +7,7 @@
 
 local lun = require "engine.lun"
 local multipath = require "engine.multipath"
+local process = require "engine.process"
 local catalog = require "std.catalog"
 local clone_export = require "std.clone_export"
 local devices = require "std.devices"
@@ -19,6 +20,7 @@ local privileges = require "std.privileges"
 local clones = {}
 
 local ACTION = "clone"
+local TEMPORARY = "temporary" -- what a workflow uses for a moment (`std.san_clone`), beside the clones of its run
 
 -- What a step of a deletion needs, by the call that was refused.
 local RIGHTS = { ["volume-unmount"] = "unmount clones", ["volume-offline"] = "take clones offline" }
@@ -41,6 +43,27 @@ function clones.begin(ctx, temporary)
     snapshot = ctx.snapshot, temporary = temporary, status = "started", started = math.floor(ctx.started), clones = {} }
 end
 
+--- The record of clones that go before the run ends; as of `clones.begin`.
+-- @tparam table ctx
+-- @tparam string snapshot
+-- @treturn table
+function clones.begin_temporary(ctx, snapshot)
+  local record = clones.begin(ctx, true)
+  local own = process.self()
+  record.action, record.snapshot = TEMPORARY, snapshot
+  -- A workflow may do without the config's lock.
+  record.process = { pid = own.pid, start = own.start }
+  return record
+end
+
+--- The path of a temporary clone. No other run makes one of that name.
+-- @tparam string path of the LUN
+-- @tparam string id of the run
+-- @treturn string
+function clones.temporary_name(path, id)
+  return ("%s_moonsnap_%s"):format(path, id)
+end
+
 --- Write a clone record; one without clones is removed.
 -- @tparam table ctx
 -- @tparam table record
@@ -59,7 +82,8 @@ function clones.save(ctx, record)
   return true
 end
 
---- The clones that the catalog of this config has, oldest first. Asks no controller.
+--- The clones that the catalog of this config has, oldest first. Temporary ones only where their run died. Asks no
+-- controller.
 -- @tparam table ctx
 -- @treturn[1] {{kind="volume"|"lun",controller=,name=(volume, or path of the LUN),parent=,uuid=?,igroup=?,junction=?,
 --   source=?("controller:volume" of the primary, when it is on a secondary),record=table},...}
@@ -70,7 +94,8 @@ function clones.known(ctx)
   if not records then return nil, failed end
   local list = {}
   for _, record in ipairs(records) do
-    for _, entry in ipairs(record.action == ACTION and record.clones or {}) do
+    local counts = record.action == ACTION or record.action == TEMPORARY and catalog.is_dead(ctx, record)
+    for _, entry in ipairs(counts and record.clones or {}) do
       local clone = { record = record, entry = entry }
       for key, value in pairs(entry) do clone[key] = value end
       list[#list + 1] = clone
@@ -122,11 +147,12 @@ local function look_lun(client, clone)
   if not rows then return nil, failed end
   local row = rows[1]
   if not row then return false end
-  if not clone.uuid then
+  local sure = clone.record.action == TEMPORARY and clone.name == clones.temporary_name(clone.parent, clone.record.id)
+  if not clone.uuid and not sure then
     return conflict(clone, "the run that was to make it ended before it could note which LUN it made; if nobody needs "
       .. "it, delete it on the controller")
   end
-  if row.uuid ~= clone.uuid then return conflict(clone, "another LUN has its path now") end
+  if clone.uuid and row.uuid ~= clone.uuid then return conflict(clone, "another LUN has its path now") end
   return row
 end
 

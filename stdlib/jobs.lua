@@ -42,10 +42,6 @@ local function wanted(filter, profile, config)
   return (not filter.profile or filter.profile == profile) and (not filter.config or filter.config == config)
 end
 
-local function pid_of(id)
-  return math.tointeger(tonumber(tostring(id):match("%-(%d+)$") or ""))
-end
-
 -- What holds the lock of each config: {["profile/config"] = pid}, and a job for each.
 local function under_way(dirs, filter, list)
   local names, failed = entries(dirs.run)
@@ -62,7 +58,7 @@ local function under_way(dirs, filter, list)
       holders[profile .. "/" .. config] = pid
       local text = file.read(note_path(dirs, profile, config))
       local note = text and json.decode(text)
-      if type(note) ~= "table" or pid_of(note.id) ~= pid then note = {} end -- it is just starting
+      if type(note) ~= "table" or catalog.pid_of(note.id) ~= pid then note = {} end -- it is just starting
       list[#list + 1] = { id = note.id, profile = profile, config = config, action = note.action, policy = note.policy,
         started = note.started, state = "in progress", detail = ("process %d"):format(pid) }
     end
@@ -111,7 +107,7 @@ local function recorded(dirs, filter, holders, list)
       end
       for _, record in ipairs(records) do
         local running = record.status == "started" and holders[profile .. "/" .. config]
-        if not (running and running == pid_of(record.id)) then
+        if not (running and running == catalog.pid_of(record.id)) then
           list[#list + 1] = from_record(dirs, profile, config, record)
         end
       end

@@ -10,6 +10,7 @@ local err = require "std.err"
 local federation = require "std.federation"
 local federation_journal = require "std.federation_journal"
 local log = require "std.log"
+local restore_steps = require "std.restore_steps"
 local task = require "std.task"
 
 local recover = {}
@@ -89,7 +90,7 @@ local function wait_for_guard(entry)
 end
 
 --- At the start of a run: close journals whose engine and guard are both dead; refuse to go on while
--- this config's guests are left suspended on purpose.
+-- this config's guests are left suspended on purpose; say what restores that died have left.
 -- @tparam table ctx with conn
 -- @treturn[1] boolean true
 -- @return[2] nil
@@ -127,7 +128,7 @@ function recover.stale(ctx)
     end
   end
   if first then return nil, first end
-  return true
+  return restore_steps.tell(ctx)
 end
 
 -- Applications may run in guests: theirs come first.
@@ -162,10 +163,11 @@ local function undo_applications(dirs, opts, list, result)
 end
 
 --- Close every stale journal, of whatever config: `moonsnap recover`. Guests are resumed first, then applications that
--- dead runs left quiesced are unquiesced. Waits for the applications' commands, each with its time limit.
+-- dead runs left quiesced are unquiesced. Waits for the applications' commands, each with its time limit. Guests that a restore
+-- left with disks in doubt are said and counted.
 -- @tparam table dirs with config, state and run
 -- @tparam table opts of the command line: key-file
--- @treturn[1] {closed=integer,resumed=integer,applications=integer,alive=integer,failed={Err,...}}
+-- @treturn[1] {closed=integer,resumed=integer,applications=integer,alive=integer,in_doubt=integer,failed={Err,...}}
 -- @return[2] nil
 -- @treturn[2] Err
 function recover.all(dirs, opts)
@@ -189,6 +191,7 @@ function recover.all(dirs, opts)
     end
   end
   undo_applications(dirs, opts, list, result)
+  result.in_doubt = restore_steps.tell_all(dirs)
   return result
 end
 

@@ -12,6 +12,7 @@ local naming = require "std.naming"
 local ontap = require "std.ontap"
 local report = require "std.report"
 local restore_checks = require "std.restore_checks"
+local steps = require "std.restore_steps"
 local retry = require "std.retry"
 local selection = require "std.selection"
 local storage = require "std.storage"
@@ -44,6 +45,10 @@ local function find_item(ctx, name)
   if not recorded then
     return nil, err.coded("kvm-00002", ("guest '%s' is not in backup %s, which has %s"):format(name, ctx.snapshot,
       names_of(ctx.source)), nil, { code = "not_found", exit = 2 })
+  end
+  if recorded.in_doubt then
+    return nil, err.new("conflict", ("guest '%s': when backup %s was made, its disks were what an unfinished restore had "
+      .. "left; take another backup"):format(name, ctx.snapshot))
   end
   local item = { name = name, recorded = recorded, infos = {} }
   local ok, failed = restore_checks.identity(ctx, item)
@@ -210,7 +215,8 @@ end
 function restore.safety(ctx)
   ctx.record = { id = ctx.id, action = "restore", profile = ctx.profile, config = ctx.config_name,
     snapshot = ctx.snapshot, status = "started", started = math.floor(ctx.started),
-    guests = restore.describe(ctx), source = ctx.source.id }
+    guests = restore.describe(ctx), source = ctx.source.id, comment = "moonsnap restore=" .. ctx.id, volumes = {} }
+  for i, v in ipairs(ctx.volumes) do ctx.record.volumes[i] = { controller = v.controller, volume = v.volume } end
   if ctx.cfg:get("NTAP_RESTORE_SAFETY_SNAPSHOT") then
     ctx.safety = naming.make_safety(ctx.cfg:get("SNAME"), ctx.stamp)
     ctx.record.safety = ctx.safety
@@ -218,8 +224,7 @@ function restore.safety(ctx)
   local ok, failed = catalog.save(ctx, ctx.record)
   if not ok then return nil, failed end
   if not ctx.safety then return true end
-  ctx.safety_comment = "moonsnap restore=" .. ctx.id
-  return ontap.snapshot(ctx, ctx.volumes, ctx.safety, { comment = ctx.safety_comment })
+  return ontap.snapshot(ctx, ctx.volumes, ctx.safety, { comment = ctx.record.comment })
 end
 
 -- A safety snapshot of disks that nobody has overwritten holds space for nothing.
@@ -228,7 +233,7 @@ local function drop_safety(ctx)
   for _, item in ipairs(ctx.items) do
     if item.restored or item.in_doubt then return end
   end
-  local problems = ontap.undo_snapshot(ctx, ctx.volumes, ctx.safety, ctx.safety_comment)
+  local problems = ontap.undo_snapshot(ctx, ctx.volumes, ctx.safety, ctx.record.comment)
   for _, problem in ipairs(problems) do log.warn("nothing was overwritten, yet a safety snapshot stays: %s", problem) end
   if #problems == 0 then ctx.record.safety = nil end
 end
@@ -280,6 +285,7 @@ local function start(ctx, item)
     return nil, err.coded("kvm-00010", ("guest '%s' could not be started"):format(item.name), failed, { exit = 5 })
   end
   item.started = true
+  steps.note_done(ctx, item, item.restored and "started" or "untouched")
   log.info("Guest '%s' started%s", item.name, paused and ", paused as it was" or "")
   return true
 end
@@ -297,7 +303,8 @@ local function restore_one(ctx, item)
     ok, failed = storage.ready(ctx, object)
     if not ok then return nil, err.coded("scf-00052", ("guest '%s'"):format(item.name), failed) end
   end
-  ok, failed = stop(ctx, item)
+  ok, failed = steps.note(ctx, item, "stopping")
+  if ok then ok, failed = stop(ctx, item) end
   if not ok then return nil, failed end
   -- Once more, now that nothing can change any more below our hands.
   local state = item.state
@@ -312,6 +319,9 @@ local function restore_one(ctx, item)
   end
   for i, object in ipairs(item.objects) do
     log.info("Restoring [%s:%s] from Snapshot copy [%s]", object.controller, object.mapping, ctx.snapshot)
+    ok, failed = steps.note(ctx, item, "overwriting", i, "overwriting")
+    if not ok and i > 1 then return nil, disk_in_doubt(ctx, item, failed) end
+    if not ok then return nil, failed end
     item.in_doubt = true -- until the answer is in: an interrupt may come in between
     ok, failed = storage.restore(ctx, object, ctx.snapshot, item.infos[i])
     item.in_doubt = not ok and (failed.started or i > 1)
@@ -319,11 +329,14 @@ local function restore_one(ctx, item)
       if item.in_doubt then
         return nil, disk_in_doubt(ctx, item, failed)
       end
+      steps.note_done(ctx, item, "stopping", i)
       return nil, err.coded("scf-00052", ("guest '%s'"):format(item.name), failed)
     end
+    item.in_doubt = i < #item.objects -- one disk of then and one of now are no guest
+    item.restored = not item.in_doubt
+    steps.note_done(ctx, item, item.restored and "restored" or "overwriting", i, "restored")
     log.info("Restoring [%s:%s] finished successfully", object.controller, object.mapping)
   end
-  item.restored = true
   return start(ctx, item)
 end
 

@@ -6,6 +6,7 @@ local clock = require "engine.clock"
 local file = require "engine.file"
 local lun = require "engine.lun"
 local multipath = require "engine.multipath"
+local clones = require "std.clones"
 local devices = require "std.devices"
 local err = require "std.err"
 local log = require "std.log"
@@ -89,6 +90,23 @@ local function leave_host(self)
   end
 end
 
+-- The catalog has the clone before it is made: should this process die, `gc` finds it there.
+local function remember(self, parent, snapshot)
+  local ctx = self.ctx
+  ctx.temporary = ctx.temporary or clones.begin_temporary(ctx, snapshot)
+  self.entry = { kind = "lun", controller = self.controller, name = self.path, parent = parent, igroup = self.igroup }
+  table.insert(ctx.temporary.clones, self.entry)
+  return clones.save(ctx, ctx.temporary)
+end
+
+local function forget(self)
+  local list = self.ctx.temporary.clones
+  for i = #list, 1, -1 do
+    if list[i] == self.entry then table.remove(list, i) end
+  end
+  return clones.save(self.ctx, self.ctx.temporary)
+end
+
 --- Take the clone away. Repeats nothing that is done; after a failure it may be called again.
 -- @treturn[1] boolean true
 -- @return[2] nil
@@ -108,7 +126,7 @@ function Clone:close()
   end
   self.closed = true
   log.info("Clone %s is gone", self.path)
-  return true
+  return forget(self)
 end
 
 function Clone:__close()
@@ -118,14 +136,18 @@ end
 
 local function bring_up(self, object, snapshot)
   local client = self.client
-  local ok, failed = client:lun_clone(object.mapping, { to = self.path, snapshot = snapshot })
+  local ok, failed = remember(self, object.mapping, snapshot)
+  if not ok then return nil, failed end
+  ok, failed = client:lun_clone(object.mapping, { to = self.path, snapshot = snapshot })
   -- A lost answer says nothing: what is there under a name that only this run uses is ours.
   self.made = ok or not restoring.is_refusal(failed)
   if not ok then return nil, failed end
   local row
   row, failed = lun_at(client, self.path)
   if not row then return nil, failed end
-  self.uuid, self.serial = row.uuid, row.serial
+  self.uuid, self.serial, self.entry.uuid = row.uuid, row.serial, row.uuid
+  ok, failed = clones.save(self.ctx, self.ctx.temporary)
+  if not ok then return nil, failed end
   self.mapped = true
   ok, failed = client:lun_map(self.path, self.igroup)
   if not ok then return nil, failed end
@@ -155,7 +177,7 @@ function san_clone.open(ctx, object, snapshot)
   local igroup, failed = igroup_of(client, object)
   if not igroup then return nil, err.coded("STORAGE-02046", what, failed) end
   local self = setmetatable({ ctx = ctx, client = client, igroup = igroup,
-    path = ("%s_moonsnap_%s"):format(object.mapping, ctx.id) }, Clone)
+    controller = object.controller, path = clones.temporary_name(object.mapping, ctx.id) }, Clone)
   local clone
   clone, failed = bring_up(self, object, snapshot)
   if clone then return clone end

@@ -5,6 +5,7 @@
 
 #include "proc.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -71,7 +72,8 @@ static int process_run(void *self, const json_t *args, json_t **out, struct moon
 static int process_call(lua_State *L)
 {
     static const struct moonlua_prim prim = {"run", "", 0, process_run};
-    json_t *args = moonlua_args(L, 1, "argv:t {env:t? cwd:s? input:d? timeout:n? max_output:i? reads:b?}");
+    json_t *args =
+        moonlua_args(L, 1, "argv:t {env:t? cwd:s? input:d? timeout:n? max_output:i? reads:b?}");
     bool reads = json_is_true(json_object_get(args, "reads"));
     const char *program = json_string_value(json_array_get(json_object_get(args, "argv"), 0));
     if (!reads && moonlua_get(L)->dry_run) {
@@ -155,7 +157,8 @@ static int process_echo(lua_State *L)
     return 0;
 }
 
-/*** This process: `{pid, uid, host}`.
+/*** This process: `{pid, start, uid, host}`. start: clock ticks since boot; with the pid it names one
+ * process for good.
  * @function self
  * @treturn table
  */
@@ -163,13 +166,32 @@ static int process_self(lua_State *L)
 {
     char host[256] = "";
     gethostname(host, sizeof host - 1);
-    lua_createtable(L, 0, 3);
+    uint64_t start = 0;
+    moon_proc_start_time(getpid(), &start, NULL);
+    lua_createtable(L, 0, 4);
     lua_pushinteger(L, getpid());
     lua_setfield(L, -2, "pid");
+    lua_pushinteger(L, (lua_Integer)start);
+    lua_setfield(L, -2, "start");
     lua_pushinteger(L, geteuid());
     lua_setfield(L, -2, "uid");
     lua_pushstring(L, host);
     lua_setfield(L, -2, "host");
+    return 1;
+}
+
+/*** Whether a process lives that `self` has described.
+ * @function alive
+ * @tparam integer pid
+ * @tparam integer start
+ * @treturn boolean
+ */
+static int process_alive(lua_State *L)
+{
+    lua_Integer pid = luaL_checkinteger(L, 1), start = luaL_checkinteger(L, 2);
+    uint64_t now = 0;
+    bool lives = pid > 0 && pid <= INT_MAX && moon_proc_start_time((pid_t)pid, &now, NULL) == 0;
+    lua_pushboolean(L, lives && now == (uint64_t)start);
     return 1;
 }
 
@@ -229,15 +251,12 @@ static int process_realpath(lua_State *L)
 
 int luaopen_engine_process(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"run", process_call},
-                                         {"isatty", process_isatty},
-                                         {"echo", process_echo},
-                                         {"self", process_self},
-                                         {"version", process_version},
-                                         {"shipped", process_shipped},
-                                         {"add_path", process_add_path},
-                                         {"realpath", process_realpath},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"run", process_call},          {"isatty", process_isatty},
+        {"echo", process_echo},         {"self", process_self},
+        {"alive", process_alive},       {"version", process_version},
+        {"shipped", process_shipped},   {"add_path", process_add_path},
+        {"realpath", process_realpath}, {NULL, NULL}};
     luaL_newlib(L, functions);
     moonlua_setprims(L, prims, &plain);
     return 1;
