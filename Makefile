@@ -198,8 +198,14 @@ format:
 
 ## install      into $(DESTDIR)$(PREFIX)
 PREFIX ?= /usr/local
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 install: $(B)/moonsnap
 	install -D -m755 $(B)/moonsnap $(DESTDIR)$(PREFIX)/bin/moonsnap
+	install -d $(DESTDIR)$(UNITDIR)
+	for unit in examples/systemd/*; do \
+	  sed 's|/usr/local/bin/|$(PREFIX)/bin/|' $$unit >$(DESTDIR)$(UNITDIR)/$${unit##*/} && \
+	  chmod 644 $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; \
+	done
 
 clean:
 	rm -rf build
