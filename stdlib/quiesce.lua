@@ -221,7 +221,8 @@ function Guard:disturbed()
   if plan.active() then return list end
   for _, guest in ipairs(self.attempted) do
     if guest.suspended_at and not guest.back then
-      local state = guest.dom:state()
+      -- Once more: the first look may find its connection broken, though libvirtd is back.
+      local state = guest.dom:state() or guest.dom:state()
       if not state or RUNNING[state.state] then list[#list + 1] = guest end
     end
   end

@@ -49,8 +49,9 @@ function steps.note_done(ctx, item, step, disk, disk_step)
 end
 
 local function how_to(record, guest)
-  return ("run the restore again (--backupName %s --params KVM_RESTORE_VM_LIST=%s)%s"):format(record.snapshot, guest.guest,
-    record.safety and "; the state before is in snapshot " .. record.safety or "")
+  return ("run the restore again (--backupName %s --params KVM_RESTORE_VM_LIST=%s)%s; or look at the disks yourself, and "
+    .. "then moonsnap gc --yes --safety"):format(record.snapshot, guest.guest, record.safety
+    and "; the state before is in snapshot " .. record.safety or "")
 end
 
 -- What a guest's disks are, in words; nil when it needs nobody.

@@ -27,6 +27,7 @@ done
 check_eq 'a restore that may have begun: bravo stays off' "$(guest_state bravo)" 'shut off'
 check_match 'a restore that may have begun: the way back is named' "$ERR" 'bravo.*stays off.*demo-restore_[0-9]{14}'
 guest_start bravo
+check_exit 'who has looked at the disk says so' 0 moon gc --yes --safety
 
 # --- what was not found this time is not forgotten ---
 
