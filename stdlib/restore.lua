@@ -3,10 +3,8 @@
 -- @module std.restore
 
 local clock = require "engine.clock"
-local domxml = require "engine.domxml"
 local catalog = require "std.catalog"
 local err = require "std.err"
-local image = require "std.image"
 local log = require "std.log"
 local naming = require "std.naming"
 local ontap = require "std.ontap"
@@ -64,57 +62,6 @@ local function find_item(ctx, name)
   return item
 end
 
--- The disk and the images below it, as storage objects.
-local function objects_of(ctx, disk)
-  local list = {}
-  local function add(one)
-    if one.type == "volume" and one.source then
-      local volume = ctx.conn:volume(one.source.pool, one.source.volume)
-      if volume then one = { type = "file", path = volume.path } end
-    end
-    list[#list + 1] = one.path and storage.locate(ctx, { type = one.type, path = one.path, target = disk.target })
-  end
-  add(disk)
-  for _, below in ipairs(disk.backing or {}) do add(below) end
-  if disk.type == "file" and disk.path then
-    for _, path in ipairs(image.backing_files(disk.path)) do add { type = "file", path = path } end
-  end
-  return list
-end
-
--- No other guest may use what is going to be overwritten, as a disk or below one.
-local function check_users(ctx)
-  local wanted = {}
-  for _, item in ipairs(ctx.items) do
-    for _, object in ipairs(item.objects) do wanted[object.controller .. ":" .. object.mapping] = item end
-  end
-  local rows, failed = ctx.conn:list()
-  if not rows then return nil, failed end
-  local ok
-  ok, failed = task.map(rows, function(row)
-    local dom = ctx.conn:domain(row)
-    for _, inactive in ipairs { true, false } do
-      local xml, problem = dom:xml { inactive = inactive }
-      if not xml and problem.code == "not_found" then return true end
-      local parsed
-      if xml then parsed, problem = domxml.parse(xml) end
-      if not parsed then return nil, problem end
-      for _, disk in ipairs(parsed.disks) do
-        for _, object in ipairs(objects_of(ctx, disk)) do
-          local item = wanted[object.controller .. ":" .. object.mapping]
-          if item and item.recorded.uuid ~= row.uuid then
-            return nil, err.coded("kvm-00012", ("guest '%s': %s:%s is also used by guest '%s' (%s)"):format(item.name,
-              object.controller, object.mapping, row.name, row.state), nil, { code = "conflict" })
-          end
-        end
-      end
-    end
-    return true
-  end)
-  if not ok then return nil, failed end
-  return true
-end
-
 -- What a menu offers: the backups that ended well and are still there.
 local function can_be_restored(copy)
   return copy.record ~= nil and RESTORABLE[copy.record.status] == true
@@ -162,7 +109,7 @@ function restore.find(ctx)
       for _, object in ipairs(item.objects) do objects[#objects + 1] = object end
     end
   end
-  ok, failed = check_users(ctx)
+  ok, failed = restore_checks.users(ctx)
   if not ok then return nil, failed end
   ctx.volumes = storage.volumes(objects)
   return ontap.check_volumes(ctx, ctx.volumes)
@@ -311,7 +258,7 @@ local function restore_one(ctx, item)
   ok, failed = restore_checks.identity(ctx, item)
   local now = item.state
   item.state = state
-  if ok and not ctx.dry_run then ok, failed = check_users(ctx) end
+  if ok and not ctx.dry_run then ok, failed = restore_checks.users(ctx) end
   if not ok then return nil, failed end
   if ALIVE[now] and not ctx.dry_run then
     return nil, err.coded("kvm-00010", ("guest '%s' is %s again: somebody else started it"):format(item.name, now), nil,

@@ -3,8 +3,10 @@
 
 local domxml = require "engine.domxml"
 local err = require "std.err"
+local image = require "std.image"
 local ontap = require "std.ontap"
 local storage = require "std.storage"
+local task = require "std.task"
 
 local restore_checks = {}
 
@@ -90,6 +92,61 @@ function restore_checks.snapshot(ctx, object, disk)
       object.controller, object.volume), nil, { code = "conflict" })
   end
   return rows[1]
+end
+
+-- The disk and the images below it, as storage objects.
+local function objects_of(ctx, disk)
+  local list = {}
+  local function add(one)
+    if one.type == "volume" and one.source then
+      local volume = ctx.conn:volume(one.source.pool, one.source.volume)
+      if volume then one = { type = "file", path = volume.path } end
+    end
+    list[#list + 1] = one.path and storage.locate(ctx, { type = one.type, path = one.path, target = disk.target })
+  end
+  add(disk)
+  for _, below in ipairs(disk.backing or {}) do add(below) end
+  if disk.type == "file" and disk.path then
+    for _, path in ipairs(image.backing_files(disk.path)) do add { type = "file", path = path } end
+  end
+  return list
+end
+
+--- No other guest may use what is going to be overwritten, as a disk or below one. Waits for libvirt.
+-- @tparam table ctx with `conn` and `items`
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err kvm-00012
+function restore_checks.users(ctx)
+  local wanted = {}
+  for _, item in ipairs(ctx.items) do
+    for _, object in ipairs(item.objects) do wanted[object.controller .. ":" .. object.mapping] = item end
+  end
+  local rows, failed = ctx.conn:list()
+  if not rows then return nil, failed end
+  local ok
+  ok, failed = task.map(rows, function(row)
+    local dom = ctx.conn:domain(row)
+    for _, inactive in ipairs { true, false } do
+      local xml, problem = dom:xml { inactive = inactive }
+      if not xml and problem.code == "not_found" then return true end
+      local parsed
+      if xml then parsed, problem = domxml.parse(xml) end
+      if not parsed then return nil, problem end
+      for _, disk in ipairs(parsed.disks) do
+        for _, object in ipairs(objects_of(ctx, disk)) do
+          local item = wanted[object.controller .. ":" .. object.mapping]
+          if item and item.recorded.uuid ~= row.uuid then
+            return nil, err.coded("kvm-00012", ("guest '%s': %s:%s is also used by guest '%s' (%s)"):format(item.name,
+              object.controller, object.mapping, row.name, row.state), nil, { code = "conflict" })
+          end
+        end
+      end
+    end
+    return true
+  end)
+  if not ok then return nil, failed end
+  return true
 end
 
 return restore_checks
