@@ -14,6 +14,7 @@ api=zapi
 
 conf() { moon_conf "ONTAP_API=$api" "$@"; }
 both() { snapshots vol1; snapshots vol2; }
+late_one_there() { both | grep -qxF "$left"; }
 arrived() { [ "$(both | grep -cxF "$1")" = 2 ]; }
 svm_clones() { zapi volume-get-iter | grep -o '<name>cl_[^<]*' | cut -d '>' -f 2 | sort; }
 lun_paths() { zapi lun-get-iter | grep -o '<path>[^<]*' | cut -d '>' -f 2 | sort; }
@@ -76,7 +77,7 @@ for api in zapi rest; do
   backup
   good=$SNAP before=$(both)
   first_made() { [ "$(both)" != "$before" ]; }
-  sim_fault '{"match": "'"$create"'", "nth": 2, "action": "delay", "ms": 6000}'
+  sim_fault '{"match": "'"$create"'", "nth": 2, "action": "delay", "ms": 8000}'
   killed first_made -- backup --policy daily
   dead=$(said_by_record backup .id)
   left=$(comm -13 <(sort <<<"$before") <(both | sort) | sort -u)
@@ -96,6 +97,9 @@ for api in zapi rest; do
   check_eq "$api: and nothing else" "$(both)" "$before"
   check "$api: the good backup can still be restored" moon restore --policy daily --backupName "$good" \
     --params KVM_RESTORE_VM_LIST=bravo --dry-run
+  check "$api: the dead run's other request is carried out late" poll 15 late_one_there
+  check_exit "$api: gc finds that, too" 0 moon gc --yes
+  check_eq "$api: and removes it" "$(both)" "$before"
   check_exit "$api: nothing is left then" 0 moon gc
   said "$api: and that is said" 'No run has left anything'
 
