@@ -22,6 +22,13 @@ t.case("every action of the reference works or is refused, and none is both", fu
   end
 end)
 
+t.case("every action that works has an end-to-end test over both transports", function()
+  local text = file.read("tests/e2e/transports.sh")
+  for _, name in ipairs(reference) do
+    t.ok(refused.find(name) or text:find("\nact_" .. name .. "() {", 1, true), name)
+  end
+end)
+
 t.case("every refusal says why in one line", function()
   local count = 0
   for _, group in ipairs(refused.all()) do
