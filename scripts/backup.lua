@@ -11,6 +11,7 @@ local ontap = require "std.ontap"
 local quiesce = require "std.quiesce"
 local recover = require "std.recover"
 local replicate = require "std.replicate"
+local rolling = require "std.rolling"
 local snapshots = require "std.snapshots"
 
 -- The site's commands, all of which are looked at before the first guest is suspended.
@@ -64,10 +65,13 @@ return workflow {
       log.info("No guest is suspended: the Snapshot copy [%s] is another product's", ctx.snapshot)
       ctx.crash_consistent = true
     end
-    assert(ctx.guard:suspend())
-    for _, failure in ipairs(ctx.guard.failures) do
-      log.warn("[scf-00038] going on although guest '%s' is not suspended (APP_IGNORE_ERROR=Y)", failure.guest.name)
-      ctx:worse(3)
+    ctx.disturbed = {}
+    assert(backup.warm(ctx))
+    assert(ctx.guard:prepare())
+    if rolling.wanted(ctx) then
+      log.info("KVM_QUIESCE_MODE=rolling: each group stands still by itself")
+    else
+      assert(ctx.guard:suspend())
     end
     return hooks.phase(ctx, "POST_APP_QUIESCE_CMD")
   end,
@@ -80,21 +84,13 @@ return workflow {
   end,
 
   unquiesce = function(ctx)
-    for _, guest in ipairs(ctx.guard:disturbed()) do
-      log.error(err.coded("agt-00008", ("guest '%s' was resumed by somebody else before the snapshot was complete")
-        :format(guest.name)))
-      ctx.crash_consistent = true
-      ctx:worse(3)
-    end
+    local disturbed = ctx.guard:disturbed()
     local ran, problem = hooks.phase(ctx, "PRE_APP_UNQUIESCE_CMD")
     log.banner("Application unquiesce")
     local result = ctx.guard:release() -- whatever became of that command
     local applications = ctx.applications:unquiesce()
-    if result.fired then
-      log.error(err.coded("agt-00008", "the time limit passed and the guests were resumed"))
-      ctx.crash_consistent = true
-      ctx:worse(3)
-    end
+    for _, list in ipairs { disturbed, result.thawed } do table.move(list, 1, #list, #ctx.disturbed + 1, ctx.disturbed) end
+    backup.judge(ctx, result.fired)
     if #result.failed > 0 then
       ctx:worse(5)
       local ignore = ctx.cfg:get("APP_IGNORE_ERROR")

@@ -7,7 +7,7 @@ local function names_of(copy)
   local names, longest = {}, nil
   for _, guest in ipairs(copy.record and copy.record.guests or {}) do
     names[#names + 1] = guest.name
-    if guest.pause_ms and (not longest or guest.pause_ms > longest) then longest = guest.pause_ms end
+    if guest.pause_ms and (not longest or guest.pause_ms > longest.pause_ms) then longest = guest end
   end
   return names, longest
 end
@@ -31,9 +31,11 @@ return workflow {
         local guests, longest = names_of(copy)
         local status = copy.kind == "safety" and "safety" or copy.record and copy.record.status or "not in catalog"
         document[#document + 1] = { name = copy.name, policy = copy.policy, created = copy.created, status = status,
-          volumes = volumes, secondary = secondary, guests = guests, longest_pause_ms = longest }
+          volumes = volumes, secondary = secondary, guests = guests, longest_pause_ms = longest and longest.pause_ms,
+          longest_pause_guest = longest and longest.name }
         rows[#rows + 1] = { copy.name, os.date("%Y-%m-%d %H:%M:%S", copy.created), status, table.concat(volumes, ","),
-          table.concat(guests, ","), longest and ("%.1f"):format(longest) or "-", table.concat(secondary, ",") }
+          table.concat(guests, ","), longest and ("%.1f (%s)"):format(longest.pause_ms, longest.name) or "-",
+          table.concat(secondary, ",") }
         any = any or #secondary > 0
       end
     end

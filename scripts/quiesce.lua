@@ -7,6 +7,9 @@ local ontap = require "std.ontap"
 local quiesce = require "std.quiesce"
 local recover = require "std.recover"
 local report = require "std.report"
+local rolling = require "std.rolling"
+
+local STATES = { suspend = "suspended", freeze = "frozen" }
 
 return workflow {
   action = "quiesce",
@@ -29,6 +32,7 @@ return workflow {
       log.warn("%s: FEDERATED_APPLICATIONS: only a backup quiesces other configs' applications; this suspends guests",
         ctx.cfg:where("FEDERATED_APPLICATIONS"))
     end
+    assert(rolling.none(ctx))
     assert(hooks.phase(ctx, "PRE_APP_QUIESCE_CMD"))
     log.banner("Application quiesce")
     ctx.guard = ctx:own(quiesce.guard(ctx, ctx.guests))
@@ -40,7 +44,7 @@ return workflow {
   detach = function(ctx)
     local document, rows = {}, {}
     for i, guest in ipairs(ctx.guests) do
-      local state = guest.suspended_at and "suspended" or guest.state_before
+      local state = guest.stopped and STATES[guest.stopped] or guest.state_before
       document[i] = { name = guest.name, uuid = guest.uuid, state = state }
       rows[i] = { guest.name, state }
     end

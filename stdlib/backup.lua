@@ -15,6 +15,7 @@ local naming = require "std.naming"
 local ontap = require "std.ontap"
 local recent = require "std.recent"
 local report = require "std.report"
+local rolling = require "std.rolling"
 local snapshots = require "std.snapshots"
 local task = require "std.task"
 
@@ -55,7 +56,7 @@ end
 -- The rows of all volumes by "controller:volume"; every snapshot's name is looked at before it is chosen.
 local function list_all(ctx)
   local all = {}
-  local ok, failed = task.map(ctx.volumes, function(v)
+  local ok, failed = ontap.each(ctx, ctx.volumes, function(v)
     log.info("STORAGE-02090: Listing Snapshot copies of [%s:%s]", v.controller, v.volume)
     local rows, problem = ontap.snapshots(ctx, v)
     if not rows then return nil, problem end
@@ -81,6 +82,22 @@ local function check_name(ctx, all)
   return true
 end
 
+-- A misspelt guest gets the method of all others, and is kept apart from nobody.
+local function check_names(ctx)
+  local here = {}
+  for _, guest in ipairs(ctx.guests) do here[guest.name] = true end
+  local function check(key, name)
+    if not here[name] then
+      log.warn("%s: %s: guest '%s' is not in this backup", ctx.cfg:where(key), key, name)
+      here[name] = true
+    end
+  end
+  for name in pairs(ctx.cfg:get("KVM_QUIESCE_METHOD").map) do check("KVM_QUIESCE_METHOD", name) end
+  for _, set in ipairs(ctx.cfg:get("KVM_ANTI_AFFINITY") or {}) do
+    for _, name in ipairs(set) do check("KVM_ANTI_AFFINITY", name) end
+  end
+end
+
 --- Choose the snapshot's name and check every volume for it: exists, online, writable, name free.
 -- @tparam table ctx
 -- @treturn[1] boolean true
@@ -99,6 +116,8 @@ function backup.prepare(ctx)
   if ok then ok, failed = snapshots.part(ctx) end
   if ok then ok, failed = ontap.check_volumes(ctx, ctx.volumes) end
   if ok and ctx.as_group then ok, failed = consistency.check(ctx, ctx.data_volumes) end
+  if ok then check_names(ctx) end
+  if ok and rolling.wanted(ctx) then ok, failed = rolling.prepare(ctx) end
   if not ok then return nil, failed end
   local all
   all, failed = list_all(ctx)
@@ -120,13 +139,53 @@ local function opts_of(ctx)
   return { comment = ctx.comment, label = backup.label(ctx) }
 end
 
---- Take the snapshots of the guests' volumes; see `std.snapshots`.
+--- The last look before guests stand still: the name is free on every volume. It leaves open as many connections to each
+-- controller as will be needed, so that none has to be made while guests wait.
 -- @tparam table ctx
 -- @treturn[1] boolean true
 -- @return[2] nil
--- @treturn[2] Err STORAGE-02009, STORAGE-02003, STORAGE-02006
+-- @treturn[2] Err STORAGE-02009, STORAGE-02092
+function backup.warm(ctx)
+  if ctx.dry_run or ctx.way ~= "controller" then return true end
+  return ontap.each(ctx, ctx.data_volumes, function(v)
+    local rows, failed = ontap.snapshots(ctx, v, ctx.snapshot)
+    if not rows then return nil, failed end
+    if rows[1] and not ctx.recent then return nil, name_in_use(ctx.snapshot, v) end
+    return true
+  end)
+end
+
+--- Take the snapshots of the guests' volumes; see `std.snapshots`. In a rolling run the guests stand still for it here.
+-- @tparam table ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err STORAGE-02009, STORAGE-02003, STORAGE-02006, in a rolling run scf-00037 as well
 function backup.snapshot(ctx)
-  return snapshots.take(ctx, opts_of(ctx))
+  local opts = opts_of(ctx)
+  if not rolling.wanted(ctx) then return snapshots.take(ctx, ctx.data_volumes, opts) end
+  return rolling.run(ctx, function(volumes) return snapshots.take(ctx, volumes, opts) end)
+end
+
+--- When all guests run again: what the copies are worth.
+-- @tparam table ctx with guard and `disturbed`, the guests that did not stand still until the end
+-- @tparam boolean fired the time limit had passed
+function backup.judge(ctx, fired)
+  if #ctx.guard.failures > 0 then ctx:worse(3) end
+  for _, guest in ipairs(ctx.disturbed) do
+    log.error(err.coded("agt-00008", ("guest '%s' was %s by somebody else before the snapshot was complete")
+      :format(guest.name, guest.stopped == "freeze" and "thawed" or "resumed")))
+    ctx.crash_consistent = true
+    ctx:worse(3)
+  end
+  for _, guest in ipairs(ctx.guard.unquiet) do
+    ctx.crash_consistent = true
+    if guest.fell_back then ctx:worse(3) end
+  end
+  if fired then
+    log.error(err.coded("agt-00008", "the time limit passed and the guests were resumed"))
+    ctx.crash_consistent = true
+    ctx:worse(3)
+  end
 end
 
 --- Take those of META_DATA_VOLUME, when the guests run again.
@@ -157,8 +216,8 @@ end
 function backup.begin(ctx)
   local record = { id = ctx.id, action = "backup", profile = ctx.profile, config = ctx.config_name,
     policy = ctx.policy, snapshot = ctx.snapshot, comment = ctx.comment, status = "started", way = ctx.way,
-    started = math.floor(ctx.started), uri = ctx.uri, guests = {}, volumes = {}, skipped = ctx.skipped,
-    grouped = ctx.as_group or nil }
+    mode = ctx.cfg:get("KVM_QUIESCE_MODE"), started = math.floor(ctx.started), uri = ctx.uri, guests = {},
+    volumes = {}, skipped = ctx.skipped, grouped = ctx.as_group or nil }
   for i, guest in ipairs(ctx.guests) do record.guests[i] = guest_record(ctx, guest) end
   for i, v in ipairs(ctx.volumes) do
     record.volumes[i] = { controller = v.controller, volume = v.volume, metadata = v.metadata }
@@ -172,12 +231,23 @@ function backup.begin(ctx)
   return true
 end
 
+local function longest_words(longest)
+  return ("Longest pause: %.1f ms (%s)"):format(longest.ms, longest.guest)
+end
+
 local function fill_pauses(ctx)
+  local longest
   for i, guest in ipairs(ctx.guests) do
     local record = ctx.record.guests[i]
     record.state_before = guest.state_before or guest.state
     record.pause_ms = guest.pause_ms and math.floor(guest.pause_ms * 10 + 0.5) / 10 or nil
+    record.method = guest.stopped or guest.method and "none" or nil
+    record.group = guest.group
+    if record.pause_ms and record.pause_ms > (longest and longest.ms or -1) then
+      longest = { guest = guest.name, ms = record.pause_ms }
+    end
   end
+  ctx.record.longest_pause = longest
 end
 
 -- A group's snapshots may have been made without comment and label.
@@ -230,7 +300,7 @@ function backup.confirm(ctx)
     ctx.record.volumes[i].snapshot_uuid = rows[1].uuid
     ctx.record.volumes[i].created = rows[1].created
     return true
-  end)
+  end, { limit = ctx.cfg:get("ONTAP_MAX_REQUESTS") })
   if not ok then return nil, failed end
   for _, guest in ipairs(ctx.record.guests) do
     for _, disk in ipairs(guest.disks) do disk.snapshot_uuid = uuids[disk.controller .. ":" .. disk.volume] end
@@ -244,6 +314,7 @@ function backup.confirm(ctx)
       ctx.snapshot))
   end
   ctx.confirmed = true
+  if ctx.record.longest_pause then log.info("%s", longest_words(ctx.record.longest_pause)) end
   return true
 end
 
@@ -255,17 +326,16 @@ backup.retain = expire.run
 -- @tparam table ctx
 function backup.report(ctx)
   if ctx.dry_run then return end
-  local rows, longest = {}, nil
+  local rows, longest = {}, ctx.record.longest_pause
   for _, guest in ipairs(ctx.record.guests) do
     for i, disk in ipairs(guest.disks) do
       rows[#rows + 1] = { i == 1 and guest.name or "", i == 1 and guest.state_before or "",
         i == 1 and (guest.pause_ms and ("%.1f"):format(guest.pause_ms) or "-") or "", disk.controller, disk.path }
     end
-    if guest.pause_ms and (not longest or guest.pause_ms > longest.pause_ms) then longest = guest end
   end
   local text = ("Snapshot %s\n"):format(ctx.snapshot)
     .. report.table({ "GUEST", "STATE", "PAUSE MS", "CONTROLLER", "PATH" }, rows)
-  if longest then text = text .. ("\nLongest pause: %.1f ms (%s)"):format(longest.pause_ms, longest.name) end
+  if longest then text = text .. "\n" .. longest_words(longest) end
   report.print(ctx, ctx.record, text)
 end
 

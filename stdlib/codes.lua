@@ -38,6 +38,12 @@ local list = {
     "check that multipathd runs and that the user may list LUNs on the controller" },
   { "kvm-00015", "sanlun names another LUN than discovery",
     "compare the LUN's serial number on the controller with the map's WWID, and restore nothing before it is clear" },
+  { "kvm-00016", "the guest's file systems could not be frozen",
+    "look at the guest agent in the guest (virsh domtime NAME asks it), or write another KVM_QUIESCE_METHOD for it" },
+  { "kvm-00017", "the guest's file systems could not be thawed; page someone",
+    "run virsh domfsthaw, then moonsnap recover; writes in the guest wait until then" },
+  { "kvm-00018", "guests of KVM_ANTI_AFFINITY share a volume and would stand still together",
+    "move a disk of one of them to another volume, or take them out of the set" },
 
   -- Framework
   { "scf-00004", "the plug-in could not make the clone", "use cloneVol or cloneLun" },

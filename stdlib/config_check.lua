@@ -236,6 +236,36 @@ local function check_snapshots(cfg, list)
   end
 end
 
+-- In a rolling run there is no moment at which all guests stand still.
+local function check_quiesce(cfg, list)
+  local rolling = cfg:get("KVM_QUIESCE_MODE") == "rolling"
+  local function refuse(name, where, why)
+    add(list, nil, "%s: KVM_QUIESCE_MODE: rolling excludes %s (%s): %s; write KVM_QUIESCE_MODE=parallel, or take %s out",
+      cfg:where("KVM_QUIESCE_MODE"), name, where, why, name)
+  end
+  if not rolling then
+    if cfg:get("KVM_ANTI_AFFINITY") then
+      add(list, nil, "%s: KVM_ANTI_AFFINITY: with KVM_QUIESCE_MODE=%s all guests stand still together; write "
+        .. "KVM_QUIESCE_MODE=rolling", cfg:where("KVM_ANTI_AFFINITY"), cfg:get("KVM_QUIESCE_MODE"))
+    end
+    return
+  end
+  if cfg:get("NTAP_CONSISTENCY_GROUP_SNAPSHOT") then
+    refuse("NTAP_CONSISTENCY_GROUP_SNAPSHOT", cfg:where("NTAP_CONSISTENCY_GROUP_SNAPSHOT"),
+      "a group over all volumes needs all guests at the same moment")
+  end
+  if cfg:get("NTAP_SNAPSHOT_DISABLE") then
+    refuse("NTAP_SNAPSHOT_DISABLE", cfg:where("NTAP_SNAPSHOT_DISABLE"),
+      "the other product would have to make each group's snapshots by itself")
+  end
+  for _, family in ipairs { "NTAP_SNAPSHOT_CREATE_CMD", "POST_APP_QUIESCE_CMD", "PRE_APP_UNQUIESCE_CMD" } do
+    local first = cfg:commands(family)[1]
+    if first then
+      refuse(("%s%02d"):format(family, first.number), first.where, "it runs while all guests stand still")
+    end
+  end
+end
+
 -- Policies that a parameter names must be there: a misspelt one would leave the right one without its rule.
 local function check_secondary_policies(cfg, list, name, value)
   local retentions, names = cfg:get("NTAP_SNAPSHOT_RETENTIONS"), {}
@@ -294,6 +324,7 @@ function config_check.check(cfg)
   check_retention(cfg, list)
   check_metadata(cfg, list)
   check_snapshots(cfg, list)
+  check_quiesce(cfg, list)
   check_replication(cfg, list)
   return list
 end
@@ -305,6 +336,14 @@ function config_check.warnings(cfg)
   local list = {}
   local function warn(name, format, ...)
     list[#list + 1] = ("%s: %s: "):format(place(cfg, name), name) .. format:format(...)
+  end
+  if cfg:raw("KVM_QUIESCE_GROUPS") and cfg:get("KVM_QUIESCE_MODE") ~= "rolling" then
+    warn("KVM_QUIESCE_GROUPS", "it has an effect with KVM_QUIESCE_MODE=rolling only")
+  end
+  local methods, freezes = cfg:get("KVM_QUIESCE_METHOD"), false
+  for _, method in pairs(methods.map) do freezes = freezes or method == "freeze" end
+  if cfg:raw("KVM_FREEZE_FALLBACK") and methods.all ~= "freeze" and not freezes then
+    warn("KVM_FREEZE_FALLBACK", "no guest is frozen: KVM_QUIESCE_METHOD does not say freeze")
   end
   local step = cfg:get("SC_AGENT_TIMEOUT")
   if step < 600 then warn("SC_AGENT_TIMEOUT", "%d seconds is short for KVM; write 600 or more", step) end

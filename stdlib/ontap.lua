@@ -160,6 +160,44 @@ function ontap.snapshots(ctx, v, name)
   return rows
 end
 
+--- Call fn for every volume: all controllers at once, at each as many as ONTAP_MAX_REQUESTS says.
+-- @tparam table ctx
+-- @tparam {{controller=string,volume=string},...} volumes
+-- @tparam function fn called with a volume; gives true, or nil and an Err
+-- @tparam[opt] boolean finish what is under way when one fails is waited for, and no more is begun; else it is cancelled
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err of the first one in the list's order that failed
+function ontap.each(ctx, volumes, fn, finish)
+  local lists, by_name, stop = {}, {}, false
+  for _, v in ipairs(volumes) do
+    if not by_name[v.controller] then
+      by_name[v.controller] = {}
+      lists[#lists + 1] = by_name[v.controller]
+    end
+    table.insert(by_name[v.controller], v)
+  end
+  if #lists == 0 then return true end
+  local function call(v)
+    if stop then return true end
+    local ok, failed = fn(v)
+    stop = stop or finish and not ok
+    return ok, failed
+  end
+  local outcomes, cancelled = task.map(lists, function(list)
+    local done, failed = task.map(list, call, { limit = ctx.cfg:get("ONTAP_MAX_REQUESTS"), collect = finish })
+    for _, outcome in ipairs(finish and done or {}) do
+      if not outcome.ok then return nil, outcome.err end
+    end
+    return done and true, failed
+  end, { limit = #lists, collect = finish })
+  if not outcomes then return nil, cancelled end
+  for _, outcome in ipairs(finish and outcomes or {}) do
+    if not outcome.ok then return nil, outcome.err end
+  end
+  return true
+end
+
 -- After these the request may or may not have been carried out: the volume is asked.
 local UNCERTAIN = { timeout = true, unreachable = true, protocol = true, exists = true, io = true }
 
@@ -181,9 +219,7 @@ end
 function ontap.snapshot(ctx, volumes, name, opts)
   -- A request that is under way is waited for even when another one has failed: given up, it might
   -- still be carried out after the clean-up has looked.
-  local failed_already = false
-  local outcomes, cancelled = task.map(volumes, function(v)
-    if failed_already then return true end
+  return ontap.each(ctx, volumes, function(v)
     log.info("STORAGE-02007: Creating Snapshot copy [%s] on [%s:%s]", name, v.controller, v.volume)
     v.tried = true
     local ok, failed = ctx.controllers[v.controller].client:snapshot_create(v.volume, name, opts)
@@ -192,19 +228,13 @@ function ontap.snapshot(ctx, volumes, name, opts)
       ok = true
     end
     if not ok then
-      failed_already = true
       return nil, err.coded("STORAGE-02009", ("snapshot %s on %s:%s"):format(name, v.controller, v.volume),
         privileges.explain(ctx.controllers[v.controller], failed, "create snapshots"))
     end
     log.info("STORAGE-02008: Creating Snapshot copy [%s] on [%s:%s] finished successfully", name, v.controller,
       v.volume)
     return true
-  end, { limit = ctx.cfg:get("ONTAP_MAX_REQUESTS"), collect = true })
-  if not outcomes then return nil, cancelled end
-  for _, outcome in ipairs(outcomes) do
-    if not outcome.ok then return nil, outcome.err end
-  end
-  return true
+  end, true)
 end
 
 --- Rename a snapshot.

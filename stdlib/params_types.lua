@@ -5,6 +5,7 @@
 -- separator would otherwise end up in a message.
 -- @module std.params_types
 
+local guests = require "std.params_guests"
 local lists = require "std.params_lists"
 
 local types = {}
@@ -38,7 +39,11 @@ types.format = {
   clone_volumes = "controller1:secondary1/volume1;controller1:secondary1/volume2",
   igroups = "controller1:volume1/igroup1,volume2/igroup2;controller2:volume1/igroup1",
   agent = "host:port",
+  methods = guests.METHODS,
+  apart = guests.APART,
 }
+
+types.methods, types.apart = guests.methods, guests.apart
 
 local function number(text, row)
   local format = types.format[row.type]

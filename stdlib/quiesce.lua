@@ -1,4 +1,4 @@
---- Suspended guests that come back, whatever happens.
+--- Guests that stand still and come back, whatever happens.
 --
 --    local guard <close> = quiesce.guard(ctx, guests)
 --    assert(guard:suspend())
@@ -6,7 +6,8 @@
 --    guard:release()
 --
 -- The guard resumes on success, error and cancel; the guard process that it starts does so when this
--- process dies. Only what was running is suspended, and only what was suspended here is resumed.
+-- process dies. Only what was running is suspended, and only what was suspended here is resumed. How each guest
+-- stands still (suspended, frozen) is `std.pausing`'s part.
 -- @module std.quiesce
 
 local clock = require "engine.clock"
@@ -15,30 +16,26 @@ local guard_process = require "engine.guard"
 local plan = require "engine.plan"
 local err = require "std.err"
 local log = require "std.log"
+local pausing = require "std.pausing"
 local recover = require "std.recover"
-local retry = require "std.retry"
 local task = require "std.task"
 
 local quiesce = {}
 
-local SETTLE = 30 -- seconds to wait for a suspend that was given up but may still be carried out
+-- Guests at once. Each has a libvirt connection of its own, since libvirtd serves five calls of one client at a time
+-- and the client's answers wait for one another.
+local AT_ONCE = 8
 
 local Guard = {}
 Guard.__index = Guard
 
 local RUNNING = { running = true, blocked = true }
 
-local function tries(self, what, guest)
-  return {
-    times = self.ctx.cfg:get("KVM_CMD_RETRY_COUNT"),
-    wait = self.ctx.cfg:get("KVM_CMD_RETRY_WAIT"),
-    on_retry = function(failed, n) log.warn("%s of guest '%s' failed, try %d: %s", what, guest.name, n + 1, failed) end,
-  }
-end
-
 local function identity(list)
   local out = {}
-  for i, guest in ipairs(list) do out[i] = { uuid = guest.uuid, name = guest.name } end
+  for i, guest in ipairs(list) do
+    out[i] = { uuid = guest.uuid, name = guest.name, freeze = guest.method == "freeze" or nil }
+  end
   return out
 end
 
@@ -57,98 +54,88 @@ local function held_by(self, guest)
   return nil
 end
 
--- Which guests run now; the others need nothing.
-local function running_guests(self)
+-- Whether a guest runs now; the others need nothing.
+local function look(self, guest)
+  local state, failed = guest.dom:state()
+  if not state and failed.code == "not_found" then
+    state = { state = "gone", reason = "other" } -- a transient one that was powered off
+  elseif not state then
+    return nil, failed
+  end
+  guest.state_before = state.state
+  guest.reason_before = state.reason
+  if RUNNING[state.state] then return true end
+  if state.state ~= "paused" then
+    log.info("Guest '%s' is %s; no suspend is needed", guest.name, state.state)
+    return false
+  end
+  local holder
+  holder, failed = held_by(self, guest)
+  if failed then return nil, failed end
+  if holder then
+    return nil, err.new("busy", ("guest '%s' is suspended by a run of config %s of profile %s, and would run again "
+      .. "in the middle of this one"):format(guest.name, holder.config, holder.profile), { exit = 4 })
+  end
+  log.info("Guest '%s' is paused already (%s); it stays so", guest.name, state.reason)
+  return false
+end
+
+-- The guests that run and are to stand still, each with its method.
+local function running_guests(self, guests)
+  local runs, failed = task.map(guests, function(guest)
+    local running, problem = look(self, guest)
+    if problem or not running then return running, problem end
+    local chosen
+    chosen, problem = pausing.choose(self.ctx, guest)
+    if not chosen then return nil, problem end
+    if guest.method ~= "none" then return true end
+    log.info("Guest '%s' is taken as it runs: the copy of it is crash-consistent only", guest.name)
+    self.unquiet[#self.unquiet + 1] = guest
+    return false
+  end, { limit = AT_ONCE, collect = true })
+  if not runs then return nil, failed end
   local list = {}
-  for _, guest in ipairs(self.guests) do
-    local state, failed = guest.dom:state()
-    if not state and failed.code == "not_found" then
-      state = { state = "gone", reason = "other" } -- a transient one that was powered off
-    elseif not state then
-      return nil, failed
-    end
-    guest.state_before = state.state
-    guest.reason_before = state.reason
-    if RUNNING[state.state] then
-      list[#list + 1] = guest
-    elseif state.state == "paused" then
-      local holder
-      holder, failed = held_by(self, guest)
-      if failed then return nil, failed end
-      if holder then
-        return nil, err.new("busy", ("guest '%s' is suspended by a run of config %s of profile %s, and would run again "
-          .. "in the middle of this one"):format(guest.name, holder.config, holder.profile), { exit = 4 })
-      end
-      log.info("Guest '%s' is paused already (%s); it stays so", guest.name, state.reason)
-    else
-      log.info("Guest '%s' is %s; no suspend is needed", guest.name, state.state)
-    end
+  for i, guest in ipairs(guests) do -- of several failures the first one in the guests' order is told
+    if not runs[i].ok then return nil, runs[i].err end
+    if runs[i].value then list[#list + 1] = guest end
   end
   return list
 end
 
-local function start_guard(self, list)
-  if plan.active() then return true end
+local function start_process(self)
+  if self.process then return self.process end
   local ctx = self.ctx
   local ok, failed = file.mkdirs(ctx.dirs.state .. "/journal")
   if not ok then return nil, failed end
-  local process
-  process, failed = guard_process.start {
+  self.process, failed = guard_process.start {
     journal = ctx:journal_path(), uri = ctx.uri, profile = ctx.profile, config = ctx.config_name,
     action = ctx.action, deadline = self.limit, log = ctx.dirs.log and ctx.dirs.log .. "/guard.log" or nil,
   }
-  if not process then return nil, failed end
-  self.process = process
-  self.until_time = clock.mono() + self.limit
-  return process:hold(identity(list))
+  return self.process, failed
 end
 
-local function suspend_one(self, guest)
-  -- The list may be minutes old: whom an administrator has paused since then is his. libvirt would not tell.
-  local before = guest.dom:state()
-  if before and before.state == "paused" then
-    log.info("Guest '%s' was paused meanwhile (%s); it stays so", guest.name, before.reason)
-    guest.state_before = "paused"
-    if self.process then self.process:free { guest.uuid } end
-    return true
-  end
-  local sent = clock.mono()
-  guest.attempted = true
-  self.attempted[#self.attempted + 1] = guest
-  -- QEMU waits for the guest's own reads and writes first: for ever, where its disk does not answer.
-  local limit = self.ctx.cfg:get("KVM_SUSPEND_TIMEOUT")
-  local ok, failed = task.timeout(limit, function()
-    return retry.run(tries(self, "suspend", guest), function()
-      local done, problem = guest.dom:suspend()
-      if done or problem.code ~= "conflict" then return done, problem end
-      -- Off since it was looked at: no reason to let the others stand still through the retries.
-      local state = guest.dom:state()
-      if state and state.state == "shutoff" then return false end
-      return nil, problem
-    end)
-  end)
-  if not ok and guest.dom:pending() > 0 and failed and failed.code == "timeout" then
-    failed = err.new("timeout", ("it is still under way after %g s (KVM_SUSPEND_TIMEOUT); does the guest's disk answer?")
-      :format(limit))
-  end
-  if ok == false then
-    log.info("Guest '%s' was shut off meanwhile; no suspend is needed", guest.name)
-    guest.state_before = "shutoff"
-    return true
-  end
-  if ok then
-    guest.suspended_at = clock.mono()
-    log.info("Guest '%s' suspended in %.1f ms", guest.name, (guest.suspended_at - sent) * 1000)
-    return true
-  end
-  -- Powered off since it was looked at: there is nothing to suspend any more.
-  local state = failed.code ~= "cancelled" and guest.dom:state()
-  if state and state.state == "shutoff" then
-    log.info("Guest '%s' was shut off meanwhile; no suspend is needed", guest.name)
-    guest.state_before = "shutoff"
-    return true
-  end
-  return nil, err.coded("kvm-00003", ("guest '%s' could not be suspended"):format(guest.name), failed)
+--- Start the guard process and make ready the libvirt connections, while all guests run. `suspend` does it where
+-- nobody has. Waits for both.
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err
+function Guard:prepare()
+  if plan.active() or self.ready then return true end
+  local ok, failed = start_process(self)
+  if not ok then return nil, failed end
+  ok, failed = self.ctx.conn:warm(self.serial and 2 or AT_ONCE)
+  self.ready = ok
+  return ok, failed
+end
+
+-- Only those of one group at a time in a rolling run: each has a time limit of its own.
+local function hold(self, list)
+  local ok, failed = self:prepare()
+  if not ok or plan.active() then return ok, failed end
+  ok, failed = self.process:hold(identity(list))
+  if ok then self.holds = self.holds + #list end
+  for _, guest in ipairs(list) do guest.held = ok end
+  return ok, failed
 end
 
 local function still_pending(self)
@@ -158,117 +145,127 @@ local function still_pending(self)
   return false
 end
 
---- Suspend the guests that run, one after another in their order.
+local function stop(self, guest)
+  self.attempted[#self.attempted + 1] = guest
+  local ok, failed = pausing.stop(self.ctx, guest, function()
+    guest.nothing_done = true
+    if self.process then self.process:free { guest.uuid } end
+    guest.held = nil
+  end)
+  if guest.fell_back and guest.method == "none" then self.unquiet[#self.unquiet + 1] = guest end
+  if ok then return true end
+  log.error(failed)
+  self.failures[#self.failures + 1] = { guest = guest, err = failed }
+  if self.ctx.cfg:get("APP_IGNORE_ERROR") then
+    log.warn("[scf-00038] going on although guest '%s' is not suspended (APP_IGNORE_ERROR=Y)", guest.name)
+    return true
+  end
+  return nil, err.coded("scf-00037", ("guest '%s'"):format(guest.name), failed.cause or failed)
+end
+
+--- Let the guests that run stand still: one after another in their order, or (KVM_QUIESCE_MODE) many at once.
+-- @tparam[opt] {table,...} guests some of the guard's; default: all
 -- @treturn[1] boolean true
 -- @return[2] nil
 -- @treturn[2] Err scf-00037 of the first guest that could not be suspended; with `APP_IGNORE_ERROR=Y`
 --   those are noted in `guard.failures` and the others suspended
-function Guard:suspend()
-  local list, failed = running_guests(self)
+function Guard:suspend(guests)
+  local list, failed = running_guests(self, guests or self.guests)
   if not list then return nil, err.coded("scf-00037", "guests", failed, { exit = failed.exit }) end
   if #list == 0 then return true end
+  self.arming = self.arming + 1
   local ok
-  ok, failed = start_guard(self, list)
-  if not ok then return nil, err.coded("scf-00037", "the guard process", failed) end
-  for _, guest in ipairs(list) do
-    ok, failed = suspend_one(self, guest)
-    if not ok then
-      log.error(failed)
-      self.failures[#self.failures + 1] = { guest = guest, err = failed }
-      if not self.ctx.cfg:get("APP_IGNORE_ERROR") then
-        return nil, err.coded("scf-00037", ("guest '%s'"):format(guest.name), failed.cause or failed)
-      end
-    end
+  ok, failed = hold(self, list)
+  if ok then
+    ok, failed = task.map(list, function(guest) return stop(self, guest) end,
+      { limit = (self.serial or plan.active()) and 1 or AT_ONCE })
+  else
+    failed = err.coded("scf-00037", "the guard process", failed)
   end
-  if self.process and not still_pending(self) then self.process:settled() end
-  return true
-end
-
--- A suspend that nobody waits for any more may still be carried out: look again until it has ended, or leave the
--- guest to the guard process, which goes on looking.
-local function settle(guest)
-  local until_time = clock.mono() + (guest.unsettled and 0 or SETTLE)
-  while guest.dom:pending() > 0 and clock.mono() < until_time do task.sleep(0.02) end
-  guest.unsettled = guest.dom:pending() > 0
-  if not guest.unsettled then return true end
-  return nil, err.new("timeout", "its suspend is still under way; the guard process resumes it when that has ended")
-end
-
-local function resume_one(self, guest)
-  local ok, failed = settle(guest)
-  if ok then ok, failed = retry.run(tries(self, "resume", guest), function() return guest.dom:resume() end) end
-  if not ok and failed.code == "not_found" then ok = true end -- undefined meanwhile: nothing stands still
-  if not ok and guest.dom:pending() == 0 then
-    local state = guest.dom:state()
-    ok = state and state.state ~= "paused"
-  end
-  if not ok then
-    return nil, err.coded("kvm-00004", ("guest '%s' could not be resumed"):format(guest.name), failed, { exit = 5 })
-  end
-  guest.back = true
-  if guest.suspended_at then
-    guest.pause_ms = (clock.mono() - guest.suspended_at) * 1000
-    log.info("Guest '%s' resumed; it was paused for %.1f ms", guest.name, guest.pause_ms)
-  end
+  self.arming = self.arming - 1
+  if not ok then return nil, failed end
+  if self.process and self.arming == 0 and not still_pending(self) then self.process:settled(self.holds) end
   return true
 end
 
 --- After the snapshot: whether all that was suspended here stood still until now. Somebody else may have
--- resumed a guest; then the snapshot is crash-consistent only.
+-- resumed a guest; then the snapshot is crash-consistent only. Of frozen ones only `release` can tell.
+-- @tparam[opt] {table,...} guests some of the guard's; default: all
 -- @treturn {table,...} guests that run, or of which nobody can say
-function Guard:disturbed()
-  local list = {}
+function Guard:disturbed(guests)
+  local list, stand = {}, {}
   if plan.active() then return list end
-  for _, guest in ipairs(self.attempted) do
-    if guest.suspended_at and not guest.back then
-      -- Once more: the first look may find its connection broken, though libvirtd is back.
-      local state = guest.dom:state() or guest.dom:state()
-      if not state or RUNNING[state.state] then list[#list + 1] = guest end
-    end
+  for _, guest in ipairs(guests or self.attempted) do
+    if guest.stopped == "suspend" and not guest.back then stand[#stand + 1] = guest end
   end
+  task.map(stand, function(guest)
+    -- Once more: the first look may find its connection broken, though libvirtd is back.
+    local state = guest.dom:state() or guest.dom:state()
+    if not state or RUNNING[state.state] then list[#list + 1] = guest end
+  end, { limit = AT_ONCE })
   return list
 end
 
 --- How long the guests may still stand still.
 -- @treturn ?number seconds; nil when none does
 function Guard:remaining()
-  if not self.until_time or not self.process then return nil end
-  return math.max(0, self.until_time - clock.mono())
+  local first
+  for _, guest in ipairs(self.attempted) do
+    if guest.stopped_at and not guest.back and (not first or guest.stopped_at < first) then first = guest.stopped_at end
+  end
+  return first and math.max(0, first + self.limit - clock.mono())
 end
 
---- Resume everything that was suspended here, one after another, never stopping at a failure.
--- May be called again; what runs already is left alone.
--- @treturn {failed={Err,...},fired=boolean} failed: guests that could not be resumed (the guard process
---   goes on trying); fired: the time limit had passed and the guard process resumed them
-function Guard:release()
-  local failures, uuids = {}, {}
+-- Tell the guard process which guests run again. Those that were held and never touched do so, too.
+local function free(self, guests)
+  local uuids = {}
+  for _, guest in ipairs(guests) do
+    if guest.held and (guest.back or not guest.attempted) then uuids[#uuids + 1], guest.held = guest.uuid, nil end
+  end
+  if #uuids == 0 then return end
+  local answer = self.process:free(uuids)
+  self.fired = self.fired or (answer and answer.fired) or false
+end
+
+--- Let everything run again that was brought to stand still here, never stopping at a failure: one after another, or
+-- (KVM_QUIESCE_MODE) many at once. May be called again; what runs already is left alone.
+-- @tparam[opt] {table,...} guests some of the guard's: the guard process stays for the others; default: all
+-- @treturn {failed={Err,...},fired=boolean,thawed={guest,...}} failed: guests that could not be resumed (the guard process
+--   goes on trying); fired: the time limit had passed and the guard process resumed them; thawed: guests that somebody
+--   else had thawed before
+function Guard:release(guests)
+  local failures, thawed, mine = {}, {}, {}
+  for _, guest in ipairs(guests or self.guests) do mine[guest] = true end
   local function bring_back(guest)
-    if not guest.back then
-      local ok, failed = resume_one(self, guest)
-      if not ok then
-        log.error(failed)
-        failures[#failures + 1] = failed
-      end
+    if guest.back then return end
+    if guest.nothing_done then
+      guest.back = true
+      return
     end
-    if guest.back then uuids[#uuids + 1] = guest.uuid end
+    local ok, failed = pausing.back(self.ctx, guest)
+    if not ok then
+      log.error(failed)
+      failures[#failures + 1] = failed
+    elseif guest.thawed_before then
+      thawed[#thawed + 1] = guest
+    end
   end
   -- Nobody stands still while another one's suspend is waited for.
-  local late = {}
+  local soon, late = {}, {}
   for _, guest in ipairs(self.attempted) do
-    if not guest.back and guest.dom:pending() > 0 then late[#late + 1] = guest else bring_back(guest) end
+    if mine[guest] then table.insert(not guest.back and pausing.slow(guest) and late or soon, guest) end
   end
-  for _, guest in ipairs(late) do bring_back(guest) end
-  local process = self.process
-  if process and #failures == 0 then
-    self.process = nil
-    if #uuids > 0 then
-      local answer = process:free(uuids)
-      self.fired = self.fired or (answer and answer.fired) or false
-    end
+  local limit = (self.serial or plan.active()) and 1 or AT_ONCE
+  task.map(soon, bring_back, { limit = limit })
+  task.map(late, bring_back, { limit = limit })
+  if self.process then free(self, guests or self.guests) end
+  if self.process and #failures == 0 and not guests then
+    local process = self.process
+    self.process, self.ready = nil, false
     local last = process:finish()
     self.fired = self.fired or (last and last.fired) or false
   end
-  return { failed = failures, fired = self.fired }
+  return { failed = failures, fired = self.fired, thawed = thawed }
 end
 
 --- Leave the guests suspended when this process ends: another one resumes them, at the latest the
@@ -290,9 +287,11 @@ Guard.__close = function(self) self:release() end
 --- A guard over guests; suspends nothing yet.
 -- @tparam table ctx the workflow's context
 -- @tparam {table,...} guests as from `std.discovery`, in the order in which they are suspended
--- @treturn Guard a to-be-closed value
+-- @treturn Guard a to-be-closed value; `failures`: guests that could not be suspended; `unquiet`: those that run, since
+--   KVM_QUIESCE_METHOD or KVM_FREEZE_FALLBACK say none
 function quiesce.guard(ctx, guests)
-  return setmetatable({ ctx = ctx, guests = guests, attempted = {}, failures = {}, fired = false,
+  return setmetatable({ ctx = ctx, guests = guests, attempted = {}, failures = {}, unquiet = {}, fired = false,
+    holds = 0, arming = 0, serial = ctx.cfg:get("KVM_QUIESCE_MODE") == "serial",
     limit = ctx.cfg:get("SC_AGENT_UNQUIESCE_TIMEOUT") }, Guard)
 end
 

@@ -47,22 +47,32 @@ function recover.journals(ctx)
   return list
 end
 
---- Resume what a journal holds, and note it there.
+-- Bring back what one record holds; nil and an error when it stands still after that.
+local function bring_back(dom, held)
+  local state, failed = dom:state()
+  if not state then return failed.code == "not_found" or nil, failed end
+  if state.state == "paused" and not OTHERS[state.reason] then
+    local ok
+    ok, failed = dom:resume()
+    if not ok then return nil, failed end
+    log.info("Guest '%s' resumed", held.name)
+  end
+  if not held.freeze or state.state == "shutoff" then return true end
+  local count
+  count, failed = dom:thaw()
+  if not count then return nil, err.coded("kvm-00017", ("guest '%s' could not be thawed"):format(held.name), failed) end
+  log.info("Guest '%s' thawed", held.name)
+  return true
+end
+
+--- Resume (and thaw, where it may have been frozen) what a journal holds, and note it there.
 -- @tparam table ctx with conn
 -- @tparam table entry of `journals`
 -- @treturn {Err,...} what could not be resumed
 function recover.resume_held(ctx, entry)
   local failures = {}
   for _, held in ipairs(entry.journal.held) do
-    local dom = ctx.conn:domain(held)
-    local state, failed = dom:state()
-    local ok = true
-    if state and state.state == "paused" and not OTHERS[state.reason] then
-      ok, failed = dom:resume()
-      if ok == true then log.info("Guest '%s' resumed", held.name) end
-    elseif not state and failed.code ~= "not_found" then
-      ok = nil
-    end
+    local ok, failed = bring_back(ctx.conn:domain(held), held)
     if ok then
       ok, failed = guard.note_free(entry.path, held.uuid)
     end

@@ -166,20 +166,21 @@ local function by_command(ctx, volumes, family)
   return nil, err.coded("STORAGE-02009", ("snapshot %s"):format(ctx.snapshot), failed)
 end
 
---- Take the snapshots of the guests' volumes.
+--- Take the snapshots of the guests' volumes, all in flight together.
 -- @tparam table ctx
+-- @tparam {{controller=string,volume=string},...} volumes data volumes, all or those of one group
 -- @tparam {comment=string,label=string} opts
 -- @treturn[1] boolean true
 -- @return[2] nil
 -- @treturn[2] Err STORAGE-02009, STORAGE-02003, STORAGE-02006
-function snapshots.take(ctx, opts)
+function snapshots.take(ctx, volumes, opts)
   if ctx.way == "external" or ctx.way == "disabled" then
     log.info("No Snapshot copy is created: [%s] is another product's", ctx.snapshot)
     return true
   end
-  if ctx.way == "command" then return by_command(ctx, ctx.data_volumes, "NTAP_SNAPSHOT_CREATE_CMD") end
+  if ctx.way == "command" then return by_command(ctx, volumes, "NTAP_SNAPSHOT_CREATE_CMD") end
   local take = ctx.as_group and consistency.snapshot or ontap.snapshot
-  return take(ctx, ctx.data_volumes, ctx.snapshot, opts)
+  return take(ctx, volumes, ctx.snapshot, opts)
 end
 
 --- Take those of the metadata volumes; the guests run.

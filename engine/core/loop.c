@@ -12,8 +12,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define WORKERS          8 /* libvirtd serves five calls of one client at a time; the rest is for files */
-#define RESCUE_WORKERS   2
+#define WORKERS          16 /* suspends at once have a connection each; the rest is for files */
+#define RESCUE_WORKERS   16 /* as many guests are brought back at once */
+#define CACHED           256 /* idle connections kept, whatever curl makes of the number of transfers */
 #define HOST_CONNECTIONS 4 /* requests at once to one controller address */
 
 struct timer {
@@ -64,9 +65,11 @@ static void open_curl(struct moon_loop *loop)
     loop->share = curl_share_init();
     if (loop->share)
         curl_share_setopt(loop->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-    if (loop->multi)
-        curl_multi_setopt(loop->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-                          loop->host_connections ? loop->host_connections : HOST_CONNECTIONS);
+    if (!loop->multi)
+        return;
+    curl_multi_setopt(loop->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                      loop->host_connections ? loop->host_connections : HOST_CONNECTIONS);
+    curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, (long)CACHED);
 }
 
 struct moon_work *moon_loop_work(struct moon_loop *loop)

@@ -1,27 +1,8 @@
-#include "virt.h"
-
-#include "auto.h"
+#include "virt_priv.h"
 
 #include <libvirt/libvirt-qemu.h>
-#include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
-
-/* Connections. Suspends have one of their own, and a fresh one while another suspend hangs: libvirt's
- * client (9.0) may then not see the answer to a further call of the same connection. */
-enum slot { ORDINARY, SUSPEND, RESCUE, SLOTS };
-
-struct moon_virt {
-    atomic_int refs;
-    atomic_int suspends; /* on their way */
-    char *uri;
-    struct {
-        pthread_mutex_t lock; /* guards conn; held while a connection is opened */
-        virConnectPtr conn;
-    } slot[SLOTS];
-};
 
 struct moon_domain {
     atomic_int refs;
@@ -77,7 +58,7 @@ static enum moon_code code_of_vir(int code)
 }
 
 /* libvirt's last error is per thread: it is copied here, on the thread that made the call. */
-static int fail(struct moon_err *err, const char *op, const char *object, const char *name)
+int virt_fail(struct moon_err *err, const char *op, const char *object, const char *name)
 {
     virErrorPtr e = virGetLastError();
     int native = e ? (int)e->code : 0;
@@ -85,7 +66,7 @@ static int fail(struct moon_err *err, const char *op, const char *object, const 
                         object, name, op, e && e->message ? e->message : "unknown libvirt error");
 }
 
-static int no_memory(struct moon_err *err, const char *op)
+int virt_no_memory(struct moon_err *err, const char *op)
 {
     return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, op, "out of memory");
 }
@@ -99,30 +80,6 @@ static void init_once(void)
 {
     virInitialize();
     virSetErrorFunc(NULL, swallow);
-}
-
-static int open_slot(struct moon_virt *v, enum slot i, struct moon_err *err)
-{
-    bool taken = i == SUSPEND && atomic_load(&v->suspends) > 0;
-    if (v->slot[i].conn && !taken && virConnectIsAlive(v->slot[i].conn) == 1)
-        return 0;
-    if (v->slot[i].conn)
-        virConnectClose(v->slot[i].conn);
-    v->slot[i].conn = virConnectOpen(v->uri);
-    return v->slot[i].conn ? 0 : fail(err, "connect", "libvirt", v->uri);
-}
-
-/* A reference to a living connection, NULL with *err. */
-static virConnectPtr get_conn(struct moon_virt *v, enum slot i, struct moon_err *err)
-{
-    virConnectPtr conn = NULL;
-    pthread_mutex_lock(&v->slot[i].lock);
-    if (open_slot(v, i, err) == 0) {
-        conn = v->slot[i].conn;
-        virConnectRef(conn);
-    }
-    pthread_mutex_unlock(&v->slot[i].lock);
-    return conn;
 }
 
 static void close_conn(virConnectPtr *conn)
@@ -146,13 +103,18 @@ int moon_virt_open(const char *uri, struct moon_virt **out, struct moon_err *err
     struct moon_virt *v = calloc(1, sizeof *v);
     if (!v || !(v->uri = strdup(uri))) {
         free(v);
-        return no_memory(err, "connect");
+        return virt_no_memory(err, "connect");
     }
     atomic_init(&v->refs, 1);
-    for (int i = 0; i < SLOTS; i++)
-        pthread_mutex_init(&v->slot[i].lock, NULL);
-    if (open_slot(v, ORDINARY, err) < 0 || open_slot(v, SUSPEND, err) < 0 ||
-        open_slot(v, RESCUE, err) < 0) {
+    pthread_mutex_init(&v->lock, NULL);
+    AUTO_CONN virConnectPtr shared = virt_shared(v, err);
+    struct moon_link *first = shared ? virt_take(v, false, err) : NULL;
+    struct moon_link *reserve = first ? virt_take(v, false, err) : NULL;
+    if (reserve)
+        reserve->reserve = true;
+    virt_give(v, first);
+    virt_give(v, reserve);
+    if (!reserve) {
         moon_virt_unref(v);
         return -1;
     }
@@ -170,11 +132,8 @@ void moon_virt_unref(struct moon_virt *v)
 {
     if (!v || atomic_fetch_sub(&v->refs, 1) != 1)
         return;
-    for (int i = 0; i < SLOTS; i++) {
-        if (v->slot[i].conn)
-            virConnectClose(v->slot[i].conn);
-        pthread_mutex_destroy(&v->slot[i].lock);
-    }
+    virt_close_all(v);
+    pthread_mutex_destroy(&v->lock);
     free(v->uri);
     free(v);
 }
@@ -191,13 +150,13 @@ static void version_text(unsigned long v, char *out, size_t size)
 
 int moon_virt_info(struct moon_virt *v, json_t **out, struct moon_err *err)
 {
-    AUTO_CONN virConnectPtr conn = get_conn(v, ORDINARY, err);
+    AUTO_CONN virConnectPtr conn = virt_shared(v, err);
     if (!conn)
         return -1;
     unsigned long lib = 0, daemon = 0, program = 0;
     char lib_text[32], daemon_text[32], program_text[32] = "";
     if (virGetVersion(&lib, NULL, NULL) < 0 || virConnectGetLibVersion(conn, &daemon) < 0)
-        return fail(err, "version", "libvirt", v->uri);
+        return virt_fail(err, "version", "libvirt", v->uri);
     version_text(lib, lib_text, sizeof lib_text);
     version_text(daemon, daemon_text, sizeof daemon_text);
     /* Not every driver knows the version of what it drives. */
@@ -208,7 +167,7 @@ int moon_virt_info(struct moon_virt *v, json_t **out, struct moon_err *err)
     *out = json_pack("{s:s, s:s, s:s, s:s, s:s}", "libvirt", lib_text, "daemon", daemon_text,
                      "hypervisor", type ? type : "", "hypervisor_version", program_text, "host",
                      host ? host : "");
-    return *out ? 0 : no_memory(err, "version");
+    return *out ? 0 : virt_no_memory(err, "version");
 }
 
 static const char *state_name(int state)
@@ -281,13 +240,13 @@ static int by_name(const void *a, const void *b)
 
 int moon_virt_domains(struct moon_virt *v, json_t **out, struct moon_err *err)
 {
-    AUTO_CONN virConnectPtr conn = get_conn(v, ORDINARY, err);
+    AUTO_CONN virConnectPtr conn = virt_shared(v, err);
     if (!conn)
         return -1;
     virDomainPtr *list = NULL;
     int n = virConnectListAllDomains(conn, &list, 0);
     if (n < 0)
-        return fail(err, "list domains", "libvirt", v->uri);
+        return virt_fail(err, "list domains", "libvirt", v->uri);
     qsort(list, (size_t)n, sizeof *list, by_name);
     json_t *rows = json_array();
     for (int i = 0; i < n; i++) {
@@ -299,20 +258,20 @@ int moon_virt_domains(struct moon_virt *v, json_t **out, struct moon_err *err)
     }
     free(list);
     *out = rows;
-    return rows ? 0 : no_memory(err, "list domains");
+    return rows ? 0 : virt_no_memory(err, "list domains");
 }
 
 int moon_virt_lookup(struct moon_virt *v, const char *name_or_uuid, json_t **out,
                      struct moon_err *err)
 {
-    AUTO_CONN virConnectPtr conn = get_conn(v, ORDINARY, err);
+    AUTO_CONN virConnectPtr conn = virt_shared(v, err);
     if (!conn)
         return -1;
     AUTO_DOMAIN virDomainPtr dom = virDomainLookupByName(conn, name_or_uuid);
     if (!dom) {
         virErrorPtr first = virGetLastError();
         if (!first || first->code != VIR_ERR_NO_DOMAIN)
-            return fail(err, "lookup", "domain", name_or_uuid);
+            return virt_fail(err, "lookup", "domain", name_or_uuid);
         dom = virDomainLookupByUUIDString(conn, name_or_uuid);
     }
     if (!dom) {
@@ -320,37 +279,37 @@ int moon_virt_lookup(struct moon_virt *v, const char *name_or_uuid, json_t **out
         if (e && (e->code == VIR_ERR_INVALID_ARG || e->code == VIR_ERR_NO_DOMAIN))
             return moon_err_set(err, MOON_NOT_FOUND, MOON_SRC_LIBVIRT, e->code, "lookup",
                                 "domain '%s': not defined at %s", name_or_uuid, v->uri);
-        return fail(err, "lookup", "domain", name_or_uuid);
+        return virt_fail(err, "lookup", "domain", name_or_uuid);
     }
     *out = domain_json(dom);
-    return *out ? 0 : fail(err, "lookup", "domain", name_or_uuid);
+    return *out ? 0 : virt_fail(err, "lookup", "domain", name_or_uuid);
 }
 
 int moon_virt_define(struct moon_virt *v, const char *xml, json_t **out, struct moon_err *err)
 {
-    AUTO_CONN virConnectPtr conn = get_conn(v, ORDINARY, err);
+    AUTO_CONN virConnectPtr conn = virt_shared(v, err);
     if (!conn)
         return -1;
     AUTO_DOMAIN virDomainPtr dom = virDomainDefineXMLFlags(conn, xml, VIR_DOMAIN_DEFINE_VALIDATE);
     if (!dom)
-        return fail(err, "define", "libvirt", v->uri);
+        return virt_fail(err, "define", "libvirt", v->uri);
     *out = domain_json(dom);
-    return *out ? 0 : fail(err, "define", "domain", virDomainGetName(dom));
+    return *out ? 0 : virt_fail(err, "define", "domain", virDomainGetName(dom));
 }
 
 int moon_virt_volume(struct moon_virt *v, const char *pool, const char *volume, json_t **out,
                      struct moon_err *err)
 {
-    AUTO_CONN virConnectPtr conn = get_conn(v, ORDINARY, err);
+    AUTO_CONN virConnectPtr conn = virt_shared(v, err);
     if (!conn)
         return -1;
     virStoragePoolPtr p = virStoragePoolLookupByName(conn, pool);
     if (!p)
-        return fail(err, "lookup", "storage pool", pool);
+        return virt_fail(err, "lookup", "storage pool", pool);
     /* Freeing anything resets the thread's last error: it is copied before. */
     virStorageVolPtr vol = virStorageVolLookupByName(p, volume);
     if (!vol)
-        fail(err, "lookup", "storage volume", volume);
+        virt_fail(err, "lookup", "storage volume", volume);
     virStoragePoolFree(p);
     if (!vol)
         return -1;
@@ -358,13 +317,13 @@ int moon_virt_volume(struct moon_virt *v, const char *pool, const char *volume, 
     AUTO_FREE char *path = virStorageVolGetPath(vol);
     int rc = path ? virStorageVolGetInfo(vol, &info) : -1;
     if (rc < 0)
-        fail(err, "info", "storage volume", volume);
+        virt_fail(err, "info", "storage volume", volume);
     virStorageVolFree(vol);
     if (rc < 0)
         return -1;
     *out = json_pack("{s:s, s:I, s:I}", "path", path, "capacity", (json_int_t)info.capacity,
                      "allocation", (json_int_t)info.allocation);
-    return *out ? 0 : no_memory(err, "volume");
+    return *out ? 0 : virt_no_memory(err, "volume");
 }
 
 struct moon_domain *moon_domain_new(struct moon_virt *v, const char *uuid, const char *name)
@@ -411,101 +370,143 @@ int moon_domain_pending(const struct moon_domain *d)
     return atomic_load(&d->pending);
 }
 
-static virDomainPtr get_domain(struct moon_domain *d, enum slot i, const char *op,
-                               struct moon_err *err)
+static virDomainPtr get_domain(struct moon_domain *d, const char *op, struct moon_err *err)
 {
-    AUTO_CONN virConnectPtr conn = get_conn(d->virt, i, err);
+    AUTO_CONN virConnectPtr conn = virt_shared(d->virt, err);
     if (!conn)
         return NULL;
     virDomainPtr dom = virDomainLookupByUUIDString(conn, d->uuid);
     if (!dom)
-        fail(err, op, "domain", d->name);
+        virt_fail(err, op, "domain", d->name);
     return dom;
 }
 
-int moon_domain_state(struct moon_domain *d, json_t **out, struct moon_err *err)
+/* A domain's handle with a link of its own for one call. */
+struct held {
+    struct moon_virt *virt;
+    struct moon_link *link;
+    virDomainPtr dom;
+};
+
+static void let_go(struct held *h)
 {
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, ORDINARY, "state", err);
-    if (!dom)
-        return -1;
+    if (h->dom)
+        virDomainFree(h->dom);
+    virt_give(h->virt, h->link);
+}
+#define AUTO_HELD MOON_AUTO(let_go)
+
+static bool held_dom(struct moon_domain *d, struct held *h, const char *op, struct moon_err *err)
+{
+    h->dom = h->link ? virt_link_domain(h->link, d->uuid) : NULL;
+    if (h->link && !h->dom)
+        virt_fail(err, op, "domain", d->name);
+    return h->dom != NULL;
+}
+
+static bool hold(struct moon_domain *d, bool rescue, struct held *h, const char *op,
+                 struct moon_err *err)
+{
+    *h = (struct held){.virt = d->virt, .link = virt_take(d->virt, rescue, err)};
+    return held_dom(d, h, op, err);
+}
+
+static int state_of(virDomainPtr dom, const char *name, json_t **out, struct moon_err *err)
+{
     int state = 0, reason = 0;
     if (virDomainGetState(dom, &state, &reason, 0) < 0)
-        return fail(err, "state", "domain", d->name);
+        return virt_fail(err, "state", "domain", name);
     *out = json_pack("{s:s, s:s, s:b}", "state", state_name(state), "reason",
                      reason_name(state, reason), "persistent", virDomainIsPersistent(dom) == 1);
-    return *out ? 0 : no_memory(err, "state");
+    return *out ? 0 : virt_no_memory(err, "state");
+}
+
+/* An idle link has the handle; without one the shared connection does. */
+int moon_domain_state(struct moon_domain *d, json_t **out, struct moon_err *err)
+{
+    AUTO_HELD struct held h = {.virt = d->virt, .link = virt_take_idle(d->virt)};
+    if (h.link)
+        return held_dom(d, &h, "state", err) ? state_of(h.dom, d->name, out, err) : -1;
+    AUTO_DOMAIN virDomainPtr dom = get_domain(d, "state", err);
+    return dom ? state_of(dom, d->name, out, err) : -1;
 }
 
 bool moon_domain_busy(struct moon_domain *d)
 {
     struct moon_err err;
     virDomainControlInfo info = {0};
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, RESCUE, "control", &err);
-    return dom && virDomainGetControlInfo(dom, &info, 0) == 0 &&
+    AUTO_HELD struct held h = {0};
+    return hold(d, true, &h, "control", &err) && virDomainGetControlInfo(h.dom, &info, 0) == 0 &&
            (info.state == VIR_DOMAIN_CONTROL_JOB || info.state == VIR_DOMAIN_CONTROL_OCCUPIED);
-}
-
-static void suspend_begins(struct moon_domain *d)
-{
-    atomic_fetch_add(&d->pending, 1);
-    atomic_fetch_add(&d->virt->suspends, 1);
-}
-
-static void suspend_ends(struct moon_domain *d)
-{
-    atomic_fetch_sub(&d->virt->suspends, 1);
-    atomic_fetch_sub(&d->pending, 1);
 }
 
 int moon_domain_suspend(struct moon_domain *d, struct moon_err *err)
 {
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, SUSPEND, "suspend", err);
-    if (!dom)
+    AUTO_HELD struct held h = {0};
+    if (!hold(d, false, &h, "suspend", err))
         return -1;
-    suspend_begins(d);
-    int rc = virDomainSuspend(dom);
-    suspend_ends(d);
-    return rc < 0 ? fail(err, "suspend", "domain", d->name) : 0;
+    atomic_fetch_add(&d->pending, 1);
+    int rc = virDomainSuspend(h.dom);
+    atomic_fetch_sub(&d->pending, 1);
+    return rc < 0 ? virt_fail(err, "suspend", "domain", d->name) : 0;
 }
 
 int moon_domain_resume(struct moon_domain *d, struct moon_err *err)
 {
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, RESCUE, "resume", err);
-    if (!dom)
+    AUTO_HELD struct held h = {0};
+    if (!hold(d, true, &h, "resume", err))
         return -1;
-    if (virDomainResume(dom) == 0)
+    if (virDomainResume(h.dom) == 0)
         return 0;
-    fail(err, "resume", "domain", d->name);
+    virt_fail(err, "resume", "domain", d->name);
     /* QEMU's driver accepts a second resume, other drivers refuse it: the state decides. */
     int state = 0;
-    if (virDomainGetState(dom, &state, NULL, 0) == 0 &&
+    if (virDomainGetState(h.dom, &state, NULL, 0) == 0 &&
         (state == VIR_DOMAIN_RUNNING || state == VIR_DOMAIN_BLOCKED))
         return 0;
     return -1;
 }
 
-int moon_domain_freeze(struct moon_domain *d, int *count, struct moon_err *err)
+/* Does the guest agent answer? Asking for its time changes nothing and takes at most libvirt's 5 s. */
+int moon_domain_agent_answers(struct moon_domain *d, struct moon_err *err)
 {
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, SUSPEND, "freeze", err);
-    if (!dom)
+    AUTO_HELD struct held h = {0};
+    if (!hold(d, false, &h, "agent", err))
         return -1;
-    suspend_begins(d);
-    int n = virDomainFSFreeze(dom, NULL, 0, 0);
-    suspend_ends(d);
+    long long seconds = 0;
+    unsigned int nanoseconds = 0;
+    return virDomainGetTime(h.dom, &seconds, &nanoseconds, 0) < 0
+               ? virt_fail(err, "agent", "domain", d->name)
+               : 0;
+}
+
+int moon_domain_freeze(struct moon_domain *d, int seconds, int *count, struct moon_err *err)
+{
+    AUTO_HELD struct held h = {0};
+    if (!hold(d, false, &h, "freeze", err))
+        return -1;
+    /* Without it libvirt waits for ever for an agent that hangs, and lets nobody thaw meanwhile. A driver
+     * that does not know it has no agent that could hang. */
+    if (seconds > 0)
+        virDomainAgentSetResponseTimeout(h.dom, seconds, 0);
+    atomic_fetch_add(&d->pending, 1);
+    int n = virDomainFSFreeze(h.dom, NULL, 0, 0);
+    atomic_fetch_sub(&d->pending, 1);
     if (n < 0)
-        return fail(err, "freeze", "domain", d->name);
+        return virt_fail(err, "freeze", "domain", d->name);
     *count = n;
     return 0;
 }
 
 int moon_domain_thaw(struct moon_domain *d, int *count, struct moon_err *err)
 {
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, RESCUE, "thaw", err);
-    if (!dom)
+    AUTO_HELD struct held h = {0};
+    if (!hold(d, true, &h, "thaw", err))
         return -1;
-    int n = virDomainFSThaw(dom, NULL, 0, 0);
+    int n = virDomainFSThaw(h.dom, NULL, 0, 0);
     if (n < 0)
-        return fail(err, "thaw", "domain", d->name);
+        return virt_fail(err, "thaw", "domain", d->name);
+    virDomainAgentSetResponseTimeout(h.dom, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0);
     *count = n;
     return 0;
 }
@@ -513,10 +514,10 @@ int moon_domain_thaw(struct moon_domain *d, int *count, struct moon_err *err)
 static int simple_call(struct moon_domain *d, const char *op, int (*call)(virDomainPtr),
                        struct moon_err *err)
 {
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, ORDINARY, op, err);
+    AUTO_DOMAIN virDomainPtr dom = get_domain(d, op, err);
     if (!dom)
         return -1;
-    return call(dom) < 0 ? fail(err, op, "domain", d->name) : 0;
+    return call(dom) < 0 ? virt_fail(err, op, "domain", d->name) : 0;
 }
 
 int moon_domain_shutdown(struct moon_domain *d, struct moon_err *err)
@@ -536,21 +537,21 @@ int moon_domain_undefine(struct moon_domain *d, struct moon_err *err)
 
 int moon_domain_start(struct moon_domain *d, bool paused, struct moon_err *err)
 {
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, ORDINARY, "start", err);
+    AUTO_DOMAIN virDomainPtr dom = get_domain(d, "start", err);
     if (!dom)
         return -1;
     int rc = virDomainCreateWithFlags(dom, paused ? VIR_DOMAIN_START_PAUSED : 0);
-    return rc < 0 ? fail(err, "start", "domain", d->name) : 0;
+    return rc < 0 ? virt_fail(err, "start", "domain", d->name) : 0;
 }
 
 int moon_domain_xml(struct moon_domain *d, bool inactive, char **out, struct moon_err *err)
 {
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, ORDINARY, "xml", err);
+    AUTO_DOMAIN virDomainPtr dom = get_domain(d, "xml", err);
     if (!dom)
         return -1;
     char *xml = virDomainGetXMLDesc(dom, inactive ? VIR_DOMAIN_XML_INACTIVE : 0);
     if (!xml)
-        return fail(err, "xml", "domain", d->name);
+        return virt_fail(err, "xml", "domain", d->name);
     *out = xml;
     return 0;
 }
@@ -558,12 +559,12 @@ int moon_domain_xml(struct moon_domain *d, bool inactive, char **out, struct moo
 int moon_domain_agent(struct moon_domain *d, const char *command, int timeout, char **out,
                       struct moon_err *err)
 {
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, ORDINARY, "agent", err);
+    AUTO_DOMAIN virDomainPtr dom = get_domain(d, "agent", err);
     if (!dom)
         return -1;
     char *reply = virDomainQemuAgentCommand(dom, command, timeout, 0);
     if (!reply)
-        return fail(err, "agent", "domain", d->name);
+        return virt_fail(err, "agent", "domain", d->name);
     *out = reply;
     return 0;
 }
@@ -571,13 +572,13 @@ int moon_domain_agent(struct moon_domain *d, const char *command, int timeout, c
 int moon_domain_block_info(struct moon_domain *d, const char *disk, json_t **out,
                            struct moon_err *err)
 {
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, ORDINARY, "block info", err);
+    AUTO_DOMAIN virDomainPtr dom = get_domain(d, "block info", err);
     if (!dom)
         return -1;
     virDomainBlockInfo info;
     if (virDomainGetBlockInfo(dom, disk, &info, 0) < 0)
-        return fail(err, "block info", "domain", d->name);
+        return virt_fail(err, "block info", "domain", d->name);
     *out = json_pack("{s:I, s:I, s:I}", "capacity", (json_int_t)info.capacity, "allocation",
                      (json_int_t)info.allocation, "physical", (json_int_t)info.physical);
-    return *out ? 0 : no_memory(err, "block info");
+    return *out ? 0 : virt_no_memory(err, "block info");
 }

@@ -11,12 +11,16 @@
 struct moon_virt;   /* a connection, reopened when libvirtd went away */
 struct moon_domain; /* one domain of a connection, by uuid */
 
-/* Opens three connections to `uri`: one for ordinary calls, one for suspend and freeze, which may hang,
- * one kept free for resume and thaw. */
+/* Opens three connections to `uri`: one shared by the calls that look, one for suspend and freeze, which
+ * may hang, one kept free for resume and thaw. More of the latter two kinds are opened as calls meet. */
 int moon_virt_open(const char *uri, struct moon_virt **out, struct moon_err *err);
 struct moon_virt *moon_virt_ref(struct moon_virt *v);
 void moon_virt_unref(struct moon_virt *v); /* the last one closes: blocks for a moment */
 const char *moon_virt_uri(const struct moon_virt *v);
+
+/* Makes ready `count` (at most 32) connections for as many suspends, freezes, resumes and thaws at once,
+ * with a handle of every domain in each, so that none of these calls has to look one up. */
+int moon_virt_warm(struct moon_virt *v, int count, struct moon_err *err);
 
 /* {libvirt="9.0.0", daemon="9.0.0", hypervisor="QEMU", host="name"} */
 int moon_virt_info(struct moon_virt *v, json_t **out, struct moon_err *err);
@@ -56,8 +60,11 @@ int moon_domain_state(struct moon_domain *d, json_t **out, struct moon_err *err)
 int moon_domain_suspend(struct moon_domain *d, struct moon_err *err);
 /* Through the reserved connection. A domain that runs already counts as resumed. */
 int moon_domain_resume(struct moon_domain *d, struct moon_err *err);
-/* Number of frozen file systems. Needs the guest agent. */
-int moon_domain_freeze(struct moon_domain *d, int *count, struct moon_err *err);
+/* Whether the guest agent answers: 0; MOON_UNSUPPORTED when there is none. Waits 5 s at most. */
+int moon_domain_agent_answers(struct moon_domain *d, struct moon_err *err);
+/* Number of frozen file systems. Needs the guest agent, which gets `seconds` to answer (0: for ever). After
+ * a failure the guest may be frozen or become so: thaw it. */
+int moon_domain_freeze(struct moon_domain *d, int seconds, int *count, struct moon_err *err);
 int moon_domain_thaw(struct moon_domain *d, int *count, struct moon_err *err);
 int moon_domain_shutdown(struct moon_domain *d, struct moon_err *err);
 int moon_domain_destroy(struct moon_domain *d, struct moon_err *err);

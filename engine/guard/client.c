@@ -221,9 +221,9 @@ int moon_guard_free(struct moon_guard *g, const json_t *uuids, json_t **out, str
     return exchange_list(g, "free", "uuids", uuids, out, err);
 }
 
-int moon_guard_settled(struct moon_guard *g, struct moon_err *err)
+int moon_guard_settled(struct moon_guard *g, json_int_t holds, struct moon_err *err)
 {
-    return exchange(g, json_pack("{s:s}", "op", "settled"), NULL, err);
+    return exchange(g, json_pack("{s:s, s:I}", "op", "settled", "holds", holds), NULL, err);
 }
 
 int moon_guard_detach(struct moon_guard *g, struct moon_err *err)

@@ -15,21 +15,23 @@
 
 struct moon_guard;
 
-/* options: {journal (path), uri, profile, config, action, deadline (seconds from now), log (path,
- * optional)}. Blocks until the guard is ready. */
+/* options: {journal (path), uri, profile, config, action, deadline (seconds that a domain may be held), log
+ * (path, optional)}. Blocks until the guard is ready. */
 int moon_guard_start(const json_t *options, struct moon_guard **out, struct moon_err *err);
 struct moon_guard *moon_guard_ref(struct moon_guard *g);
 /* The last one closes the socket: without finish or detach, the guard resumes what it holds. */
 void moon_guard_unref(struct moon_guard *g);
 const char *moon_guard_journal(const struct moon_guard *g);
 
-/* domains: [{uuid, name}]: they may be suspended once this has returned 0. Blocks on the disk. */
+/* domains: [{uuid, name, freeze?}]: they may be suspended (and frozen, where that is true) once this has
+ * returned 0. Their time begins now. Blocks on the disk. */
 int moon_guard_hold(struct moon_guard *g, const json_t *domains, struct moon_err *err);
 /* uuids: they run again. *out {fired = the deadline had passed and the guard resumed them}. */
 int moon_guard_free(struct moon_guard *g, const json_t *uuids, json_t **out, struct moon_err *err);
-/* All suspends have returned: none can come late any more, so that after a sudden end of the engine
- * the guard needs to look again for a moment only. */
-int moon_guard_settled(struct moon_guard *g, struct moon_err *err);
+/* All suspends of the first `holds` domains have returned: none can come late any more, so that after a
+ * sudden end of the engine the guard needs to look again for a moment only. Has no effect when more domains
+ * are held by now. */
+int moon_guard_settled(struct moon_guard *g, json_int_t holds, struct moon_err *err);
 /* The engine is going to end and the domains stay suspended until somebody adds `free` records to
  * the journal, at most until the deadline. */
 int moon_guard_detach(struct moon_guard *g, struct moon_err *err);

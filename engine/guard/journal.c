@@ -84,11 +84,12 @@ static int add_each(const char *path, const char *verb, const json_t *list, stru
         const char *uuid = json_is_string(item) ? json_string_value(item)
                                                 : json_string_value(json_object_get(item, "uuid"));
         const char *name = json_string_value(json_object_get(item, "name"));
+        const char *word = json_is_true(json_object_get(item, "freeze")) ? "freeze" : verb;
         if (!uuid || !*uuid || strpbrk(uuid, " \r\n"))
             return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, "journal",
                                 "entry %zu is no uuid", i + 1);
         AUTO_FREE char *text = NULL;
-        if (asprintf(&text, "%s %s%s%s", verb, uuid, name ? " " : "", name ? name : "") < 0) {
+        if (asprintf(&text, "%s %s%s%s", word, uuid, name ? " " : "", name ? name : "") < 0) {
             text = NULL;
             return no_memory(err);
         }
@@ -142,7 +143,7 @@ static int take_run(json_t *j, const char *args)
     return 0;
 }
 
-static int take_hold(json_t *held, const char *args)
+static int take_hold(json_t *held, const char *args, bool freeze)
 {
     const char *space = strchr(args, ' ');
     size_t len = space ? (size_t)(space - args) : strlen(args);
@@ -153,8 +154,11 @@ static int take_hold(json_t *held, const char *args)
         return -1;
     drop_held(held, uuid);
     const char *name = space ? space + 1 : uuid;
-    json_array_append_new(held, json_pack("{s:s, s:o}", "uuid", uuid, "name",
-                                          json_stringn_nocheck(name, strlen(name))));
+    json_t *entry =
+        json_pack("{s:s, s:o}", "uuid", uuid, "name", json_stringn_nocheck(name, strlen(name)));
+    if (freeze)
+        json_object_set_new(entry, "freeze", json_true());
+    json_array_append_new(held, entry);
     return 0;
 }
 
@@ -176,8 +180,8 @@ static int take_record(json_t *j, const char *line)
         return take_process(j, "guard", "guard_alive", args);
     if (IS("deadline"))
         return json_object_set_new(j, "deadline", json_real(strtod(args, NULL)));
-    if (IS("hold"))
-        return take_hold(held, args);
+    if (IS("hold") || IS("freeze"))
+        return take_hold(held, args, IS("freeze"));
     if (IS("free")) {
         drop_held(held, args);
         return 0;

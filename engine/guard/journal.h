@@ -10,6 +10,7 @@
  *   guard PID STARTTIME
  *   deadline EPOCH
  *   hold UUID NAME              the run will suspend this domain
+ *   freeze UUID NAME            the run will freeze it, or suspend it, or both
  *   free UUID                   it runs again
  *   detached                    `quiesce`: the engine ends while the domains stay suspended
  *   fired EPOCH                 the guard resumed them because nobody else did
@@ -27,13 +28,13 @@
 int moon_journal_add(const char *path, struct moon_err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Add a `hold` record for each of [{uuid, name}], or a `free` record for each of [uuid], and sync
+/* Add a `hold` record for each of [{uuid, name, freeze?}] (`freeze` where that is true), or a `free` record for each of [uuid], and sync
  * once. MOON_INVALID for an entry without a uuid. */
 int moon_journal_hold(const char *path, const json_t *domains, struct moon_err *err);
 int moon_journal_free(const char *path, const json_t *uuids, struct moon_err *err);
 
 /* {profile, config, action, uri, engine={pid,start}, guard={pid,start}, engine_alive, guard_alive,
- * deadline, held=[{uuid,name}], detached, fired, closed}. MOON_PROTOCOL naming file and line when
+ * deadline, held=[{uuid,name,freeze?}], detached, fired, closed}. MOON_PROTOCOL naming file and line when
  * it is no journal. */
 int moon_journal_read(const char *path, json_t **out, struct moon_err *err);
 

@@ -28,16 +28,19 @@
 #define RETRY         0.25    /* s between tries */
 #define GIVE_UP       86400.0 /* s: after a day without libvirtd the guests are somebody else's */
 #define JOURNAL_CHECK 0.25    /* s between looks at a detached run's journal */
+#define THAW_AGAIN    2.0     /* s between two thaws of a domain that may be frozen late */
 
 struct process {
     json_t *options;
     const char *journal;
     struct moon_virt *virt;
-    json_t *held;    /* [{uuid, name}] */
-    double deadline; /* monotonic */
+    json_t
+        *held; /* [{uuid, name, freeze?, until, thawed?}]; the latter two on the monotonic clock */
+    double limit; /* s that a domain may be held */
     bool detached, fired;
-    bool settled;  /* no suspend is on its way */
-    json_int_t id; /* of the request that is being answered */
+    bool settled;     /* no suspend is on its way */
+    json_int_t holds; /* domains that were held so far */
+    json_int_t id;    /* of the request that is being answered */
 };
 
 static void nap(double seconds)
@@ -68,11 +71,9 @@ static bool paused_by_others(const json_t *state)
 
 /* Resume one domain if it is paused. BACK: it is in a state that needs nothing from us, and no call
  * is on its way that may suspend it: one that waits for a dead disk can take days. */
-static enum outcome bring_back(struct process *p, const json_t *held, struct moon_err *err)
+static enum outcome bring_back(struct process *p, const json_t *held, struct moon_domain *d,
+                               struct moon_err *err)
 {
-    struct moon_domain *d = moon_domain_new(p->virt, field(held, "uuid"), field(held, "name"));
-    if (!d)
-        return AGAIN;
     json_t *state = NULL;
     enum outcome result = AGAIN;
     bool busy = !p->settled && moon_domain_busy(d); /* asked first: it may end in between */
@@ -90,22 +91,70 @@ static enum outcome bring_back(struct process *p, const json_t *held, struct moo
         result = BACK;
     }
     json_decref(state);
-    moon_domain_unref(d);
     return result;
 }
 
-/* One look at every held domain; the number that is not back yet. */
-static size_t bring_all_back(struct process *p, bool report)
+static bool is_off(struct moon_domain *d)
+{
+    struct moon_err err;
+    json_t *state = NULL;
+    bool off =
+        moon_domain_state(d, &state, &err) == 0 && strcmp(field(state, "state"), "shutoff") == 0;
+    json_decref(state);
+    return off;
+}
+
+/* Thaw a domain whose freeze was asked for, whatever became of that. One that is off has nothing frozen. */
+static enum outcome thaw(json_t *held, struct moon_domain *d, struct moon_err *err)
+{
+    double now = moon_clock_mono();
+    const json_t *last = json_object_get(held, "thawed");
+    if (last && now < json_number_value(last) + THAW_AGAIN)
+        return BACK;
+    int count = 0;
+    if (moon_domain_thaw(d, &count, err) < 0)
+        return err->code == MOON_NOT_FOUND || (err->code == MOON_CONFLICT && is_off(d)) ? BACK
+                                                                                        : AGAIN;
+    if (!last)
+        moon_log(MOON_LOG_WARN, "domain '%s' (%s) thawed by the guard: %d file system(s)",
+                 field(held, "name"), field(held, "uuid"), count);
+    json_object_set_new(held, "thawed", json_real(now));
+    return BACK;
+}
+
+static bool due(const json_t *held, double now)
+{
+    return json_number_value(json_object_get(held, "until")) <= now;
+}
+
+static size_t report_left(const json_t *held, const char *what, const struct moon_err *err,
+                          bool report)
+{
+    if (report)
+        moon_log(MOON_LOG_ERROR, "domain '%s' cannot be %s yet: %s", field(held, "name"), what,
+                 err->message);
+    return 1;
+}
+
+/* One look at every held domain whose time was up at `now`; the number that is not back yet. An agent may
+ * take its time, so those that need one come last. */
+static size_t bring_all_back(struct process *p, double now, bool report)
 {
     size_t i, left = 0;
     json_t *h;
-    json_array_foreach (p->held, i, h) {
-        struct moon_err err = {0};
-        if (bring_back(p, h, &err) == AGAIN) {
-            left++;
-            if (report)
-                moon_log(MOON_LOG_ERROR, "domain '%s' cannot be resumed yet: %s", field(h, "name"),
-                         err.message);
+    for (int thawing = 0; thawing < 2; thawing++) {
+        json_array_foreach (p->held, i, h) {
+            struct moon_err err = {0};
+            if (!due(h, now) || (thawing && !json_is_true(json_object_get(h, "freeze"))))
+                continue;
+            struct moon_domain *d = moon_domain_new(p->virt, field(h, "uuid"), field(h, "name"));
+            if (!d)
+                left++;
+            else if (!thawing && bring_back(p, h, d, &err) == AGAIN)
+                left += report_left(h, "resumed", &err, report);
+            else if (thawing && thaw(h, d, &err) == AGAIN)
+                left += report_left(h, "thawed", &err, report);
+            moon_domain_unref(d);
         }
     }
     return left;
@@ -127,7 +176,7 @@ static void close_records(struct process *p)
 }
 
 /* Bring back all that is held. last: the engine cannot suspend any more, so the records may be
- * closed afterwards; else they stay for its end. */
+ * closed afterwards; else they stay for its end, and only those are brought back whose time is up. */
 static void rescue(struct process *p, const char *why, double settle, bool last)
 {
     if (json_array_size(p->held) == 0)
@@ -140,7 +189,7 @@ static void rescue(struct process *p, const char *why, double settle, bool last)
     double begin = moon_clock_mono(), settled = begin + settle;
     size_t left = 0;
     for (int round = 0;; round++) {
-        left = bring_all_back(p, round % 240 == 0);
+        left = bring_all_back(p, last ? HUGE_VAL : begin, round % 240 == 0);
         double now = moon_clock_mono();
         if (!last || now >= begin + GIVE_UP || (left == 0 && now >= settled))
             break;
@@ -175,7 +224,12 @@ static void on_hold(struct process *p, const json_t *request)
         reply_error(p, &err);
         return;
     }
+    size_t i;
+    json_t *domain;
+    json_array_foreach (domains, i, domain)
+        json_object_set_new(domain, "until", json_real(moon_clock_mono() + p->limit));
     json_array_extend(p->held, domains);
+    p->holds += (json_int_t)json_array_size(domains);
     p->settled = false;
     reply(p, json_pack("{s:b}", "ok", 1));
 }
@@ -225,7 +279,9 @@ static bool on_message(struct process *p, const char *text, size_t len)
     } else if (strcmp(op, "free") == 0) {
         on_free(p, request);
     } else if (strcmp(op, "settled") == 0) {
-        p->settled = true;
+        /* Said before further domains were held, it is not true of those. */
+        if (json_integer_value(json_object_get(request, "holds")) == p->holds)
+            p->settled = true;
         reply(p, json_pack("{s:b}", "ok", 1));
     } else if (strcmp(op, "detach") == 0) {
         struct moon_err err;
@@ -261,12 +317,36 @@ static bool freed_by_others(struct process *p)
     return left == 0;
 }
 
+/* When the time of the first held domain is up; far away when none is held. */
+static double first_until(const struct process *p)
+{
+    double first = HUGE_VAL;
+    size_t i;
+    json_t *h;
+    json_array_foreach (p->held, i, h)
+        first = fmin(first, json_number_value(json_object_get(h, "until")));
+    return first;
+}
+
 static int wait_ms(const struct process *p)
 {
     if (p->detached)
         return (int)(JOURNAL_CHECK * 1000);
-    double left = p->deadline - moon_clock_mono();
-    return json_array_size(p->held) == 0 || left > 3600 ? 3600000 : (int)fmax(left * 1000, 0);
+    double left = first_until(p) - moon_clock_mono();
+    return left > 3600 ? 3600000 : (int)fmax(ceil(left * 1000), 0);
+}
+
+/* The time of one domain at least is up. */
+static void time_is_up(struct process *p)
+{
+    double now = moon_clock_mono();
+    rescue(p, "the time limit has passed", SETTLE, p->detached);
+    size_t i;
+    json_t *h;
+    json_array_foreach (p->held, i, h) {
+        if (due(h, now)) /* while the engine lives: look again */
+            json_object_set_new(h, "until", json_real(moon_clock_mono() + SETTLE));
+    }
 }
 
 static void serve(struct process *p)
@@ -292,9 +372,8 @@ static void serve(struct process *p)
             close_journal(p, false);
             return;
         }
-        if (json_array_size(p->held) > 0 && moon_clock_mono() >= p->deadline) {
-            rescue(p, "the time limit has passed", SETTLE, p->detached);
-            p->deadline = moon_clock_mono() + SETTLE; /* while the engine lives: look again */
+        if (moon_clock_mono() >= first_until(p)) {
+            time_is_up(p);
             if (p->detached) {
                 close_journal(p, true);
                 return;
@@ -354,7 +433,7 @@ int moon_guard_main(const char *options)
     p.journal = field(p.options, "journal");
     if (!p.options || !p.held || !*p.journal)
         return 2;
-    p.deadline = moon_clock_mono() + json_number_value(json_object_get(p.options, "deadline"));
+    p.limit = json_number_value(json_object_get(p.options, "deadline"));
     const char *log = field(p.options, "log");
     struct moon_log_options lo = {.out = *log ? log : NULL, .quiet = true};
     moon_log_open(&lo, NULL);

@@ -45,8 +45,8 @@ static int guard_free(void *g, const json_t *args, json_t **out, struct moon_err
 
 static int guard_settled(void *g, const json_t *args, json_t **out, struct moon_err *err)
 {
-    (void)args, (void)out;
-    return moon_guard_settled(g, err);
+    (void)out;
+    return moon_guard_settled(g, json_integer_value(json_object_get(args, "holds")), err);
 }
 
 static int guard_detach(void *g, const json_t *args, json_t **out, struct moon_err *err)
@@ -66,10 +66,11 @@ static const struct moonlua_self guard_self = {GUARD_TYPE, "guard",     check_gu
 
 /*** @type Guard */
 static const struct moonlua_prim guard_prims[] = {
-    /*** Say that these domains are going to be suspended; returns when it is on disk.
+    /*** Say that these domains are going to be suspended, or frozen; returns when it is on disk. Their time
+     * begins now.
      * @function Guard:hold
      * @awaits
-     * @tparam {{uuid=string,name=string},...} domains */
+     * @tparam {{uuid=string,name=string,freeze=?boolean},...} domains */
     {"hold", "domains:t", MOONLUA_CHANGES | MOONLUA_RESCUE, guard_hold},
     /*** Say that these run again: `{fired}`, whether the guard had resumed them because the
      * deadline passed.
@@ -79,8 +80,9 @@ static const struct moonlua_prim guard_prims[] = {
     {"free", "uuids:t", MOONLUA_CHANGES | MOONLUA_RESCUE, guard_free},
     /*** Say that every suspend has returned, so that none can come late.
      * @function Guard:settled
-     * @awaits */
-    {"settled", "", MOONLUA_CHANGES | MOONLUA_RESCUE, guard_settled},
+     * @awaits
+     * @tparam integer holds how many domains were given to `hold` by now */
+    {"settled", "holds:i", MOONLUA_CHANGES | MOONLUA_RESCUE, guard_settled},
     /*** This process will end and leave the domains suspended, at most until the deadline.
      * @function Guard:detach
      * @awaits */
@@ -132,10 +134,10 @@ static int start_finish(lua_State *L, struct moon_op *op)
  * assert(dom:suspend())
  * assert(dom:resume())
  * assert(guard:free { dom:uuid() })
- * assert(guard:settled())
+ * assert(guard:settled(1))
  * assert(guard:finish())
  * @awaits
- * @tparam {journal=string,uri=string,profile=string,config=string,action=string,deadline=number,log=string} options deadline in seconds from now
+ * @tparam {journal=string,uri=string,profile=string,config=string,action=string,deadline=number,log=string} options deadline: seconds that a domain may be held
  * @treturn[1] Guard
  * @return[2] nil
  * @treturn[2] Err `unreachable` (its libvirt connection), `io`, `timeout`

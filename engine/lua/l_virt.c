@@ -57,6 +57,12 @@ static int conn_volume(void *self, const json_t *args, json_t **out, struct moon
     return moon_virt_volume(self, str(args, "pool"), str(args, "volume"), out, err);
 }
 
+static int conn_warm(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)out;
+    return moon_virt_warm(self, (int)json_integer_value(json_object_get(args, "count")), err);
+}
+
 static void *conn_ref(void *self)
 {
     return moon_virt_ref(self);
@@ -96,6 +102,11 @@ static const struct moonlua_prim conn_prims[] = {
      * @awaits
      * @tparam string xml */
     {"define", "xml:s", MOONLUA_CHANGES | MOONLUA_SECRET, conn_define},
+    /*** Make ready for so many suspends, freezes, resumes and thaws at once (at most 32).
+     * @function Connection:warm
+     * @awaits
+     * @tparam integer count */
+    {"warm", "count:i", 0, conn_warm},
     /*** A storage pool's volume: `{path, capacity, allocation}`.
      * @function Connection:volume
      * @awaits
@@ -228,11 +239,16 @@ static int dom_resume(void *d, const json_t *args, json_t **out, struct moon_err
     return moon_domain_resume(d, err);
 }
 
+static int dom_agent_answers(void *d, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)args, (void)out;
+    return moon_domain_agent_answers(d, err);
+}
+
 static int dom_freeze(void *d, const json_t *args, json_t **out, struct moon_err *err)
 {
-    (void)args;
-    int n = 0;
-    if (moon_domain_freeze(d, &n, err) < 0)
+    int n = 0, seconds = (int)json_integer_value(json_object_get(args, "timeout"));
+    if (moon_domain_freeze(d, seconds, &n, err) < 0)
         return -1;
     *out = json_integer(n);
     return 0;
@@ -341,10 +357,16 @@ static const struct moonlua_prim dom_prims[] = {
      * @function Domain:resume
      * @awaits */
     {"resume", "", MOONLUA_CHANGES | MOONLUA_RESCUE, dom_resume},
-    /*** Freeze the guest's file systems through its agent; number of file systems.
-     * @function Domain:freeze
+    /*** Whether the guest agent answers; `unsupported` when there is none. Takes 5 s at most.
+     * @function Domain:agent_answers
      * @awaits */
-    {"freeze", "", MOONLUA_CHANGES, dom_freeze},
+    {"agent_answers", "", 0, dom_agent_answers},
+    /*** Freeze the guest's file systems through its agent; number of file systems. After a failure they may
+     * be frozen, or become so: thaw them.
+     * @function Domain:freeze
+     * @awaits
+     * @tparam[opt] {timeout=integer} options seconds for the agent's answer (for ever) */
+    {"freeze", "{timeout:i?}", MOONLUA_CHANGES, dom_freeze},
     /*** Undo freeze; number of file systems.
      * @function Domain:thaw
      * @awaits */

@@ -35,6 +35,7 @@ local OURS = [[
 KVM_BACKUP_DATA_DISKS NTAP_RESTORE_SAFETY_SNAPSHOT KVM_LIBVIRT_URI KVM_MOUNTINFO KVM_VMS KVM_EXCLUDE_VMS
 KVM_CMD_RETRY_WAIT KVM_NFS_TIMEOUT KVM_RESTORE_TIMEOUT KVM_RESTORE_RESIZE KVM_DEVICE_ROOT KVM_SANLUN
 KVM_SANLUN_TIMEOUT KVM_SUSPEND_TIMEOUT
+KVM_QUIESCE_MODE KVM_QUIESCE_GROUPS KVM_ANTI_AFFINITY KVM_QUIESCE_METHOD KVM_FREEZE_FALLBACK
 ONTAP_API ONTAP_CA_FILE ONTAP_PIN ONTAP_CERT ONTAP_KEY ONTAP_MAX_REQUESTS ONTAP_RETRIES
 NTAP_PWD_KEY_FILE
 ]]
@@ -106,6 +107,26 @@ local function documented()
   t.ok(count > 150, count)
   return names
 end
+
+t.case("methods: one for all, single ones, or both", function()
+  t.eq(parse("KVM_QUIESCE_METHOD", "freeze"), { all = "freeze", map = {} })
+  t.eq(parse("KVM_QUIESCE_METHOD", "web1:Freeze, db1:none"), { all = "suspend", map = { web1 = "freeze", db1 = "none" } })
+  t.eq(parse("KVM_QUIESCE_METHOD", "none,a:b:freeze"), { all = "none", map = { ["a:b"] = "freeze" } })
+  local write = "; write suspend, freeze or none, or suspend,guest1:freeze,guest2:none"
+  eq_text("KVM_QUIESCE_METHOD", "halt", "entry 1: 'halt' is neither suspend nor freeze nor none" .. write)
+  eq_text("KVM_QUIESCE_METHOD", "freeze,web1:thaw", "entry 2: 'thaw' is neither suspend nor freeze nor none" .. write)
+  eq_text("KVM_QUIESCE_METHOD", "freeze,:none", "entry 2 names no guest" .. write)
+  eq_text("KVM_QUIESCE_METHOD", "freeze,none",
+    "entry 2 is a second method for all guests; write one, and guest:method for the others")
+  eq_text("KVM_QUIESCE_METHOD", "a:none,a:freeze", "guest 'a' is given twice; write each guest once")
+end)
+
+t.case("sets of guests that are kept apart", function()
+  t.eq(parse("KVM_ANTI_AFFINITY", "a, b;c,d,e;"), { { "a", "b" }, { "c", "d", "e" } })
+  eq_text("KVM_ANTI_AFFINITY", "a,b;c", "set 2 'c' is one guest alone; write two guests or more in each set")
+  eq_text("KVM_ANTI_AFFINITY", "a,b,a", "set 1 gives guest 'a' twice; write each guest once in a set")
+  eq_text("KVM_ANTI_AFFINITY", "a,,b", "set 1: entry 2 is empty; write guest1,guest2;guest3,guest4")
+end)
 
 t.case("every documented parameter has a row", function()
   local names, ours = documented(), words(OURS)

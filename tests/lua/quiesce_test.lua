@@ -22,11 +22,12 @@ local other = assert(conn:lookup("test"))
 
 local function context(changes)
   local values = { SC_AGENT_UNQUIESCE_TIMEOUT = 60, KVM_SUSPEND_TIMEOUT = 30, KVM_CMD_RETRY_COUNT = 1,
-    KVM_CMD_RETRY_WAIT = 0.01, APP_IGNORE_ERROR = false }
+    KVM_CMD_RETRY_WAIT = 0.01, APP_IGNORE_ERROR = false, KVM_QUIESCE_MODE = "serial", KVM_FREEZE_FALLBACK = "suspend",
+    KVM_QUIESCE_METHOD = { all = "suspend", map = {} } }
   for key, value in pairs(changes or {}) do values[key] = value end
   return {
     cfg = { get = function(_, name) return values[name] end }, dirs = { state = TMP .. "/state" },
-    uri = URI, profile = "p", config_name = "c", action = "backup",
+    uri = URI, conn = conn, profile = "p", config_name = "c", action = "backup",
     journal_path = function(self) return self.dirs.state .. "/journal/p.c.1.journal" end,
   }
 end

@@ -5,11 +5,13 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum { LOG_SIZE = 10000, CALLS = 512 };
 
 struct entry {
     uint64_t n;
+    double at; /* s since the epoch, when it was answered */
     const char *call;
     const char *status;
     int num;
@@ -30,10 +32,16 @@ static struct {
 void sim_requests_add(const struct sim_request *r)
 {
     const char *call = r->call ? r->call : "(unknown)";
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
     pthread_mutex_lock(&mutex);
     struct entry *e = &entries[total % LOG_SIZE];
-    *e = (struct entry){
-        .n = ++total, .call = call, .status = r->status, .num = r->num, .changing = r->changing};
+    *e = (struct entry){.at = (double)now.tv_sec + (double)now.tv_nsec / 1e9,
+                        .n = ++total,
+                        .call = call,
+                        .status = r->status,
+                        .num = r->num,
+                        .changing = r->changing};
     snprintf(e->svm, sizeof(e->svm), "%s", r->svm ? r->svm : "");
     snprintf(e->user, sizeof(e->user), "%s", r->user ? r->user : "");
     snprintf(e->object, sizeof(e->object), "%s", r->object ? r->object : "");
@@ -73,11 +81,11 @@ char *sim_requests_json(size_t last)
         last = (size_t)have;
     for (uint64_t n = total - last; n < total; n++) {
         const struct entry *e = &entries[n % LOG_SIZE];
-        json_array_append_new(log, json_pack("{s:I, s:s, s:o, s:o, s:b, s:s, s:i, s:o}", "n",
-                                             (json_int_t)e->n, "call", e->call, "svm", text(e->svm),
-                                             "user", text(e->user), "changing", (int)e->changing,
-                                             "status", e->status, "errno", e->num, "object",
-                                             text(e->object)));
+        json_array_append_new(log, json_pack("{s:I, s:f, s:s, s:o, s:o, s:b, s:s, s:i, s:o}", "n",
+                                             (json_int_t)e->n, "at", e->at, "call", e->call, "svm",
+                                             text(e->svm), "user", text(e->user), "changing",
+                                             (int)e->changing, "status", e->status, "errno", e->num,
+                                             "object", text(e->object)));
     }
     for (size_t i = 0; i < CALLS && calls[i].name; i++)
         json_object_set_new(counts, calls[i].name, json_integer((json_int_t)calls[i].count));

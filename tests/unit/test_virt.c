@@ -203,13 +203,13 @@ static void test_freeze_and_thaw(void **state)
     struct moon_err err = {0};
     AUTO_DOM struct moon_domain *d = domain(virt, "test");
     int frozen = -1, thawed = -1;
-    ok(moon_domain_freeze(d, &frozen, &err), &err);
+    ok(moon_domain_freeze(d, 5, &frozen, &err), &err);
     assert_true(frozen > 0);
     assert_int_equal(moon_domain_pending(d), 0);
     ok(moon_domain_thaw(d, &thawed, &err), &err);
     assert_int_equal(thawed, frozen);
     ok(moon_domain_destroy(d, &err), &err);
-    assert_int_equal(moon_domain_freeze(d, &frozen, &err), -1);
+    assert_int_equal(moon_domain_freeze(d, 5, &frozen, &err), -1);
     assert_int_equal(err.code, MOON_CONFLICT);
     assert_int_equal(moon_domain_pending(d), 0);
     ok(moon_domain_start(d, false, &err), &err);
@@ -298,7 +298,7 @@ static void test_unknown_domain(void **state)
         int rc;
     } calls[] = {{"suspend", moon_domain_suspend(d, NULL)},
                  {"resume", moon_domain_resume(d, NULL)},
-                 {"freeze", moon_domain_freeze(d, &n, NULL)},
+                 {"freeze", moon_domain_freeze(d, 5, &n, NULL)},
                  {"thaw", moon_domain_thaw(d, &n, NULL)},
                  {"shutdown", moon_domain_shutdown(d, NULL)},
                  {"destroy", moon_domain_destroy(d, NULL)},

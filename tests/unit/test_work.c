@@ -18,8 +18,8 @@
 #include <string.h>
 #include <time.h>
 
-#define WORKERS 8 /* of a loop */
-#define RESCUE  2
+#define WORKERS 16 /* of a loop */
+#define RESCUE  16
 #define LIMIT   10.0 /* seconds that something may take before the test gives up */
 
 /* What all jobs of a case share. Counters are guarded by lock. */

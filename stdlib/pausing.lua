@@ -1,0 +1,209 @@
+--- One guest stands still and runs again: suspended by libvirt, or its file systems frozen by its agent.
+-- A part of `std.quiesce`, which arms the guard process before anything here is called.
+--
+-- What is noted in a guest: `method` (how it is to stand still: "suspend", "freeze" or "none"), `attempted`
+-- and `freezing` (what may have been done to it, whatever was answered), `stopped` (how it stands still),
+-- `stopped_at`, `back`, `pause_ms`.
+-- @module std.pausing
+
+local clock = require "engine.clock"
+local plan = require "engine.plan"
+local err = require "std.err"
+local log = require "std.log"
+local retry = require "std.retry"
+local task = require "std.task"
+
+local pausing = {}
+
+local SETTLE = 30 -- seconds to wait for a suspend that was given up but may still be carried out
+local AGENT = 15 -- seconds that libvirt itself may need beside the agent's answer
+
+local NOT_RESPONDING = { timeout = true, unsupported = true, unreachable = true }
+
+local function tries(ctx, what, guest)
+  return {
+    times = ctx.cfg:get("KVM_CMD_RETRY_COUNT"),
+    wait = ctx.cfg:get("KVM_CMD_RETRY_WAIT"),
+    on_retry = function(failed, n) log.warn("%s of guest '%s' failed, try %d: %s", what, guest.name, n + 1, failed) end,
+  }
+end
+
+--- How a guest is to stand still, as the config says it.
+-- @tparam table ctx
+-- @tparam {name=string} guest
+-- @treturn string "suspend", "freeze" or "none"
+function pausing.wanted(ctx, guest)
+  local methods = ctx.cfg:get("KVM_QUIESCE_METHOD")
+  return methods.map[guest.name] or methods.all
+end
+
+-- Instead of a freeze: what KVM_FREEZE_FALLBACK says, or the error.
+local function fall_back(ctx, guest, why)
+  local fallback = ctx.cfg:get("KVM_FREEZE_FALLBACK")
+  if fallback == "fail" then
+    return nil, err.coded("kvm-00016", ("guest '%s' could not be frozen"):format(guest.name), why)
+  end
+  log.warn("Guest '%s' could not be frozen: %s; it %s (KVM_FREEZE_FALLBACK=%s)", guest.name, why,
+    fallback == "none" and "is taken as it runs" or "is suspended", fallback)
+  guest.fell_back = true
+  return fallback
+end
+
+--- Decide how a guest stands still: its agent is asked now, while all guests run, since one that does not answer
+-- takes 5 s to show.
+-- @tparam table ctx
+-- @tparam table guest gets `method`
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err kvm-00016
+function pausing.choose(ctx, guest)
+  guest.method = pausing.wanted(ctx, guest)
+  if guest.method ~= "freeze" then return true end
+  local ok, failed = guest.dom:agent_answers()
+  if ok then return true end
+  guest.method, failed = fall_back(ctx, guest, failed)
+  return guest.method and true, failed
+end
+
+local function suspend(ctx, guest)
+  local sent = clock.mono()
+  -- QEMU waits for the guest's own reads and writes first: for ever, where its disk does not answer.
+  local limit = ctx.cfg:get("KVM_SUSPEND_TIMEOUT")
+  local ok, failed = task.timeout(limit, function()
+    return retry.run(tries(ctx, "suspend", guest), function()
+      local done, problem = guest.dom:suspend()
+      if done or problem.code ~= "conflict" then return done, problem end
+      -- Off since it was looked at: no reason to let the others stand still through the retries.
+      local state = guest.dom:state()
+      if state and state.state == "shutoff" then return false end
+      return nil, problem
+    end)
+  end)
+  if ok then
+    guest.stopped, guest.stopped_at = "suspend", clock.mono()
+    log.info("Guest '%s' suspended in %.1f ms", guest.name, (guest.stopped_at - sent) * 1000)
+    return true
+  end
+  if ok == nil and guest.dom:pending() > 0 and failed and failed.code == "timeout" then
+    failed = err.new("timeout", ("it is still under way after %g s (KVM_SUSPEND_TIMEOUT); does the guest's disk answer?")
+      :format(limit))
+  end
+  -- Powered off since it was looked at: there is nothing to suspend any more.
+  local state = ok == nil and failed.code ~= "cancelled" and guest.dom:state()
+  if ok == false or state and state.state == "shutoff" then
+    log.info("Guest '%s' was shut off meanwhile; no suspend is needed", guest.name)
+    guest.state_before = "shutoff"
+    return true
+  end
+  return nil, err.coded("kvm-00003", ("guest '%s' could not be suspended"):format(guest.name), failed)
+end
+
+-- No second try: the agent answered a moment ago, and a guest that did not freeze is thawed before anything else.
+local function freeze(ctx, guest)
+  local sent, limit = clock.mono(), ctx.cfg:get("KVM_SUSPEND_TIMEOUT")
+  guest.freezing = true
+  local count, failed = task.timeout(limit + AGENT, function() return guest.dom:freeze { timeout = limit } end)
+  if count then
+    guest.stopped, guest.stopped_at, guest.frozen = "freeze", clock.mono(), count
+    log.info("Guest '%s': %s file system(s) frozen in %.1f ms", guest.name, count == true and "its" or count,
+      (guest.stopped_at - sent) * 1000)
+    return true
+  end
+  if failed.code == "cancelled" then return nil, failed end
+  guest.freeze_failed = failed
+  guest.method, failed = fall_back(ctx, guest, failed)
+  if not guest.method then return nil, failed end
+  return guest.method == "none" or suspend(ctx, guest)
+end
+
+--- Let a guest stand still. The guard process must hold it.
+-- @tparam table ctx
+-- @tparam table guest of which `choose` was asked
+-- @tparam function gone called when it turns out that nothing is to be done to it
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err kvm-00003, kvm-00016; something may have been done to it all the same
+function pausing.stop(ctx, guest, gone)
+  -- The list may be minutes old: whom an administrator has paused since then is his. libvirt would not tell.
+  local before = guest.dom:state()
+  if before and before.state == "paused" then
+    log.info("Guest '%s' was paused meanwhile (%s); it stays so", guest.name, before.reason)
+    guest.state_before = "paused"
+    gone()
+    return true
+  end
+  guest.attempted = true
+  if guest.method == "freeze" then return freeze(ctx, guest) end
+  return suspend(ctx, guest)
+end
+
+-- A suspend that nobody waits for any more may still be carried out: look again until it has ended, or leave the
+-- guest to the guard process, which goes on looking.
+local function settle(guest)
+  local until_time = clock.mono() + (guest.unsettled and 0 or SETTLE)
+  while guest.dom:pending() > 0 and clock.mono() < until_time do task.sleep(0.02) end
+  guest.unsettled = guest.dom:pending() > 0
+  if not guest.unsettled then return true end
+  return nil, err.new("timeout", "its suspend is still under way; the guard process resumes it when that has ended")
+end
+
+local function resume(ctx, guest)
+  local ok, failed = settle(guest)
+  if ok then ok, failed = retry.run(tries(ctx, "resume", guest), function() return guest.dom:resume() end) end
+  if not ok and failed.code == "not_found" then return true end -- undefined meanwhile: nothing stands still
+  if not ok and guest.dom:pending() == 0 then
+    local state = guest.dom:state()
+    ok = state and state.state ~= "paused"
+  end
+  if ok then return true end
+  return nil, err.coded("kvm-00004", ("guest '%s' could not be resumed"):format(guest.name), failed, { exit = 5 })
+end
+
+-- Also after a freeze that failed: libvirt may have given up what the agent carries out a moment later.
+local function thaw(ctx, guest)
+  local opts = tries(ctx, "thaw", guest)
+  if guest.freeze_failed then opts.times = 0 end -- the guard process goes on, and others wait for this run
+  local count, failed = retry.run(opts, function() return guest.dom:thaw() end)
+  if count then
+    guest.thawed_before = count == 0 and guest.frozen and guest.frozen ~= 0
+    return true
+  end
+  local state = failed.code ~= "not_found" and guest.dom:state()
+  if failed.code == "not_found" or state and state.state == "shutoff" then return true end
+  -- An agent that refuses both has frozen nothing.
+  if guest.freeze_failed and not NOT_RESPONDING[guest.freeze_failed.code] and not NOT_RESPONDING[failed.code] then
+    log.warn("Guest '%s': its agent refused to freeze and refuses to thaw: %s", guest.name, failed)
+    return true
+  end
+  return nil, err.coded("kvm-00017", ("guest '%s' could not be thawed"):format(guest.name), failed, { exit = 5 })
+end
+
+--- Let a guest run again. May be called again when it failed.
+-- @tparam table ctx
+-- @tparam table guest
+-- @treturn[1] boolean true; `pause_ms` is set when it stood still
+-- @return[2] nil
+-- @treturn[2] Err kvm-00004, kvm-00017; exit 5
+function pausing.back(ctx, guest)
+  local ok, failed = true, nil
+  -- A fall-back from freeze to suspend has done both: first it must run.
+  if guest.method == "suspend" or guest.stopped == "suspend" then ok, failed = resume(ctx, guest) end
+  if ok and guest.freezing then ok, failed = thaw(ctx, guest) end
+  if not ok then return nil, failed end
+  guest.back = true
+  if guest.stopped_at and not plan.active() then
+    guest.pause_ms = (clock.mono() - guest.stopped_at) * 1000
+    log.info(guest.stopped == "freeze" and "Guest '%s' thawed; it was frozen for %.1f ms"
+      or "Guest '%s' resumed; it was paused for %.1f ms", guest.name, guest.pause_ms)
+  end
+  return true
+end
+
+--- Whether bringing the guest back may take long, so that others come first.
+-- @tparam table guest
+-- @treturn boolean
+function pausing.slow(guest)
+  return guest.dom:pending() > 0 or guest.freeze_failed ~= nil
+end
+
+return pausing
