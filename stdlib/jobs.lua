@@ -87,7 +87,8 @@ local function from_record(dirs, profile, config, record)
     detail = record.error or DETAILS[record.status] }
   if not job.state then -- "started": it is not under way, or its lock would have told
     job.state = "failed"
-    job.detail = ("the run died; its last word is in %s/%s"):format(dirs.log, profile)
+    local rescued = record.rescued and " and the guard process resumed its guests" or ""
+    job.detail = ("the run died%s; its last word is in %s/%s"):format(rescued, dirs.log, profile)
   end
   return job
 end

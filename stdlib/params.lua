@@ -126,7 +126,7 @@ end
 -- integer; list {name,...}; volumes {{controller=,volumes={...}},...}; retentions
 -- {{policy=,count=},...} with the same as `map` {policy=count}; age {all=,map={policy=days}};
 -- users {controller={user=,password=}}; paths and pins {all=,map={controller=text}}; interfaces {controller=interface}; mapping
--- {{vm=,controller=,path=,volume=,file=},...}; agent {host=,port=}; methods {all=,map={guest=method}}; apart
+-- {{vm=,controller=,path=,volume=,file=},...}; agent {host=,port=}; methods and pauses {all=,map={guest=value}}; apart
 -- {{guest,...},...}; all others string.
 -- @tparam row row from `params.find`
 -- @tparam string text

@@ -78,6 +78,11 @@ local groups = {
       meaning = "How guests stand still: suspend, freeze (their file systems, by the guest agent) or none; also per guest." },
     { name = "KVM_FREEZE_FALLBACK", type = "enum", values = { "suspend", "fail", "none" }, default = "suspend", ours = true,
       meaning = "What happens when a guest cannot be frozen: it is suspended, the backup fails, or it is taken as it runs." },
+    { name = "KVM_MAX_PAUSE", type = "pauses", min = 1, max = 3600, ours = true,
+      meaning = "Seconds that a guest stands still at most, also per guest; then it runs again, and the backup is "
+        .. "crash-consistent only." },
+    { name = "KVM_SYSLOG", type = "path", default = "/dev/log", ours = true,
+      meaning = "Socket of the host's log, to which the guard process tells what it did." },
     { name = "KVM_RESTORE_TIMEOUT", type = "seconds", default = "3600", min = 1, max = 604800,
       ours = true, meaning = "Seconds that the restore of one guest may take." },
   } },

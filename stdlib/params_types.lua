@@ -40,10 +40,11 @@ types.format = {
   igroups = "controller1:volume1/igroup1,volume2/igroup2;controller2:volume1/igroup1",
   agent = "host:port",
   methods = guests.METHODS,
+  pauses = guests.PAUSES,
   apart = guests.APART,
 }
 
-types.methods, types.apart = guests.methods, guests.apart
+types.methods, types.apart, types.pauses = guests.methods, guests.apart, guests.pauses
 
 local function number(text, row)
   local format = types.format[row.type]

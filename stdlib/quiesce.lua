@@ -14,6 +14,7 @@ local clock = require "engine.clock"
 local file = require "engine.file"
 local guard_process = require "engine.guard"
 local plan = require "engine.plan"
+local catalog = require "std.catalog"
 local err = require "std.err"
 local log = require "std.log"
 local pausing = require "std.pausing"
@@ -110,6 +111,7 @@ local function start_process(self)
   self.process, failed = guard_process.start {
     journal = ctx:journal_path(), uri = ctx.uri, profile = ctx.profile, config = ctx.config_name,
     action = ctx.action, deadline = self.limit, log = ctx.dirs.log and ctx.dirs.log .. "/guard.log" or nil,
+    record = ctx.record and catalog.path(ctx, ctx.record) or nil, syslog = ctx.cfg:get("KVM_SYSLOG"),
   }
   return self.process, failed
 end
@@ -145,7 +147,17 @@ local function still_pending(self)
   return false
 end
 
+-- A guest's own time begins now: it is held for as long as those before it are suspended, too.
+local function begin_pause(self, guest)
+  local pauses = self.ctx.cfg:get("KVM_MAX_PAUSE")
+  local limit = pauses and (pauses.map[guest.name] or pauses.all)
+  if not limit or not self.process then return true end
+  return self.process:begin(guest.uuid, limit)
+end
+
 local function stop(self, guest)
+  local begun, problem = begin_pause(self, guest)
+  if not begun then return nil, err.coded("scf-00037", "the guard process", problem) end
   self.attempted[#self.attempted + 1] = guest
   local ok, failed = pausing.stop(self.ctx, guest, function()
     guest.nothing_done = true
@@ -227,8 +239,8 @@ local function free(self, guests)
   self.fired = self.fired or (answer and answer.fired) or false
 end
 
---- Let everything run again that was brought to stand still here, never stopping at a failure: one after another, or
--- (KVM_QUIESCE_MODE) many at once. May be called again; what runs already is left alone.
+--- Let everything run again that was brought to stand still here, many at once, never stopping at a
+-- failure. May be called again; what runs already is left alone.
 -- @tparam[opt] {table,...} guests some of the guard's: the guard process stays for the others; default: all
 -- @treturn {failed={Err,...},fired=boolean,thawed={guest,...}} failed: guests that could not be resumed (the guard process
 --   goes on trying); fired: the time limit had passed and the guard process resumed them; thawed: guests that somebody
@@ -255,7 +267,8 @@ function Guard:release(guests)
   for _, guest in ipairs(self.attempted) do
     if mine[guest] then table.insert(not guest.back and pausing.slow(guest) and late or soon, guest) end
   end
-  local limit = (self.serial or plan.active()) and 1 or AT_ONCE
+  -- Also in a serial run: nobody stands still for a guest whose QEMU does not answer.
+  local limit = plan.active() and 1 or AT_ONCE
   task.map(soon, bring_back, { limit = limit })
   task.map(late, bring_back, { limit = limit })
   if self.process then free(self, guests or self.guests) end

@@ -216,6 +216,12 @@ int moon_guard_hold(struct moon_guard *g, const json_t *domains, struct moon_err
     return exchange_list(g, "hold", "domains", domains, NULL, err);
 }
 
+int moon_guard_begin(struct moon_guard *g, const char *uuid, double limit, struct moon_err *err)
+{
+    return exchange(g, json_pack("{s:s, s:s, s:f}", "op", "begin", "uuid", uuid, "limit", limit),
+                    NULL, err);
+}
+
 int moon_guard_free(struct moon_guard *g, const json_t *uuids, json_t **out, struct moon_err *err)
 {
     return exchange_list(g, "free", "uuids", uuids, out, err);

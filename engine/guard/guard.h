@@ -16,7 +16,7 @@
 struct moon_guard;
 
 /* options: {journal (path), uri, profile, config, action, deadline (seconds that a domain may be held), log
- * (path, optional)}. Blocks until the guard is ready. */
+ * (path), record (path, of the run in the catalog), syslog (socket); the last three optional}. Blocks until the guard is ready. */
 int moon_guard_start(const json_t *options, struct moon_guard **out, struct moon_err *err);
 struct moon_guard *moon_guard_ref(struct moon_guard *g);
 /* The last one closes the socket: without finish or detach, the guard resumes what it holds. */
@@ -26,6 +26,8 @@ const char *moon_guard_journal(const struct moon_guard *g);
 /* domains: [{uuid, name, freeze?}]: they may be suspended (and frozen, where that is true) once this has
  * returned 0. Their time begins now. Blocks on the disk. */
 int moon_guard_hold(struct moon_guard *g, const json_t *domains, struct moon_err *err);
+/* A held domain is suspended now, and for `limit` seconds at most. */
+int moon_guard_begin(struct moon_guard *g, const char *uuid, double limit, struct moon_err *err);
 /* uuids: they run again. *out {fired = the deadline had passed and the guard resumed them}. */
 int moon_guard_free(struct moon_guard *g, const json_t *uuids, json_t **out, struct moon_err *err);
 /* All suspends of the first `holds` domains have returned: none can come late any more, so that after a

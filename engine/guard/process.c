@@ -1,12 +1,15 @@
-/* The guard process. One thread, one libvirt connection, no Lua. */
+/* The guard process. No Lua; one thread but for the calls to libvirt that may hang (back.h). */
 #include "guard.h"
 
 #include "../lazy.h"
 #include "auto.h"
+#include "back.h"
 #include "clock.h"
+#include "hostlog.h"
 #include "journal.h"
 #include "log.h"
 #include "proc.h"
+#include "record.h"
 #include "store.h"
 #include "virt.h"
 
@@ -15,6 +18,7 @@
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,19 +29,21 @@
 #define LATE                                                                                       \
     35.0 /* s, while a dead engine's suspend may still be on its way: libvirt lets a               \
             call wait 30 s for its turn at a domain */
+#define CRY           5.0     /* s after which it is said that guests do not come back */
 #define RETRY         0.25    /* s between tries */
 #define GIVE_UP       86400.0 /* s: after a day without libvirtd the guests are somebody else's */
 #define JOURNAL_CHECK 0.25    /* s between looks at a detached run's journal */
-#define THAW_AGAIN    2.0     /* s between two thaws of a domain that may be frozen late */
 
 struct process {
     json_t *options;
     const char *journal;
     struct moon_virt *virt;
+    struct moon_back *back;
     json_t
         *held; /* [{uuid, name, freeze?, until, thawed?}]; the latter two on the monotonic clock */
     double limit; /* s that a domain may be held */
-    bool detached, fired;
+    bool alive;   /* the engine is there */
+    bool detached, fired, told, cried;
     bool settled;     /* no suspend is on its way */
     json_int_t holds; /* domains that were held so far */
     json_int_t id;    /* of the request that is being answered */
@@ -56,108 +62,37 @@ static const char *field(const json_t *o, const char *key)
 
 /* --- bringing domains back --------------------------------------------------------------- */
 
-enum outcome { AGAIN, BACK };
-
-/* Paused for a reason that a suspend does not give: an I/O error, a migration, a save. */
-static bool paused_by_others(const json_t *state)
-{
-    static const char *const reasons[] = {"ioerror", "migration", "saving"};
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
-        if (strcmp(field(state, "reason"), reasons[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Resume one domain if it is paused. BACK: it is in a state that needs nothing from us, and no call
- * is on its way that may suspend it: one that waits for a dead disk can take days. */
-static enum outcome bring_back(struct process *p, const json_t *held, struct moon_domain *d,
-                               struct moon_err *err)
-{
-    json_t *state = NULL;
-    enum outcome result = AGAIN;
-    bool busy = !p->settled && moon_domain_busy(d); /* asked first: it may end in between */
-    if (moon_domain_state(d, &state, err) < 0) {
-        if (err->code == MOON_NOT_FOUND)
-            result = BACK;
-    } else if (strcmp(field(state, "state"), "paused") != 0 || paused_by_others(state)) {
-        result = busy ? AGAIN : BACK;
-        if (busy)
-            moon_err_set(err, MOON_BUSY, MOON_SRC_LIBVIRT, 0, "resume",
-                         "a call that may suspend it is under way");
-    } else if (moon_domain_resume(d, err) == 0) {
-        moon_log(MOON_LOG_WARN, "domain '%s' (%s) resumed by the guard", field(held, "name"),
-                 field(held, "uuid"));
-        result = BACK;
-    }
-    json_decref(state);
-    return result;
-}
-
-static bool is_off(struct moon_domain *d)
-{
-    struct moon_err err;
-    json_t *state = NULL;
-    bool off =
-        moon_domain_state(d, &state, &err) == 0 && strcmp(field(state, "state"), "shutoff") == 0;
-    json_decref(state);
-    return off;
-}
-
-/* Thaw a domain whose freeze was asked for, whatever became of that. One that is off has nothing frozen. */
-static enum outcome thaw(json_t *held, struct moon_domain *d, struct moon_err *err)
-{
-    double now = moon_clock_mono();
-    const json_t *last = json_object_get(held, "thawed");
-    if (last && now < json_number_value(last) + THAW_AGAIN)
-        return BACK;
-    int count = 0;
-    if (moon_domain_thaw(d, &count, err) < 0)
-        return err->code == MOON_NOT_FOUND || (err->code == MOON_CONFLICT && is_off(d)) ? BACK
-                                                                                        : AGAIN;
-    if (!last)
-        moon_log(MOON_LOG_WARN, "domain '%s' (%s) thawed by the guard: %d file system(s)",
-                 field(held, "name"), field(held, "uuid"), count);
-    json_object_set_new(held, "thawed", json_real(now));
-    return BACK;
-}
-
 static bool due(const json_t *held, double now)
 {
     return json_number_value(json_object_get(held, "until")) <= now;
 }
 
-static size_t report_left(const json_t *held, const char *what, const struct moon_err *err,
-                          bool report)
+/* For the guard's own log and the host's. */
+static void say(const struct process *p, enum moon_hostlog level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static void say(const struct process *p, enum moon_hostlog level, const char *fmt, ...)
 {
-    if (report)
-        moon_log(MOON_LOG_ERROR, "domain '%s' cannot be %s yet: %s", field(held, "name"), what,
-                 err->message);
-    return 1;
+    char text[512];
+    int at =
+        snprintf(text, sizeof text, "profile %.64s, config %.64s: ", field(p->options, "profile"),
+                 field(p->options, "config"));
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text + at, sizeof text - (size_t)at, fmt, ap);
+    va_end(ap);
+    moon_log(level == MOON_HOSTLOG_WARN ? MOON_LOG_WARN : MOON_LOG_ERROR, "%s", text);
+    const char *socket = field(p->options, "syslog");
+    if (*socket)
+        moon_hostlog(socket, "moonsnap-guard", level, text, NULL);
 }
 
-/* One look at every held domain whose time was up at `now`; the number that is not back yet. An agent may
- * take its time, so those that need one come last. */
-static size_t bring_all_back(struct process *p, double now, bool report)
+/* The engine is gone and cannot say how its run ended. A detached one had no record. */
+static void mark_record(const struct process *p)
 {
-    size_t i, left = 0;
-    json_t *h;
-    for (int thawing = 0; thawing < 2; thawing++) {
-        json_array_foreach (p->held, i, h) {
-            struct moon_err err = {0};
-            if (!due(h, now) || (thawing && !json_is_true(json_object_get(h, "freeze"))))
-                continue;
-            struct moon_domain *d = moon_domain_new(p->virt, field(h, "uuid"), field(h, "name"));
-            if (!d)
-                left++;
-            else if (!thawing && bring_back(p, h, d, &err) == AGAIN)
-                left += report_left(h, "resumed", &err, report);
-            else if (thawing && thaw(h, d, &err) == AGAIN)
-                left += report_left(h, "thawed", &err, report);
-            moon_domain_unref(d);
-        }
-    }
-    return left;
+    struct moon_err err;
+    const char *record = field(p->options, "record");
+    if (*record && !p->alive && moon_record_rescued(record, p->held, moon_clock_real(), &err) < 0)
+        moon_log(MOON_LOG_WARN, "the catalog does not know of it: %s", err.message);
 }
 
 /* What is held is noted as free: the run is over for it. When not even that can be written, the
@@ -175,6 +110,18 @@ static void close_records(struct process *p)
     json_array_clear(p->held);
 }
 
+/* Each once, and when the guests have been looked after: first things first. */
+static void tell(struct process *p, const char *why, bool last, size_t left, double seconds)
+{
+    if (left == 0 && !p->told)
+        say(p, MOON_HOSTLOG_WARN, "%s: %s guests run again", why, last ? "the" : "those");
+    else if (left > 0 && !p->cried && (!last || seconds > CRY))
+        say(p, MOON_HOSTLOG_CRIT, "%s: %zu guest(s) stand still and cannot be resumed yet", why,
+            left);
+    p->told = p->told || left == 0;
+    p->cried = p->cried || (left > 0 && (!last || seconds > CRY));
+}
+
 /* Bring back all that is held. last: the engine cannot suspend any more, so the records may be
  * closed afterwards; else they stay for its end, and only those are brought back whose time is up. */
 static void rescue(struct process *p, const char *why, double settle, bool last)
@@ -189,14 +136,18 @@ static void rescue(struct process *p, const char *why, double settle, bool last)
     double begin = moon_clock_mono(), settled = begin + settle;
     size_t left = 0;
     for (int round = 0;; round++) {
-        left = bring_all_back(p, last ? HUGE_VAL : begin, round % 240 == 0);
+        left =
+            moon_back_look(p->back, p->held, last ? HUGE_VAL : begin, p->settled, round % 240 == 0);
         double now = moon_clock_mono();
+        tell(p, why, last, left, now - begin);
         if (!last || now >= begin + GIVE_UP || (left == 0 && now >= settled))
             break;
         nap(RETRY);
     }
-    if (last && left == 0)
+    if (last && left == 0) {
+        mark_record(p);
         close_records(p);
+    }
 }
 
 /* --- messages ---------------------------------------------------------------------------- */
@@ -231,6 +182,20 @@ static void on_hold(struct process *p, const json_t *request)
     json_array_extend(p->held, domains);
     p->holds += (json_int_t)json_array_size(domains);
     p->settled = false;
+    reply(p, json_pack("{s:b}", "ok", 1));
+}
+
+/* A domain with a limit of its own is suspended now: held it may have been for long, while others were. */
+static void on_begin(struct process *p, const json_t *request)
+{
+    size_t i;
+    json_t *h;
+    double until = moon_clock_mono() + json_number_value(json_object_get(request, "limit"));
+    json_array_foreach (p->held, i, h) {
+        if (strcmp(field(h, "uuid"), field(request, "uuid")) == 0 &&
+            until < json_number_value(json_object_get(h, "until")))
+            json_object_set_new(h, "until", json_real(until));
+    }
     reply(p, json_pack("{s:b}", "ok", 1));
 }
 
@@ -276,6 +241,8 @@ static bool on_message(struct process *p, const char *text, size_t len)
     bool end = false;
     if (strcmp(op, "hold") == 0) {
         on_hold(p, request);
+    } else if (strcmp(op, "begin") == 0) {
+        on_begin(p, request);
     } else if (strcmp(op, "free") == 0) {
         on_free(p, request);
     } else if (strcmp(op, "settled") == 0) {
@@ -340,9 +307,13 @@ static int wait_ms(const struct process *p)
 static void time_is_up(struct process *p)
 {
     double now = moon_clock_mono();
-    rescue(p, "the time limit has passed", SETTLE, p->detached);
-    size_t i;
+    size_t i, all = 0;
     json_t *h;
+    json_array_foreach (p->held, i, h)
+        all += due(h, now);
+    /* One guest's own limit leaves the others suspended, also when nobody waits for them. */
+    bool last = p->detached && all == json_array_size(p->held);
+    rescue(p, "the time limit has passed", SETTLE, last);
     json_array_foreach (p->held, i, h) {
         if (due(h, now)) /* while the engine lives: look again */
             json_object_set_new(h, "until", json_real(moon_clock_mono() + SETTLE));
@@ -362,6 +333,7 @@ static void serve(struct process *p)
                 return;
             if (n <= 0 && !p->detached) {
                 bool held = json_array_size(p->held) > 0;
+                p->alive = false;
                 rescue(p, "moonsnap has ended without resuming", p->settled ? SETTLE : LATE, true);
                 close_journal(p, held);
                 return;
@@ -374,7 +346,7 @@ static void serve(struct process *p)
         }
         if (moon_clock_mono() >= first_until(p)) {
             time_is_up(p);
-            if (p->detached) {
+            if (p->detached && json_array_size(p->held) == 0) {
                 close_journal(p, true);
                 return;
             }
@@ -429,7 +401,8 @@ int moon_guard_main(const char *options)
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    struct process p = {.options = json_loads(options, 0, NULL), .held = json_array()};
+    struct process p = {
+        .options = json_loads(options, 0, NULL), .held = json_array(), .alive = true};
     p.journal = field(p.options, "journal");
     if (!p.options || !p.held || !*p.journal)
         return 2;
@@ -439,10 +412,14 @@ int moon_guard_main(const char *options)
     moon_log_open(&lo, NULL);
     struct moon_err err;
     /* What it needs later is loaded before the first suspend, whatever becomes of the disk. */
-    if (moon_lazy_load("libvirt", &err) < 0 || moon_virt_open(field(p.options, "uri"), &p.virt, &err) < 0 || open_journal(&p, &err) < 0) {
+    if (moon_lazy_load("libvirt", &err) < 0 ||
+        moon_virt_open(field(p.options, "uri"), &p.virt, &err) < 0 || open_journal(&p, &err) < 0) {
         reply_error(&p, &err);
         return 1;
     }
+    p.back = moon_back_new(p.virt);
+    if (!p.back)
+        return 1;
     stay_alive();
     reply(&p, json_pack("{s:b}", "ok", 1));
     serve(&p);

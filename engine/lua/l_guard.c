@@ -38,6 +38,13 @@ static int guard_hold(void *g, const json_t *args, json_t **out, struct moon_err
     return moon_guard_hold(g, json_object_get(args, "domains"), err);
 }
 
+static int guard_begin(void *g, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)out;
+    return moon_guard_begin(g, json_string_value(json_object_get(args, "uuid")),
+                            json_number_value(json_object_get(args, "limit")), err);
+}
+
 static int guard_free(void *g, const json_t *args, json_t **out, struct moon_err *err)
 {
     return moon_guard_free(g, json_object_get(args, "uuids"), out, err);
@@ -72,6 +79,12 @@ static const struct moonlua_prim guard_prims[] = {
      * @awaits
      * @tparam {{uuid=string,name=string,freeze=?boolean},...} domains */
     {"hold", "domains:t", MOONLUA_CHANGES | MOONLUA_RESCUE, guard_hold},
+    /*** Say that one of them is suspended now, and at most for so long.
+     * @function Guard:begin
+     * @awaits
+     * @tparam string uuid
+     * @tparam number limit seconds */
+    {"begin", "uuid:s limit:n", MOONLUA_CHANGES | MOONLUA_RESCUE, guard_begin},
     /*** Say that these run again: `{fired}`, whether the guard had resumed them because the
      * deadline passed.
      * @function Guard:free
@@ -137,7 +150,7 @@ static int start_finish(lua_State *L, struct moon_op *op)
  * assert(guard:settled(1))
  * assert(guard:finish())
  * @awaits
- * @tparam {journal=string,uri=string,profile=string,config=string,action=string,deadline=number,log=string} options deadline: seconds that a domain may be held
+ * @tparam {journal=string,uri=string,profile=string,config=string,action=string,deadline=number,log=string,record=string,syslog=string} options deadline: seconds that a domain may be held
  * @treturn[1] Guard
  * @return[2] nil
  * @treturn[2] Err `unreachable` (its libvirt connection), `io`, `timeout`
@@ -147,7 +160,9 @@ static int guard_start(lua_State *L)
     static const struct moon_op_kind kind = {
         .name = "guard.start", .run = start_run, .destroy = start_destroy};
     json_t *args =
-        moonlua_args(L, 1, "{journal:s uri:s profile:s config:s action:s deadline:n log:s?}");
+        moonlua_args(L, 1,
+                     "{journal:s uri:s profile:s config:s action:s deadline:n log:s? record:s? "
+                     "syslog:s?}");
     if (moonlua_refused(L, "guard.start", json_string_value(json_object_get(args, "journal")),
                         NULL))
         return 1;

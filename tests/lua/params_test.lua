@@ -36,6 +36,7 @@ KVM_BACKUP_DATA_DISKS NTAP_RESTORE_SAFETY_SNAPSHOT KVM_LIBVIRT_URI KVM_MOUNTINFO
 KVM_CMD_RETRY_WAIT KVM_NFS_TIMEOUT KVM_RESTORE_TIMEOUT KVM_RESTORE_RESIZE KVM_DEVICE_ROOT KVM_SANLUN
 KVM_SANLUN_TIMEOUT KVM_SUSPEND_TIMEOUT
 KVM_QUIESCE_MODE KVM_QUIESCE_GROUPS KVM_ANTI_AFFINITY KVM_QUIESCE_METHOD KVM_FREEZE_FALLBACK
+KVM_MAX_PAUSE KVM_SYSLOG
 ONTAP_API ONTAP_CA_FILE ONTAP_PIN ONTAP_CERT ONTAP_KEY ONTAP_MAX_REQUESTS ONTAP_RETRIES
 NTAP_PWD_KEY_FILE
 ]]
@@ -122,6 +123,13 @@ t.case("methods: one for all, single ones, or both", function()
 end)
 
 t.case("sets of guests that are kept apart", function()
+  t.eq(parse("KVM_MAX_PAUSE", "30"), { all = 30, map = {} })
+  t.eq(parse("KVM_MAX_PAUSE", "30, web1:10,a:b:5"), { all = 30, map = { web1 = 10, ["a:b"] = 5 } })
+  t.eq(parse("KVM_MAX_PAUSE", "web1:10"), { map = { web1 = 10 } })
+  local seconds = "; write 30, or 30,guest1:10,guest2:5"
+  eq_text("KVM_MAX_PAUSE", "soon", "entry 1: 'soon' is not a whole number of seconds" .. seconds)
+  eq_text("KVM_MAX_PAUSE", "30,web1:0", "entry 2: '0' is not from 1 to 3600" .. seconds)
+  eq_text("KVM_MAX_PAUSE", "30,10", "entry 2 is a second number for all guests; write one, and guest:number for the others")
   t.eq(parse("KVM_ANTI_AFFINITY", "a, b;c,d,e;"), { { "a", "b" }, { "c", "d", "e" } })
   eq_text("KVM_ANTI_AFFINITY", "a,b;c", "set 2 'c' is one guest alone; write two guests or more in each set")
   eq_text("KVM_ANTI_AFFINITY", "a,b,a", "set 1 gives guest 'a' twice; write each guest once in a set")

@@ -123,6 +123,7 @@ local changing = {
   ["guard.hold"] = { function() return process_guard:hold { { uuid = "u", name = "n" } } end, JOURNAL,
     { domains = { { uuid = "u", name = "n" } } } },
   ["guard.free"] = { function() return process_guard:free { "u" } end, JOURNAL, { uuids = { "u" } } },
+  ["guard.begin"] = { function() return process_guard:begin("u", 5) end, JOURNAL, { uuid = "u", limit = 5 } },
   ["guard.settled"] = { function() return process_guard:settled(0) end, JOURNAL, { holds = 0 } },
   ["guard.detach"] = { function() return process_guard:detach() end, JOURNAL },
   ["guard.finish"] = { function() return process_guard:finish() end, JOURNAL },

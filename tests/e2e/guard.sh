@@ -1,0 +1,109 @@
+#!/bin/bash
+# The guard process beside the engine: limits of single guests, a guest that cannot be resumed and keeps nobody else
+# waiting, and who is told of what it did: the host's log, the catalog, jobStatus.
+set -euo pipefail
+# shellcheck source=../lib/scene.sh
+. "$(dirname "$(realpath "$0")")/../lib/scene.sh"
+requires cc
+scene alpha:vol1 bravo:vol2 charlie:vol1
+cc -std=c17 -D_GNU_SOURCE -O1 -o "$WORLD_DIR/dgram" "$WORLD_LIB/dgram.c"
+setpriv --pdeathsig TERM -- "$WORLD_DIR/dgram" "$WORLD_DIR/log.sock" >>"$WORLD_DIR/hostlog" &
+poll 10 test -S "$WORLD_DIR/log.sock" || world_fail 'no socket for the host'\''s log'
+conf() { moon_conf "KVM_SYSLOG=$WORLD_DIR/log.sock" "$@"; }
+no_guard() { no_process "$MOONSNAP"; }
+record() { find "$WORLD_DIR/state/catalog/demo/kvm" -name '*-backup.json' | sort | tail -n 1; }
+qemu_of() { cat "$WORLD_LV/run/libvirt/qemu/run/$1.pid"; }
+all_paused() { [ "$(vsh list --state-paused --name | grep -c .)" = 3 ]; }
+start_backup() { # MS that the controller takes
+  next_second
+  : >"$WORLD_DIR/hostlog"
+  sim_fault '{"match": "snapshot-create", "action": "delay", "ms": '"$1"'}'
+  "$MOONSNAP" backup "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state" --policy daily \
+    >"$OUT" 2>"$ERR" </dev/null &
+  RUN=$!
+  poll 20 all_paused || { not_ok 'the backup suspends all guests' "$ERR"; finish; }
+}
+ends() { CODE=0; wait "$RUN" || CODE=$?; sim_faults_clear; }
+
+# --- a backup that ends well leaves no word ---
+
+conf
+start_backup 300
+ends
+check_eq 'a backup that ends well: exit' "$CODE" 0
+check_eq 'the host'\''s log has no word of it' "$(wc -c <"$WORLD_DIR/hostlog")" 0
+
+# --- a run that dies ---
+
+start_backup 6000
+kill -KILL "$RUN"
+check 'a run is killed: the guests run again' poll 5 all_running alpha bravo charlie
+ends
+check 'the host'\''s log says so' poll 5 grep -q . "$WORLD_DIR/hostlog"
+check_match 'with priority, name, pid, profile, config and reason' "$WORLD_DIR/hostlog" \
+  '^<28>moonsnap-guard\[[0-9]+\]: profile demo, config kvm: moonsnap has ended without resuming: the guests run again$'
+check 'the guard process ends' poll 60 no_guard
+check_eq 'in the catalog the run is crash-consistent' "$(jq -r '"\(.status) \(.crash_consistent) \(.rescued.guests | sort | join(","))"' \
+  "$(record)")" 'started true alpha,bravo,charlie'
+moon jobStatus >"$OUT"
+check_match 'jobStatus says who resumed its guests' "$OUT" 'the run died and the guard process resumed its guests'
+check_exit 'gc' 0 moon gc --yes
+
+# --- a limit of one guest ---
+
+conf KVM_MAX_PAUSE=60,bravo:1
+start_backup 6000
+check 'a guest whose own time is up runs again' wait_state bravo running 5
+check_eq 'the others wait for the snapshot' "$(guest_state alpha) $(guest_state charlie)" 'paused paused'
+ends
+check_eq 'the backup is crash-consistent only: exit' "$CODE" 3
+said 'with its code' agt-00008
+check_eq 'in the catalog, too' "$(jq -r .status "$(record)")" crash-consistent
+check 'the guests run' all_running alpha bravo charlie
+check_match 'the host'\''s log says so' "$WORLD_DIR/hostlog" 'the time limit has passed: those guests run again$'
+conf KVM_MAX_PAUSE=alpha:1
+next_second
+check_exit 'quiesce, with a limit of one guest' 0 moon quiesce
+check 'that guest runs again' wait_state alpha running 5
+check_eq 'the others wait for unquiesce' "$(guest_state bravo) $(guest_state charlie)" 'paused paused'
+run moon unquiesce
+check 'which resumes them' all_running alpha bravo charlie
+check 'the guard process ends' poll 10 no_guard
+conf KVM_MAX_PAUSE=30,alpha:never
+check_exit 'a limit that is none' 2 moon backup --policy daily
+said 'is named' "KVM_MAX_PAUSE.*'never'"
+
+# --- a guest that cannot be resumed: its QEMU does not answer ---
+
+conf
+start_backup 8000
+kill -STOP "$(qemu_of alpha)"
+kill -KILL "$RUN"
+check 'a run dies, and one guest does not answer: the others run again' poll 5 all_running bravo charlie
+ends
+check 'the host'\''s log cries' poll 15 grep -q '^<26>.*1 guest(s) stand still' "$WORLD_DIR/hostlog"
+check_not 'the guard process stays' no_guard
+kill -CONT "$(qemu_of alpha)"
+check 'and resumes it when it answers' wait_state alpha running 40
+check "which is said, too" poll 5 grep -qE '^<28>.*the guests run again$' "$WORLD_DIR/hostlog"
+check 'then it ends' poll 60 no_guard
+
+conf SC_AGENT_UNQUIESCE_TIMEOUT=2
+start_backup 8000
+kill -STOP "$(qemu_of alpha)"
+check 'the time limit passes, and one guest does not answer: the others run again' poll 7 all_running bravo charlie
+kill -CONT "$(qemu_of alpha)"
+check 'and it, when it answers' wait_state alpha running 40
+ends
+check_eq 'crash-consistent only: exit' "$CODE" 3
+
+conf
+start_backup 2000
+kill -STOP "$(qemu_of alpha)"
+check 'the engine itself: the others do not wait for a guest that does not answer' poll 10 all_running bravo charlie
+kill -CONT "$(qemu_of alpha)"
+check 'nor is it forgotten' wait_state alpha running 40
+ends
+check_eq 'the backup is good: exit' "$CODE" 0
+check 'no guard process stays' poll 40 no_guard
+finish
