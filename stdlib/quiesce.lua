@@ -27,6 +27,8 @@ local quiesce = {}
 -- and the client's answers wait for one another.
 local AT_ONCE = 8
 
+local LOOKS = 5 -- at a guest, 0.1 s apart, where the connection to libvirt is broken
+
 local Guard = {}
 Guard.__index = Guard
 
@@ -200,6 +202,16 @@ function Guard:suspend(guests)
   return true
 end
 
+-- The first looks may find their connection broken, though libvirtd is back.
+local function look_again(guest)
+  for _ = 1, LOOKS do
+    local state, failed = guest.dom:state()
+    if state or failed.code ~= "unreachable" and failed.code ~= "io" then return state end
+    task.sleep(0.1)
+  end
+  return nil
+end
+
 --- After the snapshot: whether all that was suspended here stood still until now. Somebody else may have
 -- resumed a guest; then the snapshot is crash-consistent only. Of frozen ones only `release` can tell.
 -- @tparam[opt] {table,...} guests some of the guard's; default: all
@@ -211,8 +223,7 @@ function Guard:disturbed(guests)
     if guest.stopped == "suspend" and not guest.back then stand[#stand + 1] = guest end
   end
   task.map(stand, function(guest)
-    -- Once more: the first look may find its connection broken, though libvirtd is back.
-    local state = guest.dom:state() or guest.dom:state()
+    local state = look_again(guest)
     if not state or RUNNING[state.state] then list[#list + 1] = guest end
   end, { limit = AT_ONCE })
   return list
