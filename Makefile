@@ -46,7 +46,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 core_lib := $(B)/libmoon.a
 units    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 
-.PHONY: all help deps test unit lua e2e contract mutate adversary demo crash bench bench-listing bench-multipath lab lint doc format clean install
+.PHONY: all help deps test unit lua e2e contract mutate adversary demo crash fault bench bench-listing bench-multipath lab lint doc format clean install
 .DEFAULT_GOAL := all
 
 all: $(B)/moonsnap $(B)/ontapsim
@@ -119,6 +119,12 @@ $(B)/unit/%: tests/unit/%.c $(core_lib)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MF $@.d -o $@ $< \
 	  $$($(wrap_names) $< | sort -u) $(core_lib) $(LDFLAGS_ALL) -lcmocka $(PKG_LIBS) -lm
 
+# moonsnap with a seam: what `make fault` injects; see tests/fault.
+fault_src := $(wildcard tests/fault/*.c)
+$(B)/moonsnap-fault: $(call obj,$(app_src) $(lua_src) $(guard_src) $(fault_src)) $(B)/obj/embed.o $(core_lib)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $$($(wrap_names) $(fault_src) | sort -u) $^ $(PKG_LIBS) -lm
+
 # Drives the ONTAP client's transports without a network; see tests/contract/adversary.c.
 adversary_src := $(wildcard tests/contract/*.c)
 $(B)/adversary: $(adversary_src) tests/contract/adversary.h $(core_lib)
@@ -162,6 +168,13 @@ crash: N = 500
 crash: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
 	$(Q)tests/crash/run $(B) $(N)
+
+## fault        every primitive call of every workflow that changes something goes wrong in turn, in nine ways, over
+##              both transports; N=100: so many of the cases, ONLY='backup rest kill': some of them
+fault: N = all
+fault: build/.deps
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all $(B)/moonsnap-fault
+	$(Q)tests/fault/run $(B) $(N) $(if $(ONLY),'$(ONLY)')
 
 ## bench        pause per guest beside a shell script of virsh and curl; bench-listing, bench-multipath
 bench: build/.deps

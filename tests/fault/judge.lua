@@ -1,0 +1,214 @@
+--- What must hold after every case, whatever went wrong in it: guests run, nothing is left that nobody knows of, the
+-- catalog tells the truth, and the exit code and the message say what happened.
+-- @module judge
+
+local judge = {}
+
+local PATIENCE = 5 -- seconds after which no guest may stand still any more
+
+local CODES = { [0] = true, [1] = true, [2] = true, [3] = true, [5] = true }
+
+-- Words of a script that fell over instead of saying what is wrong.
+local FELL = { "stack traceback", "attempt to ", "bad argument", "%.lua:%d+:", "not enough memory", "out of memory in" }
+
+-- Words that call for somebody: exit 5 needs a reason.
+local CALLS = { "could not be resumed", "stays off", "could not be started", "is still quiesced", "left quiesced",
+  "still under way" }
+
+local GOOD = { ok = true, partial = true, ["crash-consistent"] = true }
+
+local function any(text, patterns)
+  for _, pattern in ipairs(patterns) do
+    if text:find(pattern) then return pattern end
+  end
+end
+
+local function tell(status)
+  return status.signal and "signal " .. status.signal or "exit " .. tostring(status.status)
+end
+
+-- Exit code and words.
+local function said(case, out, fail)
+  local err = out.stderr
+  if out.timed_out then return fail("it did not end in %d s", math.floor(out.seconds)) end
+  if case.kind == "kill" then
+    if out.signal ~= 9 and out.status ~= 0 then fail("%s instead of being killed", tell(out)) end
+    return
+  end
+  if out.signal then return fail("it ended by %s", tell(out)) end
+  if not CODES[out.status] and not (case.kind == "cancel" and out.status == 143) then fail("%s", tell(out)) end
+  local fell = any(err, FELL)
+  if fell and not case.memory then fail("a script fell over: %s", err:match("[^\n]*" .. fell .. "[^\n]*")) end
+  if out.status == 0 then return end
+  if out.status ~= 3 and out.status ~= 143 and not err:find("error: ") then fail("%s without a word of an error", tell(out)) end
+  local told = err:find("injected") or case.kind == "timeout" and err:find("not answered")
+  if (case.kind == "error" or case.kind == "timeout") and not told then
+    fail("%s, and the reason is not told", tell(out))
+  end
+  if out.status == 5 and not any(err, CALLS) then fail("exit 5, and nothing is said to need somebody") end
+end
+
+-- Guests.
+local function standing(w, flow, case, out, fail)
+  local at_end = w:standing()
+  if flow.suspends and (out.status == 0 or out.signal) or flow.resumes and out.status ~= 0 then
+    -- They may stand still, under a guard or in a journal: `unquiesce` and `recover` bring them back.
+    local again = flow.suspends and { "unquiesce", "--profile", "demo", "--config", "kvm" } or flow.argv(w)
+    if flow.resumes and #at_end == 0 then return end
+    local fixed = w:run(again)
+    local left = w:wait_running(PATIENCE)
+    if #left > 0 then fail("%s ends with %s, and %s: %s", again[1], tell(fixed), table.concat(left, ", "), fixed.stderr) end
+    return
+  end
+  if #at_end > 0 and not out.signal and out.status ~= 5 and out.status ~= 143 and not case.memory then
+    fail("%s, and %s", tell(out), table.concat(at_end, ", "))
+  end
+  local left = w:wait_running(PATIENCE)
+  if #left > 0 and case.kind == "kill" then
+    local fixed = w:run { "recover" }
+    left = w:wait_running(PATIENCE)
+    -- A guest that was off for its restore when the process was killed is nobody's to start.
+    if flow.name == "restore" and left[1] == "alpha is shutoff" then return end
+    if #left > 0 then fail("recover ends with %s, and %s", tell(fixed), table.concat(left, ", ")) end
+    return
+  end
+  if #left > 0 and not (flow.name == "restore" and out.status == 5 and out.stderr:find "stays off") then
+    fail("%s, and after %d s %s", tell(out), PATIENCE, table.concat(left, ", "))
+  end
+end
+
+-- Which runs a snapshot or a clone belongs to, by the catalog.
+local function owners(catalog)
+  local out = {}
+  local function add(key, record) out[key] = out[key] or record end
+  for _, entry in pairs(catalog) do
+    local r = entry.record
+    for _, v in ipairs(r and r.volumes or {}) do add(v.volume .. " " .. r.snapshot, r) end
+    for _, c in ipairs(r and r.clones or {}) do
+      if r.action == "clone" then add(c.name, r) end
+    end
+    if r and r.safety then
+      for _, guest in ipairs(r.guests) do
+        for _, disk in ipairs(guest.disks) do add(disk.path:match("^/vol/([^/]+)") .. " " .. r.safety, r) end
+      end
+    end
+  end
+  return out
+end
+
+-- What is there that was not there before.
+local function strays(w, case, out, now, fail)
+  local known = owners(w:catalog())
+  local function look(key, short)
+    local record = known[key]
+    local dead = case.kind == "kill" or out.signal
+    if not record then
+      fail("%s is in no record of the catalog", key)
+    elseif record.status == "failed" and not dead and not out.stderr:find(short, 1, true) then
+      fail("%s was left by a failed run, which does not say so", key)
+    elseif record.status == "started" and not dead and not out.stderr:find("catalog", 1, true)
+      and not (record.action == "clone" and out.stderr:find(short, 1, true)) then
+      fail("%s: its record says 'started', and the run has ended", key)
+    end
+  end
+  for key, row in pairs(now.snapshots) do
+    local volume = key:match("^%S+")
+    if not w.base.snapshots[key] and w.base.volumes[volume] then look(key, row.name) end
+  end
+  for name in pairs(now.volumes) do
+    if not w.base.volumes[name] then look(name, name) end
+  end
+  for path in pairs(now.luns) do
+    local volume = path:match("^/vol/([^/]+)/")
+    if not w.base.luns[path] and w.base.volumes[volume] then look(path, path) end
+  end
+  for name in pairs(now.policies) do
+    if not w.base.policies[name] and not now.volumes[name] then fail("export policy %s is left without its clone", name) end
+  end
+end
+
+-- The catalog: what was in it still is, and what it calls good is there.
+local function catalog(w, case, out, now, fail)
+  local before, after, stale = w:catalog(w.base_dir), w:catalog(), {}
+  for name, entry in pairs(after) do
+    local r = entry.record
+    if not r then
+      fail("%s cannot be read", name)
+    elseif r.action == "backup" and GOOD[r.status] then
+      local there = 0
+      for _, v in ipairs(r.volumes) do
+        if now.snapshots[v.volume .. " " .. r.snapshot] then there = there + 1 end
+      end
+      if there == 0 and before[name] then
+        stale[#stale + 1] = name
+      elseif there < #r.volumes and not before[name] then
+        fail("%s says %s, and %d of %d snapshots are there", name, r.status, there, #r.volumes)
+      end
+    end
+    if not before[name] and r and r.status == "started" and case.kind ~= "kill" and not out.signal
+      and not out.stderr:find("catalog", 1, true) and r.action ~= "clone" then
+      fail("%s says 'started', and the run has ended", name)
+    end
+  end
+  for name, entry in pairs(before) do
+    local r = entry.record
+    if not after[name] and r.action == "backup" then
+      for _, v in ipairs(r.volumes) do
+        if now.snapshots[v.volume .. " " .. r.snapshot] then
+          fail("%s is gone, and snapshot %s on %s is not", name, r.snapshot, v.volume)
+        end
+      end
+    elseif after[name] and after[name].text ~= entry.text and r.action ~= "clone" then
+      fail("%s was changed", name)
+    end
+  end
+  return stale
+end
+
+-- Records of backups whose snapshots are deleted, when the run ended before it could forget them: the next one does.
+local function forgotten(w, stale, fail)
+  if #stale == 0 then return end
+  local next_run = w:run(w.next_backup)
+  local left = w:catalog()
+  for _, name in ipairs(stale) do
+    if left[name] then fail("%s says ok, its snapshots are gone, and the next run (%s) leaves it", name, tell(next_run)) end
+  end
+end
+
+-- Nobody may be left to watch, and no journal to tell of, once a run has ended by itself.
+local function journals(w, flow, out, fail)
+  if out.signal or out.status == 5 or flow.suspends and out.status == 0 or flow.resumes and out.status ~= 0 then return end
+  for _, entry in ipairs(w:journals()) do
+    local j = entry.journal
+    if not j then
+      fail("%s cannot be read", entry.path)
+    elseif #j.held > 0 then
+      fail("%s, and its journal holds %d guest(s)", tell(out), #j.held)
+    end
+  end
+end
+
+--- Everything that does not hold after a case.
+-- @tparam table w world
+-- @tparam table flow of `workflows`
+-- @tparam {kind=string,n=integer,...} case memory: an allocation failed
+-- @tparam table out of the run
+-- @treturn {string,...}
+function judge.faults(w, flow, case, out)
+  local list = {}
+  local function fail(format, ...) list[#list + 1] = format:format(...) end
+  said(case, out, fail)
+  if out.status == 0 and case.kind ~= "kill" then
+    local ok, wrong = pcall(flow.whole, w, out)
+    if not ok or wrong then fail("exit 0, but %s", wrong) end
+  end
+  local now = w:stored()
+  strays(w, case, out, now, fail)
+  local stale = catalog(w, case, out, now, fail)
+  standing(w, flow, case, out, fail)
+  journals(w, flow, out, fail)
+  forgotten(w, stale, fail)
+  return list
+end
+
+return judge

@@ -1,0 +1,217 @@
+--- The world of the fault matrix: the engine with its seam, guests, the simulator, and how all of it comes back to where
+-- a case began. A case takes a fifth of a second, since libvirtd, guests, simulator and connections stay.
+-- @module world
+
+local clock = require "engine.clock"
+local file = require "engine.file"
+local guard = require "engine.guard"
+local http = require "engine.http"
+local json = require "engine.json"
+local ontap = require "engine.ontap"
+local process = require "engine.process"
+local task = require "std.task"
+local virt = require "engine.virt"
+
+local world = {}
+world.__index = world
+
+local LIMIT = 40 -- seconds that a run may take; a guard that must look late looks for 35
+
+--- The world.
+-- @tparam table made by tests/fault/run: dir, uri, url, root, ca, engine (with the seam), plain (moonsnap), guests
+-- @treturn table
+function world.new(made)
+  local scheme, host, port = made.url:match("^(https?)://([^/:]+):(%d+)")
+  local w = setmetatable(made, world)
+  w.state, w.etc, w.base_dir = made.dir .. "/state", made.dir .. "/etc", made.dir .. "/base"
+  w.next_backup = { "backup", "--profile", "demo", "--config", "kvm", "--policy", "daily" }
+  w.conn = assert(virt.open(made.uri))
+  w.filer = assert(ontap.new { name = "filer", host = host, port = tonumber(port), https = scheme == "https",
+    user = "vsadmin", password = "secret", ca_file = made.ca, api = "rest", timeout = 10 })
+  return w
+end
+
+--- Run a program that must succeed.
+function world.sh(...)
+  local out = assert(process.run({ ... }, { timeout = 60 }))
+  if out.status ~= 0 then error(("%s: %s%s"):format(table.concat({ ... }, " "), out.stdout, out.stderr), 2) end
+  return out.stdout
+end
+
+--- Run an action.
+-- @tparam {string,...} argv the action and its own arguments
+-- @tparam[opt] {string,...} env of the seam; without it the plain binary runs
+-- @treturn table as from `engine.process.run`
+function world:run(argv, env)
+  local line = { env and self.engine or self.plain, table.unpack(argv) }
+  for _, word in ipairs { "--config-dir", self.etc, "--state-dir", self.state } do line[#line + 1] = word end
+  return assert(process.run(line, { env = env, timeout = LIMIT, max_output = 1 << 22 }))
+end
+
+--- Run an action of the plain binary that must succeed.
+function world:must(argv)
+  local out = self:run(argv)
+  if out.status ~= 0 then
+    error(("%s: exit %s: %s"):format(table.concat(argv, " "), tostring(out.status), out.stderr), 2)
+  end
+  return out
+end
+
+--- Order something from the simulator.
+function world:sim(method, path, body)
+  local reply = assert(http.request(self.url .. "/sim/" .. path, { method = method, ca_file = self.ca,
+    body = body and json.encode(body) }))
+  if reply.status >= 300 then error(("%s /sim/%s: %d %s"):format(method, path, reply.status, reply.body), 2) end
+  return reply.body ~= "" and json.decode(reply.body) or nil
+end
+
+--- Guests that do not run, by name: "alpha is paused".
+-- @treturn {string,...}
+function world:standing()
+  local list, state = {}, {}
+  for _, row in ipairs(assert(self.conn:list())) do state[row.name] = row.state end
+  for _, name in ipairs(self.guests) do
+    if state[name] ~= "running" then list[#list + 1] = ("%s is %s"):format(name, state[name] or "gone") end
+  end
+  return list
+end
+
+--- Wait until nothing stands still.
+-- @tparam number seconds
+-- @treturn {string,...} what does all the same
+function world:wait_running(seconds)
+  local till, list = clock.mono() + seconds, self:standing()
+  while #list > 0 and clock.mono() < till do
+    task.sleep(0.02)
+    list = self:standing()
+  end
+  return list
+end
+
+--- Journals in the state directory, with what is in them.
+function world:journals()
+  local list = {}
+  for _, name in ipairs(file.list(self.state .. "/journal") or {}) do
+    local path = ("%s/journal/%s"):format(self.state, name)
+    local journal = name:find("%.journal$") and guard.read(path)
+    list[#list + 1] = { path = path, journal = journal or nil }
+  end
+  return list
+end
+
+-- End guard processes: one that has still to look would take the next case's suspend for its own.
+local function end_guards(self)
+  for _, entry in ipairs(self:journals()) do
+    local j = entry.journal
+    if j and j.guard_alive then world.sh("kill", "-KILL", tostring(j.guard.pid)) end
+    if j and j.engine_alive then world.sh("kill", "-KILL", tostring(j.engine.pid)) end
+  end
+end
+
+local function revive(self)
+  for _, row in ipairs(assert(self.conn:list())) do
+    local dom = self.conn:domain(row)
+    if row.state == "paused" then dom:resume() elseif row.state == "shutoff" then dom:start {} end
+  end
+  local list = self:wait_running(10)
+  if #list > 0 then error("cannot go on: " .. table.concat(list, ", "), 0) end
+end
+
+--- What the controller has: `{volumes={NAME=row}, luns={PATH=row}, snapshots={"VOLUME NAME"=row}, policies={NAME=id}}`.
+function world:stored()
+  local out = { volumes = {}, luns = {}, snapshots = {}, policies = {} }
+  for _, row in ipairs(assert(self.filer:volumes())) do
+    out.volumes[row.name] = row
+    if row.state == "online" then
+      for _, s in ipairs(assert(self.filer:snapshots(row.name))) do out.snapshots[row.name .. " " .. s.name] = s end
+    end
+  end
+  for _, row in ipairs(assert(self.filer:luns())) do out.luns[row.path] = row end
+  local reply = assert(self.filer:request("GET", "/protocols/nfs/export-policies?fields=name"))
+  for _, row in ipairs(reply.body.records or {}) do out.policies[row.name] = row.id end
+  return out
+end
+
+local function remove(self, now, base)
+  for path in pairs(now.luns) do
+    local volume = path:match("^/vol/([^/]+)/")
+    if not base.luns[path] and base.volumes[volume] then assert(self.filer:lun_delete(path, { force = true })) end
+  end
+  for name, row in pairs(now.volumes) do
+    if not base.volumes[name] then
+      for path in pairs(now.luns) do
+        if path:find("/vol/" .. name .. "/", 1, true) then self.filer:lun_delete(path, { force = true }) end
+      end
+      assert(self.filer:volume_delete(name, { uuid = row.uuid }))
+    end
+  end
+  for name, id in pairs(now.policies) do
+    if not base.policies[name] then
+      assert(self.filer:request("DELETE", ("/protocols/nfs/export-policies/%s"):format(tostring(id):gsub("%.0$", ""))))
+    end
+  end
+  for key, row in pairs(now.snapshots) do
+    local volume = key:match("^%S+")
+    if not base.snapshots[key] and base.volumes[volume] then assert(self.filer:snapshot_delete(volume, row.name)) end
+  end
+end
+
+--- Keep what there is now as the place to come back to.
+function world:keep()
+  self.base = self:stored()
+  world.sh("rm", "-rf", self.base_dir)
+  world.sh("mkdir", "-p", self.base_dir, self.state)
+  world.sh("cp", "-a", self.state, self.etc, self.base_dir)
+end
+
+--- Come back: guests run, nobody guards them, the state directory and the controller are as they were kept.
+-- What was deleted since is made again, by name; only `uuid` and time differ.
+-- @treturn {string,...} what had been deleted and was no snapshot: only the workflow itself can make it again
+function world:back()
+  end_guards(self)
+  revive(self)
+  world.sh("rm", "-rf", self.state, self.etc)
+  world.sh("cp", "-a", self.base_dir .. "/state", self.base_dir .. "/etc", self.dir)
+  local now, lost = self:stored(), {}
+  remove(self, now, self.base)
+  for key, row in pairs(self.base.snapshots) do
+    if not now.snapshots[key] and self.base.volumes[key:match("^%S+")] then
+      if now.volumes[key:match("^%S+")] then
+        assert(self.filer:snapshot_create(key:match("^%S+"), row.name, { comment = row.comment, label = row.label }))
+      end
+    end
+  end
+  for _, kind in ipairs { "volumes", "luns" } do
+    for name in pairs(self.base[kind]) do
+      if not now[kind][name] then lost[#lost + 1] = name end
+    end
+  end
+  return lost
+end
+
+--- Remove everything that any run has made, and begin a workflow's own base.
+function world:clear(first)
+  self.base = first
+  end_guards(self)
+  revive(self)
+  world.sh("rm", "-rf", self.state)
+  remove(self, self:stored(), first)
+end
+
+--- The records of the catalog by file name: the text and, where it can be read, the record.
+function world:catalog(root)
+  local out, dir = {}, (root or self.dir) .. "/state/catalog/demo/kvm"
+  for _, name in ipairs(file.list(dir) or {}) do
+    local text = file.read(dir .. "/" .. name)
+    out[name] = { text = text, record = text and json.decode(text) or nil }
+  end
+  return out
+end
+
+--- Wait for the next second, in which a snapshot gets another name.
+function world.next_second()
+  local now = math.floor(clock.now())
+  while math.floor(clock.now()) == now do task.sleep(0.01) end
+end
+
+return world
