@@ -26,6 +26,9 @@ struct moon_op_kind {
     /* Free what the operation owns, not the operation itself. May be NULL. */
     void (*destroy)(struct moon_op *op);
     bool rescue; /* runs on the reserved worker: resume, thaw, abort */
+    /* A waiter that is told to end waits for its end all the same. Given up, it might be carried out
+     * after what the waiter does next about the same thing: an old file over a new one. */
+    bool whole;
 };
 
 struct moon_op {

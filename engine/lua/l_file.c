@@ -112,20 +112,20 @@ static const struct moonlua_prim functions[] = {
      * @tparam string path
      * @tparam string data
      * @tparam[opt] {mode=integer} options */
-    {"replace", "path:s data:d {mode:i?}", MOONLUA_CHANGES, file_replace},
+    {"replace", "path:s data:d {mode:i?}", MOONLUA_CHANGES | MOONLUA_WHOLE, file_replace},
     /*** Add to the end of a file, made when it is missing, and sync it.
      * @function append
      * @awaits
      * @tparam string path
      * @tparam string data
      * @tparam[opt] {mode=integer} options */
-    {"append", "path:s data:d {mode:i?}", MOONLUA_CHANGES, file_append},
+    {"append", "path:s data:d {mode:i?}", MOONLUA_CHANGES | MOONLUA_WHOLE, file_append},
     /*** Make a directory and those above it.
      * @function mkdirs
      * @awaits
      * @tparam string path
      * @tparam[opt] {mode=integer} options 0700 when not given */
-    {"mkdirs", "path:s {mode:i?}", MOONLUA_CHANGES, file_mkdirs},
+    {"mkdirs", "path:s {mode:i?}", MOONLUA_CHANGES | MOONLUA_WHOLE, file_mkdirs},
     /*** Names in a directory, sorted.
      * @function list
      * @awaits
@@ -140,7 +140,7 @@ static const struct moonlua_prim functions[] = {
      * @function remove
      * @awaits
      * @tparam string path */
-    {"remove", "path:s", MOONLUA_CHANGES, file_remove},
+    {"remove", "path:s", MOONLUA_CHANGES | MOONLUA_WHOLE, file_remove},
     /*** Who holds a lock, going by what stands in its file; takes nothing.
      * @function lock_holder
      * @awaits

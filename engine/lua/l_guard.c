@@ -208,7 +208,7 @@ static const struct moonlua_prim functions[] = {
      * @awaits
      * @tparam string path
      * @tparam string uuid */
-    {"note_free", "path:s uuid:s", MOONLUA_CHANGES, journal_free},
+    {"note_free", "path:s uuid:s", MOONLUA_CHANGES | MOONLUA_WHOLE, journal_free},
     {NULL, NULL, 0, NULL}};
 
 int luaopen_engine_guard(lua_State *L)

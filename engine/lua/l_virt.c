@@ -378,12 +378,12 @@ static const struct moonlua_prim dom_prims[] = {
     /*** Power off.
      * @function Domain:destroy
      * @awaits */
-    {"destroy", "", MOONLUA_CHANGES, dom_destroy},
+    {"destroy", "", MOONLUA_CHANGES | MOONLUA_WHOLE, dom_destroy},
     /*** Start the guest.
      * @function Domain:start
      * @awaits
      * @tparam[opt] {paused=boolean} options */
-    {"start", "{paused:b?}", MOONLUA_CHANGES, dom_start},
+    {"start", "{paused:b?}", MOONLUA_CHANGES | MOONLUA_WHOLE, dom_start},
     /*** Remove the definition.
      * @function Domain:undefine
      * @awaits */

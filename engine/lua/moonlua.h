@@ -90,6 +90,7 @@ struct moonlua_prim {
 #define MOONLUA_CHANGES 1u /* refused in a dry run */
 #define MOONLUA_RESCUE  2u /* runs on the reserved worker */
 #define MOONLUA_SECRET  4u /* its arguments may hold secrets: not recorded */
+#define MOONLUA_WHOLE   8u /* a cancelled task waits for its end: see struct moon_op_kind */
 
 /* How the methods of a class reach their C object. */
 struct moonlua_self {

@@ -62,6 +62,8 @@ struct moon_op *moonlua_prim_op(lua_State *L, const struct moonlua_prim *prim,
         .name = "primitive", .run = prim_run, .destroy = prim_destroy};
     static const struct moon_op_kind rescue = {
         .name = "rescue", .run = prim_run, .destroy = prim_destroy, .rescue = true};
+    static const struct moon_op_kind whole = {
+        .name = "whole", .run = prim_run, .destroy = prim_destroy, .whole = true};
     struct prim_op *p = calloc(1, sizeof *p);
     json_t *copy = json_deep_copy(args); /* the worker's own: reference counts are not atomic */
     if (!p || !copy) {
@@ -70,7 +72,9 @@ struct moon_op *moonlua_prim_op(lua_State *L, const struct moonlua_prim *prim,
         luaL_error(L, "out of memory");
         return NULL;
     }
-    moon_op_init(&p->op, prim->flags & MOONLUA_RESCUE ? &rescue : &normal);
+    moon_op_init(&p->op, prim->flags & MOONLUA_RESCUE  ? &rescue
+                         : prim->flags & MOONLUA_WHOLE ? &whole
+                                                       : &normal);
     p->prim = prim;
     p->how = how;
     p->self = self && how->ref ? how->ref(self) : self;

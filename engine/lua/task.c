@@ -2,7 +2,7 @@
  *
  * A call that waits yields a private sentinel with its operation kept in a userdata on the
  * coroutine's stack. Cancelling resumes the task with an error, once: to-be-closed values then
- * run and may wait again. The body runs under pcall inside the coroutine, so that closing happens
+ * run and may wait again. An operation that must not be given up half-way is waited for before. The body runs under pcall inside the coroutine, so that closing happens
  * where waiting is possible.
  * @module engine.task
  */
@@ -289,7 +289,7 @@ static void cancel(struct moonlua_task *t)
     if (t->done || t->cancel)
         return;
     t->cancel = true;
-    if (t->op) {
+    if (t->op && !t->op->kind->whole) {
         struct moon_op *op = t->op;
         t->op = NULL;
         moon_op_abandon(op, t->m->loop);
