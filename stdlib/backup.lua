@@ -172,8 +172,10 @@ end
 function backup.judge(ctx, fired)
   if #ctx.guard.failures > 0 then ctx:worse(3) end
   for _, guest in ipairs(ctx.disturbed) do
-    log.error(err.coded("agt-00008", ("guest '%s' was %s by somebody else before the snapshot was complete")
-      :format(guest.name, guest.stopped == "freeze" and "thawed" or "resumed")))
+    local how = guest.stopped == "freeze" and "thawed" or "resumed"
+    log.error(err.coded("agt-00008", guest.unknown and ("whether guest '%s' stood still until the snapshot was complete "
+      .. "cannot be told"):format(guest.name) or ("guest '%s' was %s by somebody else before the snapshot was complete")
+      :format(guest.name, how), guest.unknown))
     ctx.crash_consistent = true
     ctx:worse(3)
   end

@@ -204,18 +204,19 @@ end
 
 -- The first looks may find their connection broken, though libvirtd is back.
 local function look_again(guest)
+  local state, failed
   for _ = 1, LOOKS do
-    local state, failed = guest.dom:state()
-    if state or failed.code ~= "unreachable" and failed.code ~= "io" then return state end
+    state, failed = guest.dom:state()
+    if state or failed.code ~= "unreachable" and failed.code ~= "io" then break end
     task.sleep(0.1)
   end
-  return nil
+  return state, failed
 end
 
 --- After the snapshot: whether all that was suspended here stood still until now. Somebody else may have
 -- resumed a guest; then the snapshot is crash-consistent only. Of frozen ones only `release` can tell.
 -- @tparam[opt] {table,...} guests some of the guard's; default: all
--- @treturn {table,...} guests that run, or of which nobody can say
+-- @treturn {table,...} guests that run, or of which nobody can say: these have the reason in `unknown`
 function Guard:disturbed(guests)
   local list, stand = {}, {}
   if plan.active() then return list end
@@ -223,7 +224,8 @@ function Guard:disturbed(guests)
     if guest.stopped == "suspend" and not guest.back then stand[#stand + 1] = guest end
   end
   task.map(stand, function(guest)
-    local state = look_again(guest)
+    local state, failed = look_again(guest)
+    guest.unknown = failed
     if not state or RUNNING[state.state] then list[#list + 1] = guest end
   end, { limit = AT_ONCE })
   return list
@@ -246,7 +248,8 @@ local function free(self, guests)
     if guest.held and (guest.back or not guest.attempted) then uuids[#uuids + 1], guest.held = guest.uuid, nil end
   end
   if #uuids == 0 then return end
-  local answer = self.process:free(uuids)
+  local answer, failed = self.process:free(uuids)
+  if not answer then log.warn("the guard process was not told that guests run again: %s", failed) end
   self.fired = self.fired or (answer and answer.fired) or false
 end
 
@@ -286,7 +289,8 @@ function Guard:release(guests)
   if self.process and #failures == 0 and not guests then
     local process = self.process
     self.process, self.ready = nil, false
-    local last = process:finish()
+    local last, failed = process:finish()
+    if not last then log.warn("the guard process was not told to end, which it does by itself: %s", failed) end
     self.fired = self.fired or (last and last.fired) or false
   end
   return { failed = failures, fired = self.fired, thawed = thawed }

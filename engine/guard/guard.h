@@ -37,7 +37,8 @@ int moon_guard_settled(struct moon_guard *g, json_int_t holds, struct moon_err *
 /* The engine is going to end and the domains stay suspended until somebody adds `free` records to
  * the journal, at most until the deadline. */
 int moon_guard_detach(struct moon_guard *g, struct moon_err *err);
-/* Ends the guard; what is still held is resumed first. *out {fired, held = how many before}. */
+/* Ends the guard; what is still held is resumed first. *out {fired = the deadline had passed before, held = how many
+ * were held until now}. */
 int moon_guard_finish(struct moon_guard *g, json_t **out, struct moon_err *err);
 
 /* The guard process itself: main.c calls this for `moonsnap --guard-process OPTIONS`, with the

@@ -259,10 +259,11 @@ static bool on_message(struct process *p, const char *text, size_t len)
             reply_error(p, &err);
     } else if (strcmp(op, "finish") == 0) {
         size_t before = json_array_size(p->held);
+        bool fired =
+            p->fired; /* not what is done now: the engine may only have failed to say `free` */
         rescue(p, "the run ended with domains still suspended", 0, true);
         close_journal(p, false);
-        reply(p,
-              json_pack("{s:b, s:b, s:I}", "ok", 1, "fired", p->fired, "held", (json_int_t)before));
+        reply(p, json_pack("{s:b, s:b, s:I}", "ok", 1, "fired", fired, "held", (json_int_t)before));
         end = true;
     } else {
         reply(p, json_pack("{s:s}", "error", "unknown request"));

@@ -174,6 +174,33 @@ t.case("a guest that cannot be resumed is kvm-00004, exit 5, and does not stop t
   t.eq(guard.process, nil)
 end)
 
+t.case("a guard process that was not told that the guests run is no time limit that passed", function()
+  local g = guest()
+  local guard <close> = quiesce.guard(context(), { g })
+  t.ok(guard:suspend())
+  local real = guard.process
+  guard.process = setmetatable({ free = function() return nil, err.new("io", "made to fail") end },
+    { __index = function(_, name) return function(_, ...) return real[name](real, ...) end end })
+  local result = guard:release()
+  t.eq(result.fired, false)
+  t.eq(#result.failed, 0)
+  t.eq(state(), "running")
+end)
+
+t.case("a guest of which nobody can say whether it stood still", function()
+  local asked = 0
+  local g = guest(failing { state = function()
+    asked = asked + 1
+    return asked > 2 and err.new("io", "made to fail") or nil
+  end })
+  local guard <close> = quiesce.guard(context(), { g })
+  t.ok(guard:suspend())
+  local list = guard:disturbed()
+  t.eq(#list, 1)
+  t.eq(list[1].name, row.name)
+  t.eq(list[1].unknown.message, "made to fail")
+end)
+
 t.case("a dry run suspends nothing and starts no guard process", function()
   plan.start() -- holds for the rest of this process
   local guard <close> = quiesce.guard(context(), { guest(), second() })
