@@ -102,7 +102,10 @@ end
 
 local function check_host(ctx, rows)
   local name, host = ctx.opts.agentName, process.self().host
-  if name and name:lower() ~= host:lower() and not mount.is_local(name) then
+  local here, failed = true, nil
+  if name and name:lower() ~= host:lower() then here, failed = mount.is_local(name) end
+  if here == nil then return nil, failed end
+  if not here then
     return nil, err.new("unsupported", ("--agentName %s: there is no agent, and that is not this host (%s); run it there, "
       .. "or write --libvirt-uri qemu+ssh://%s/system"):format(name, host, name), { exit = 2 })
   end

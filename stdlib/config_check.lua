@@ -47,7 +47,13 @@ local function check_agent(cfg, list)
   local host = cfg:get(hosts[1].name).host
   local uri = cfg:raw("KVM_LIBVIRT_URI") and cfg:get("KVM_LIBVIRT_URI")
   local there = uri and (uri:match("^[%w+]+://([^/?]*)") or ""):gsub("^.*@", ""):gsub(":%d+$", "")
-  if there and there:lower() == host:lower() or cfg.is_local(host) then return end
+  if there and there:lower() == host:lower() then return end
+  local here, failed = cfg.is_local(host)
+  if here then return end
+  if failed then
+    add(list, "scf-00066", "%s: %s: whether %s is this host cannot be told: %s", hosts[1].where, hosts[1].name, host, failed)
+    return
+  end
   add(list, "scf-00066", "%s: %s: %s is another host, and there is no agent to reach it; run moonsnap there, or write "
     .. "KVM_LIBVIRT_URI=qemu+ssh://%s/system", hosts[1].where, hosts[1].name, host, host)
 end

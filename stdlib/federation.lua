@@ -43,7 +43,10 @@ local function load_child(ctx, item)
       { code = "invalid", exit = 2 })
   end
   local agent = cfg:get("SC_AGENT")
-  if agent and not cfg.is_local(agent.host) then
+  local here = true
+  if agent then here, failed = cfg.is_local(agent.host) end
+  if here == nil then return nil, failed end
+  if not here then
     return wrong(ctx, "%s: %s: SC_AGENT: there is no agent on '%s'; take it out, and reach the application by the "
       .. "command itself, over ssh for instance", item, cfg:where("SC_AGENT"), agent.host)
   end

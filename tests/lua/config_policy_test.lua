@@ -15,7 +15,7 @@ local function load(text, policy, files, opts)
     return { read = function(_, n) return #content > 0 and content:sub(1, n) or nil end, close = function() end }
   end
   o.stat = function() return { mode = tonumber("600", 8) } end
-  o.is_local = function(host) return host == "here" end
+  o.is_local = o.is_local or function(host) return host == "here" end
   return config.load(o)
 end
 
@@ -162,6 +162,8 @@ t.case("SC_AGENT is this host, or that of the libvirt connection", function()
   t.eq(checked("SC_AGENT=there:9090\nKVM_LIBVIRT_URI=qemu+ssh://root@THERE:22/system"), {})
   t.eq(checked("SC_AGENT=there\nKVM_LIBVIRT_URI=qemu+tls://there/system?no_verify=1"), {})
   t.eq(checked("SC_AGENT=there\nKVM_LIBVIRT_URI=test:/default"), elsewhere "SC_AGENT")
+  t.eq(checked("SC_AGENT=there", { is_local = function() return nil, "no addresses" end }),
+    { "[scf-00066] " .. PATH .. ":4: SC_AGENT: whether there is this host cannot be told: no addresses" })
 end)
 
 t.case("the timeout of suspended guests follows that of a step", function()
