@@ -31,16 +31,15 @@ local function key_of(v, name)
   return ("%s:%s:%s"):format(v.controller, v.volume, name)
 end
 
--- A record goes when the last of its snapshots was deleted here. there: the snapshots that were found,
--- and with an empty name the volumes that were looked at.
-local function forget(ctx, records, there, gone)
+-- A record goes when the last of its snapshots has: deleted here, or by a run that ended before it could forget it.
+-- there: the snapshots that were found, and with an empty name the volumes that were looked at. What failed and left
+-- nothing stays as the word of that run.
+local function forget(ctx, records, there, gone, by_name)
   for _, record in ipairs(records) do
-    local deleted, left = false, record.action ~= "backup" or catalog.in_vault(record)
+    local deleted, left = by_name[record.snapshot] == "ok", record.action ~= "backup" or catalog.in_vault(record)
     for _, v in ipairs(record.volumes or {}) do
       local key = key_of(v, record.snapshot)
-      -- Another product's copy goes when that product deletes it.
-      local taken_away = record.way == "external" and there[key_of(v, "")] and not there[key]
-      if gone[key] or taken_away then
+      if gone[key] then
         deleted = true
       elseif there[key] or not there[key_of(v, "")] then
         left = true
@@ -168,7 +167,7 @@ function expire.run(ctx)
     end
   end
   if command then delete_by_command(ctx, plans, there, gone) end
-  if not ctx.dry_run then forget(ctx, records, there, gone) end
+  if not ctx.dry_run then forget(ctx, records, there, gone, by_name) end
   return true
 end
 

@@ -281,6 +281,13 @@ function ontap.delete(ctx, v, snapshot, force)
     ok, failed = delete()
   end
   if ok or failed.code == "not_found" then return true end
+  if UNCERTAIN[failed.code] then
+    local rows = ontap.snapshots(ctx, v, snapshot.name)
+    if rows and (not rows[1] or rows[1].uuid ~= snapshot.uuid) then
+      log.warn("%s; the snapshot is gone nevertheless", failed)
+      return true
+    end
+  end
   return nil, err.coded("STORAGE-02015", ("snapshot %s on %s"):format(snapshot.name, where),
     privileges.explain(controller, failed, "delete snapshots"))
 end
