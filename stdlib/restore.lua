@@ -307,7 +307,18 @@ function restore.all(ctx)
   end
   ctx.record.status = "ok"
   ctx.record.finished = math.floor(clock.now())
-  return catalog.save(ctx, ctx.record)
+  local ok, failed = catalog.save(ctx, ctx.record)
+  if not ok then
+    return nil, err.new(failed.code, ("catalog: %s; the guests are restored, and it is not recorded"):format(failed.message),
+      { exit = 3 })
+  end
+  return true
+end
+
+local function volumes_of(ctx)
+  local names = {}
+  for i, v in ipairs(ctx.volumes) do names[i] = v.controller .. ":" .. v.volume end
+  return table.concat(names, ", ")
 end
 
 --- After a failure or an interrupt: start again what was stopped, unless its disk is in doubt.
@@ -328,6 +339,10 @@ function restore.failed(ctx, failed)
     end
   end
   drop_safety(ctx)
+  if ctx.record.safety and ctx.volumes[1].tried then
+    log.warn("What was there before is in snapshot %s of %s, where that could be made; it stays until backupDel "
+      .. "--backupName %s", ctx.safety, volumes_of(ctx), ctx.safety)
+  end
   ctx.record.status = "failed"
   ctx.record.error = tostring(failed)
   ctx.record.finished = math.floor(clock.now())
