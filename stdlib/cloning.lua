@@ -186,6 +186,7 @@ local function make_all(ctx)
   state.record.status = "ok"
   ctx.record.clones = state.record.clones -- for who reads the outcome as JSON
   ok, failed = clones.save(ctx, state.record)
+  state.complete = ok -- for the catalog: what is not in it as whole is taken away by the next run
   for _, family in ipairs { "POST_CLONE_CREATE_CMD", "MOUNT_CMD", "APP_CLONE_FOLLOW_UP_CMD" } do
     if ok then ok, failed = hooks.run(ctx, family) end
   end
@@ -235,11 +236,11 @@ end
 function cloning.failed(ctx)
   local record = ctx.cloning and ctx.cloning.record
   if not record or ctx.dry_run or ctx.cloning.ending then return end
-  if record.status == "ok" and not record.temporary then return end
+  if ctx.cloning.complete and not record.temporary then return end
   local list, problem = own(ctx)
   local ok = list ~= nil
   -- Somebody may use clones that were complete.
-  if ok and record.status == "ok" then ok, problem = clones.release(ctx) end
+  if ok and ctx.cloning.complete then ok, problem = clones.release(ctx) end
   if not ok then
     log.error(problem)
     return
