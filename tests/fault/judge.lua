@@ -72,7 +72,8 @@ local function standing(w, flow, case, out, fail)
     if #left > 0 then fail("recover ends with %s, and %s", tell(fixed), table.concat(left, ", ")) end
     return
   end
-  if #left > 0 and not (flow.name == "restore" and out.status == 5 and out.stderr:find "stays off") then
+  local off = flow.name == "restore" and out.status == 5 and any(out.stderr, { "stays off", "could not be started" })
+  if #left > 0 and not off then
     fail("%s, and after %d s %s", tell(out), PATIENCE, table.concat(left, ", "))
   end
 end
