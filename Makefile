@@ -121,9 +121,9 @@ $(B)/unit/%: tests/unit/%.c $(core_lib)
 
 # moonsnap with a seam: what `make fault` injects; see tests/fault.
 fault_src := $(wildcard tests/fault/*.c)
-$(B)/moonsnap-fault: $(call obj,$(app_src) $(lua_src) $(guard_src) $(fault_src)) $(B)/obj/embed.o $(core_lib)
+$(B)/moonsnap-fault: $(app_obj) $(call obj,$(fault_src)) $(B)/obj/lazy.o $(core_lib)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $$($(wrap_names) $(fault_src) | sort -u) $^ $(PKG_LIBS) -lm
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $$($(wrap_names) $(fault_src) | sort -u) $^ $(APP_LIBS) -lm
 
 # Drives the ONTAP client's transports without a network; see tests/contract/adversary.c.
 adversary_src := $(wildcard tests/contract/*.c)

@@ -11,6 +11,8 @@
  *
  * GLib and libvirt end the process by their own choice when memory runs out (g_malloc aborts), which is
  * the same as a kill; they are left out. */
+#include "../../engine/lazy.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
@@ -100,6 +102,9 @@ __attribute__((constructor)) static void begin(void)
     trace = getenv("MOON_ALLOC_TRACE");
     if (!text && !trace)
         return;
+    /* Those that are loaded on their first use must be known by then. */
+    for (size_t i = 0; moon_lazy_libraries[i]; i++)
+        dlopen(moon_lazy_libraries[i], RTLD_LAZY | RTLD_LOCAL);
     dl_iterate_phdr(add_module, NULL);
     for (int c = LUA; text && c < CLASSES; c++) {
         size_t len = strlen(names[c]);
