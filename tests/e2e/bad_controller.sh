@@ -7,7 +7,7 @@ set -euo pipefail
 . "$(dirname "$(realpath "$0")")/../lib/scene.sh"
 requires openssl
 scene alpha:vol1 bravo:vol2
-conf() { moon_conf "ONTAP_API=$api" NTAP_SNAPSHOT_CLEANUP=Y "$@"; }
+conf() { moon_conf "ONTAP_API=$api" NTAP_SNAPSHOT_CLEANUP=Y ONTAP_RETRIES=0 "$@"; }
 both() { snapshots vol1; snapshots vol2; }
 strays() { comm -13 <(jq -r 'select(.status | IN("ok", "partial", "crash-consistent")) | .snapshot' \
   "$WORLD_DIR"/state/catalog/demo/kvm/*-backup.json | sort -u) <(both | sort -u); }

@@ -28,7 +28,20 @@ ends() { CODE=0; wait "$RUN" || CODE=$?; sim_faults_clear; }
 # --- a backup that ends well leaves no word ---
 
 conf
-start_backup 300
+start_backup 1500
+guard=$(pgrep -P "$RUN" -f -- --guard-process)
+check_eq 'the guard process has a session of its own' "$(ps -o sid= -p "$guard" | tr -d ' ')" "$guard"
+check_eq 'it works from the root directory' "$(readlink "/proc/$guard/cwd")" /
+if [ "$(id -u)" = 0 ]; then
+  check_match 'its memory is locked' "/proc/$guard/status" '^VmLck:[[:space:]]+[1-9]'
+  if (echo -900 >/proc/self/oom_score_adj) 2>/dev/null; then
+    check_eq 'when memory runs out, others are chosen' "$(cat "/proc/$guard/oom_score_adj")" -900
+  else
+    skip 'when memory runs out, others are chosen' 'not allowed here, though root'
+  fi
+else
+  skip 'memory that is locked' 'needs root'
+fi
 ends
 check_eq 'a backup that ends well: exit' "$CODE" 0
 check_eq 'the host'\''s log has no word of it' "$(wc -c <"$WORLD_DIR/hostlog")" 0
