@@ -204,6 +204,25 @@ local function finish(ctx, ok, failed)
   return ctx.exit
 end
 
+-- From the first line of the log to the exit code.
+local function run_bound(wf, ctx)
+  local ok, failed = open_logs(ctx)
+  if not ok then return fail(failed, 1), failed end
+  log.info("Action started! moonsnap %s (Action: %s) (Config: %s) (Profile: %s)", process.version(), ctx.action,
+    ctx.config_name, ctx.profile or "-")
+  if ctx.cfg then
+    ok, failed = traps.check(ctx)
+    if not ok then return fail(failed, 2), failed end
+    ok, failed = check_config(ctx)
+    if not ok then
+      traps.failed(ctx, failed)
+      return fail(failed, 2), failed
+    end
+  end
+  ok, failed = workflow.run(wf, ctx)
+  return finish(ctx, ok, failed), failed
+end
+
 local function run_workflow(wf, opts, dirs, words)
   if opts.words[words + 1] then
     return fail(err.new("invalid", ("'%s' belongs to no option; see moonsnap help"):format(opts.words[words + 1]),
@@ -230,21 +249,14 @@ local function run_workflow(wf, opts, dirs, words)
     ok, failed = take_lock(ctx)
     if not ok then return fail(failed, 1) end
   end
-  ok, failed = open_logs(ctx)
-  if not ok then return fail(failed, 1) end
-  log.info("Action started! moonsnap %s (Action: %s) (Config: %s) (Profile: %s)", process.version(), ctx.action,
-    ctx.config_name, ctx.profile or "-")
-  if bound then
-    ok, failed = traps.check(ctx)
-    if not ok then return fail(failed, 2) end
-    ok, failed = check_config(ctx)
-    if not ok then
-      traps.failed(ctx, failed)
-      return fail(failed, 2)
-    end
+  local code
+  code, failed = run_bound(wf, ctx)
+  if ctx.lock then
+    local problem
+    ok, problem = jobs.ended(ctx, code, code ~= 0 and failed or nil)
+    if not ok then log.warn("%s; jobStatus will not know how this run ended", problem) end
   end
-  ok, failed = workflow.run(wf, ctx)
-  return finish(ctx, ok, failed)
+  return code
 end
 
 local function run_action(action, opts)

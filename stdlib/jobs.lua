@@ -1,6 +1,8 @@
---- The runs of all configs: what the catalog has of them, and those under way, told by lock and journal.
+--- The runs of all configs: what the catalog has of them, how others ended, and those under way, told by lock and
+-- journal.
 -- @module std.jobs
 
+local clock = require "engine.clock"
 local file = require "engine.file"
 local json = require "engine.json"
 local catalog = require "std.catalog"
@@ -15,6 +17,11 @@ local STATES = { ok = "successful", partial = "completed with errors", ["crash-c
 
 local DETAILS = { partial = "guests are missing in it or were not suspended", ["crash-consistent"] = "crash-consistent only" }
 
+-- Exit codes in the same words; every other one: failed.
+local ENDED = { [0] = "successful", [3] = "completed with errors" }
+
+local KEPT = 100 -- ended runs of a config that are remembered beside the catalog
+
 local function note_path(dirs, profile, config)
   return ("%s/%s.%s.run"):format(dirs.run, profile, config)
 end
@@ -28,6 +35,36 @@ end
 function jobs.note(ctx)
   local note = { id = ctx.id, action = ctx.action, policy = ctx.policy, started = math.floor(ctx.started) }
   return file.replace(note_path(ctx.dirs, ctx.profile, ctx.config_name), json.encode(note) .. "\n", { mode = 384 })
+end
+
+local function ended_dir(dirs, profile, config)
+  return ("%s/jobs/%s/%s"):format(dirs.state, profile, config)
+end
+
+--- Write down how a run that held its config's lock ended. The catalog has good backups and restores; this also has
+-- the other actions, and runs that ended before they had anything to record. The newest 100 of a config are kept.
+-- @tparam table ctx
+-- @tparam integer code exit code
+-- @tparam[opt] Err failed
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err
+function jobs.ended(ctx, code, failed)
+  local dir = ended_dir(ctx.dirs, ctx.profile, ctx.config_name)
+  local ok, problem = file.mkdirs(dir)
+  if not ok then return nil, problem end
+  local job = { id = ctx.id, action = ctx.action, policy = ctx.policy, started = math.floor(ctx.started),
+    finished = math.floor(clock.now()), state = ENDED[code] or "failed",
+    detail = failed and log.redact(tostring(failed)) or nil }
+  ok, problem = file.replace(("%s/%s.json"):format(dir, ctx.id), json.encode(job) .. "\n", { mode = 384 }) -- 0600
+  if not ok then return nil, problem end
+  local names = {}
+  for _, name in ipairs(file.list(dir) or {}) do
+    if name:find("^%d+%-%d+%.json$") then names[#names + 1] = name end
+  end
+  table.sort(names) -- by time: a name begins with its stamp
+  for i = 1, #names - KEPT do file.remove(dir .. "/" .. names[i]) end
+  return true
 end
 
 -- Entries of a directory; an empty list when there is none.
@@ -117,8 +154,35 @@ local function recorded(dirs, filter, holders, list)
   return true
 end
 
---- All jobs of the state directory, oldest first: backups and restores that the catalog knows, and whatever
--- holds the lock of a config or keeps its guests suspended. Waits for files only.
+-- Runs that `ended` wrote down and that are not in the list yet: the catalog knows more of a run than its end.
+local function remembered(dirs, filter, list)
+  local known = {}
+  for _, job in ipairs(list) do
+    if job.id then known[job.id] = true end
+  end
+  local profiles, failed = entries(dirs.state .. "/jobs")
+  if not profiles then return nil, failed end
+  for _, profile in ipairs(profiles) do
+    local configs
+    configs, failed = entries(("%s/jobs/%s"):format(dirs.state, profile))
+    if not configs then return nil, failed end
+    for _, config in ipairs(configs) do
+      local dir = ended_dir(dirs, profile, config)
+      for _, name in ipairs(wanted(filter, profile, config) and entries(dir) or {}) do
+        local text = name:find("%.json$") and file.read(dir .. "/" .. name)
+        local job = text and json.decode(text)
+        if type(job) == "table" and job.id and not known[job.id] then
+          job.profile, job.config = profile, config
+          list[#list + 1] = job
+        end
+      end
+    end
+  end
+  return true
+end
+
+--- All jobs of the state directory, oldest first: backups and restores that the catalog knows, the ends of other
+-- runs, and whatever holds the lock of a config or keeps its guests suspended. Waits for files only.
 -- @tparam table dirs state, run, log
 -- @tparam[opt] {profile=string,config=string} filter
 -- @treturn[1] {{id=,profile=,config=,action=,policy=,started=(epoch),finished=,state="in progress"|"successful"|
@@ -133,6 +197,7 @@ function jobs.list(dirs, filter)
   local ok
   ok, failed = held(dirs, filter, list)
   if ok then ok, failed = recorded(dirs, filter, holders, list) end
+  if ok then ok, failed = remembered(dirs, filter, list) end
   if not ok then return nil, failed end
   log.debug("%d job(s)", #list)
   table.sort(list, function(a, b)

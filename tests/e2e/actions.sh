@@ -172,4 +172,47 @@ check_eq 'quiesce is under way' "$(jq -r '.[] | select(.state == "in progress") 
 check_exit 'unquiesce' 0 moon unquiesce
 check_exit 'jobStatus after unquiesce' 0 bare jobStatus --json
 check_eq 'no job is under way' "$(jq '[.[] | select(.state == "in progress")] | length' "$OUT")" 0
+check_eq 'both are remembered' "$(jq -r '.[-2:][] | "\(.action) \(.config) \(.state)"' "$OUT" | paste -sd,)" \
+  'quiesce kvm successful,unquiesce kvm successful'
+
+# --- runs that the catalog knows nothing of are remembered as well, and only the newest 100 ---
+
+next_second
+check_exit 'discover' 0 moon discover
+next_second
+check_exit 'a backup that ends before it has a record' 1 moon backup --policy daily --libvirt-uri "qemu+unix:///session?socket=$WORLD_DIR/none"
+next_second
+check_exit 'a policy that is not there' 2 moon backup --policy nightly
+check_exit 'jobStatus' 0 bare jobStatus --profile demo --config kvm --json
+check_eq 'all three have their end' "$(jq -r '.[-3:][] | "\(.action) \(.state) \(.detail // "-" | .[0:11])"' "$OUT" | paste -sd,)" \
+  'discover successful -,backup failed [scf-00066],backup failed [scf-00072]'
+check_eq 'no job is listed twice' "$(jq '([.[].id] | length) - ([.[].id] | unique | length)' "$OUT")" 0
+jobs=$state/jobs/demo/kvm
+for i in {100..199}; do echo '{"id": "20200101000'"$i"'-1"}' >"$jobs/20200101000$i-1.json"; done
+check_exit 'discover --dry-run' 0 moon discover --dry-run
+check 'a dry run is no job' test "$(find "$jobs" -name '*.json' | wc -l)" -gt 100
+check_exit 'discover' 0 moon discover
+check_eq '100 are kept' "$(find "$jobs" -name '*.json' | wc -l)" 100
+check_exit 'of those that a hand has damaged' 0 bash -c "echo broken >'$jobs/20300101000000-1.json'"
+check_exit 'jobStatus goes on without' 0 bare jobStatus --json
+
+# --- guests that a dead run left suspended, with nobody to resume them ---
+
+next_second
+sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 4000, "count": 1}'
+"$MOONSNAP" backup --profile demo --config kvm --policy daily --config-dir "$etc" --state-dir "$state" >/dev/null 2>&1 </dev/null &
+dead=$!
+wait_state alpha paused 15 || not_ok 'a backup to kill' ''
+guard=$(pgrep -P $dead | head -n 1)
+kill -KILL "${guard:-$dead}"
+kill -KILL $dead
+wait $dead 2>/dev/null || true
+sim_faults_clear
+check_eq 'engine and guard are dead: alpha stands still' "$(guest_state alpha)" paused
+check_exit 'agentStatus: page someone' 5 bare agentStatus --profile demo --config kvm
+said 'agentStatus: who, and what to do' 'left by a dead run: .*alpha \(config kvm\)'
+said 'agentStatus: recover' 'suspended guests: run moonsnap recover'
+check_exit 'recover' 0 moon recover
+check 'all run again' all_running alpha bravo
+check_exit 'agentStatus after it' 0 bare agentStatus --profile demo --config kvm
 finish
