@@ -3,6 +3,7 @@
 -- backup fails because of them.
 -- @module std.events
 
+local process = require "engine.process"
 local err = require "std.err"
 local log = require "std.log"
 local task = require "std.task"
@@ -22,7 +23,8 @@ local QUIET = { denied = true, unsupported = true }
 local function send(ctx, controller, kind, text)
   log.info("STORAGE-01001: Sending AutoSupport message to [%s]", controller.name)
   local ok, failed = task.timeout(TIMEOUT, function()
-    return controller.client:ems_log(SOURCE, text, { level = KINDS[kind][2], event = KINDS[kind][1] })
+    return controller.client:ems_log(SOURCE, text, { level = KINDS[kind][2], event = KINDS[kind][1],
+      host = process.self().host })
   end)
   if ok then
     log.info("STORAGE-01002: Sending AutoSupport message to [%s] finished successfully", controller.name)
