@@ -5,30 +5,16 @@
 set -euo pipefail
 # shellcheck source=../lib/scene.sh
 . "$(dirname "$(realpath "$0")")/../lib/scene.sh"
-scene alpha:vol1:off
-data=$SIM_ROOT/svm1/vol2/data.img
-image_make "$data"
-vsh undefine alpha
-guest_define alpha "${IMG[alpha]}" "$data"
-guest_start alpha
-wait_counter "${IMG[alpha]}" 1
+# shellcheck source=../lib/two_disks.sh
+. "$(dirname "$(realpath "$0")")/../lib/two_disks.sh"
+two_disks
 api=zapi
-moon_conf KVM_BACKUP_DATA_DISKS=Y
-backup
-good=$SNAP
-then1=$(still "$(copy alpha)") then2=$(sum "$SIM_ROOT/svm1/vol2/.snapshot/$good/data.img")
 
 record() { find "$WORLD_DIR/state/catalog/demo/kvm" -name '*-restore.json' | sort | tail -n 1; }
 step_is() { # guest's step, then those of its disks
   [ "$(jq -r '[.guests[0].step // "-", (.guests[0].disks[] | .step // "-")] | join(" ")' "$(record)" 2>/dev/null)" = "$*" ]
 }
 recorded() { [ -n "$(record)" ] && [ "$(jq -r .status "$(record)")" = started ]; }
-which_are() { # what each disk is: "old", "backup" or "mix"
-  local one=mix two=mix
-  case $(still "${IMG[alpha]}") in "$now1") one=old ;; "$then1") one=backup ;; esac
-  case $(sum "$data") in "$now2") two=old ;; "$then2") two=backup ;; esac
-  echo "$one $two"
-}
 disks_are() { [ "$(which_are)" = "$1" ]; }
 safety_there() { test -d "$SIM_ROOT/svm1/vol1/.snapshot/$1" -a -d "$SIM_ROOT/svm1/vol2/.snapshot/$1"; }
 restore_again() { restore alpha --yes; }
@@ -38,12 +24,7 @@ step() {
   local name="$api, $1" fault=$2 disks=$3 guest=$4 text=$5 pid safety
   shift 5
   rm -rf "$WORLD_DIR/state/catalog/demo/kvm/"*-restore.json
-  guest_stop alpha
-  spoil "$data" 1
-  # the boot disk stays one that boots: only what the guest never reads is other than then
-  dd if=/dev/urandom of="${IMG[alpha]}" bs=1M seek=2 count=1 conv=notrunc,fsync status=none
-  now1=$(still "${IMG[alpha]}") now2=$(sum "$data")
-  guest_start alpha
+  spoil_both
   next_second
   if [ -n "$fault" ]; then sim_fault "$fault"; fi
   SNAP=$good
@@ -80,15 +61,6 @@ step() {
   run moon recover
   check_eq "$name: and settles the matter" "$CODE $(grep -c 'did not end' "$ERR")" '0 0'
   guest_state alpha | grep -q running || guest_start alpha
-}
-# While the controller restores a file, it makes no snapshot of the volume.
-settled_down() {
-  local vol
-  for vol in vol1 vol2; do
-    zapi snapshot-create "<volume>$vol</volume><snapshot>probe</snapshot>" >/dev/null
-    test -d "$SIM_ROOT/svm1/$vol/.snapshot/probe" || return 1
-    zapi snapshot-delete "<volume>$vol</volume><snapshot>probe</snapshot>" >/dev/null
-  done
 }
 delay() { printf '{"match": "%s", "nth": %d, "action": "delay", "ms": 1500}' "$1" "$2"; }
 
