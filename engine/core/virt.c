@@ -4,6 +4,9 @@
 #include <libvirt/virterror.h>
 #include <string.h>
 
+#define AGENT_WAIT 5 /* s for a guest agent to answer what takes no time */
+#define THAW_WAIT  10 /* s to thaw; Windows needs some for its writers */
+
 struct moon_domain {
     atomic_int refs;
     struct moon_virt *virt;
@@ -467,7 +470,15 @@ int moon_domain_resume(struct moon_domain *d, struct moon_err *err)
     return -1;
 }
 
-/* Does the guest agent answer? Asking for its time changes nothing and takes at most libvirt's 5 s. */
+/* Without a limit libvirt waits for ever for an agent that hangs, and lets nobody else ask it meanwhile. A
+ * driver that does not know the call has no agent that could hang. */
+static void agent_limit(virDomainPtr dom, int seconds)
+{
+    virDomainAgentSetResponseTimeout(
+        dom, seconds > 0 ? seconds : VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0);
+}
+
+/* Asking for the guest's time changes nothing. */
 int moon_domain_agent_answers(struct moon_domain *d, struct moon_err *err)
 {
     AUTO_HELD struct held h = {0};
@@ -475,9 +486,12 @@ int moon_domain_agent_answers(struct moon_domain *d, struct moon_err *err)
         return -1;
     long long seconds = 0;
     unsigned int nanoseconds = 0;
-    return virDomainGetTime(h.dom, &seconds, &nanoseconds, 0) < 0
-               ? virt_fail(err, "agent", "domain", d->name)
-               : 0;
+    agent_limit(h.dom, AGENT_WAIT);
+    int rc = virDomainGetTime(h.dom, &seconds, &nanoseconds, 0);
+    if (rc < 0)
+        virt_fail(err, "agent", "domain", d->name);
+    agent_limit(h.dom, 0);
+    return rc < 0 ? -1 : 0;
 }
 
 int moon_domain_freeze(struct moon_domain *d, int seconds, int *count, struct moon_err *err)
@@ -485,10 +499,7 @@ int moon_domain_freeze(struct moon_domain *d, int seconds, int *count, struct mo
     AUTO_HELD struct held h = {0};
     if (!hold(d, false, &h, "freeze", err))
         return -1;
-    /* Without it libvirt waits for ever for an agent that hangs, and lets nobody thaw meanwhile. A driver
-     * that does not know it has no agent that could hang. */
-    if (seconds > 0)
-        virDomainAgentSetResponseTimeout(h.dom, seconds, 0);
+    agent_limit(h.dom, seconds);
     atomic_fetch_add(&d->pending, 1);
     int n = virDomainFSFreeze(h.dom, NULL, 0, 0);
     atomic_fetch_sub(&d->pending, 1);
@@ -503,10 +514,11 @@ int moon_domain_thaw(struct moon_domain *d, int *count, struct moon_err *err)
     AUTO_HELD struct held h = {0};
     if (!hold(d, true, &h, "thaw", err))
         return -1;
+    agent_limit(h.dom, THAW_WAIT);
     int n = virDomainFSThaw(h.dom, NULL, 0, 0);
     if (n < 0)
         return virt_fail(err, "thaw", "domain", d->name);
-    virDomainAgentSetResponseTimeout(h.dom, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0);
+    agent_limit(h.dom, 0);
     *count = n;
     return 0;
 }

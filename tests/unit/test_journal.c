@@ -353,10 +353,29 @@ static int teardown(void **state)
 
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+static void test_freeze_record(void **state)
+{
+    (void)state;
+    struct moon_err err = {0};
+    put_text("");
+    AUTO_JSON json_t *domains = json_pack("[{s:s, s:s, s:b}, {s:s, s:s}]", "uuid", "u1", "name", "a",
+                                          "freeze", 1, "uuid", "u2", "name", "b");
+    assert_int_equal(moon_journal_hold(path, domains, &err), 0);
+    AUTO_JSON json_t *j = must_read();
+    const json_t *list = json_object_get(j, "held");
+    assert_string_equal(held(j), "u1=a u2=b");
+    assert_true(json_is_true(json_object_get(json_array_get(list, 0), "freeze")));
+    assert_null(json_object_get(json_array_get(list, 1), "freeze"));
+    add("free u1");
+    AUTO_JSON json_t *after = must_read();
+    assert_string_equal(held(after), "u2=b");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_round_trip),
+        CASE(test_freeze_record),
         CASE(test_hold_and_free),
         CASE(test_torn_line),
         CASE(test_unknown_records),

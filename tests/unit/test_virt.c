@@ -197,6 +197,28 @@ static void test_destroy_and_start(void **state)
     assert_int_equal(moon_domain_start(d, false, &err), -1);
 }
 
+/* Handles that were learnt before are good for a domain that was stopped and started since. */
+static void test_warm(void **state)
+{
+    (void)state;
+    struct moon_err err = {0};
+    ok(moon_virt_warm(virt, 3, &err), &err);
+    ok(moon_virt_warm(virt, 1000, &err), &err); /* as many as are kept */
+    AUTO_DOM struct moon_domain *d = domain(virt, "test");
+    ok(moon_domain_destroy(d, &err), &err);
+    ok(moon_domain_start(d, false, &err), &err);
+    for (int i = 0; i < 3; i++) {
+        ok(moon_domain_suspend(d, &err), &err);
+        assert_string_equal(state_of(d), "paused user");
+        ok(moon_domain_resume(d, &err), &err);
+    }
+    AUTO_DOM struct moon_domain *ghost =
+        moon_domain_new(virt, "99999999-2222-3333-4444-555555555555", "ghost");
+    assert_int_equal(moon_domain_suspend(ghost, &err), -1);
+    assert_int_equal(err.code, MOON_NOT_FOUND);
+    ok(moon_virt_warm(virt, 0, &err), &err);
+}
+
 static void test_freeze_and_thaw(void **state)
 {
     (void)state;
@@ -368,6 +390,7 @@ int main(void)
         CASE(test_lookup),
         CASE(test_suspend_and_resume),
         CASE(test_destroy_and_start),
+        CASE(test_warm),
         CASE(test_freeze_and_thaw),
         CASE(test_define_and_undefine),
         CASE(test_xml),
