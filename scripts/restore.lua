@@ -13,7 +13,7 @@ return workflow {
   action = "restore",
   summary = "restore the disks of guests from a backup, in place; on a terminal chosen from menus",
   lock = true,
-  phases = { "find", "confirm", "pre", "safety", "restore", "post" },
+  phases = { "find", "confirm", "pre", "fetch", "safety", "restore", "post" },
 
   find = function(ctx)
     assert(ontap.identify(ctx))
@@ -35,6 +35,10 @@ return workflow {
     assert(hooks.check(ctx, { "PRE_RESTORE_CMD", "POST_RESTORE_CMD" }))
     local ok, failed = hooks.phase(ctx, "PRE_RESTORE_CMD")
     if not ok then return nil, err.coded("scf-00027", "nothing was restored", failed) end
+  end,
+
+  fetch = function(ctx)
+    return restore.fetch(ctx)
   end,
 
   safety = function(ctx)

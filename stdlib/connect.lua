@@ -130,6 +130,31 @@ function connect.variant(controller, changes)
   return engine.new(options)
 end
 
+--- A client with the same login that speaks REST, for what ONTAPI has no call for. Waits for the controller when
+-- that was not asked yet.
+-- @tparam table controller one that `ontap.identify` found
+-- @treturn[1] Ontap
+-- @return[2] nil
+-- @treturn[2] Err unsupported: ONTAP_API forces ONTAPI, or REST is not served
+function connect.rest(controller)
+  if controller.transport == "rest" then return controller.client end
+  if controller.rest then return controller.rest end
+  if controller.options.api == "zapi" then
+    return nil, err.new("unsupported", ("controller '%s' is reached over ONTAPI alone (ONTAP_API=zapi)")
+      :format(controller.name))
+  end
+  local client, failed = connect.variant(controller, { api = "rest" })
+  if not client then return nil, failed end
+  local identity
+  identity, failed = client:identity()
+  if not identity then
+    return nil, err.new("unsupported", ("controller '%s' does not serve REST: %s"):format(controller.name, failed),
+      { cause = failed })
+  end
+  controller.rest = client
+  return client
+end
+
 local function add_controller(ctx, list, name)
   local options, failed, client, svm
   if ctx.cluster then

@@ -10,7 +10,7 @@ local privileges = require "std.privileges"
 local restoring = require "std.restoring"
 local task = require "std.task"
 
-local nas = { name = "nfs" }
+local nas = { name = "nfs", vault = true }
 
 local SIZE_WAIT = 65 -- seconds until the NFS client has surely asked for the size again
 
@@ -137,14 +137,16 @@ end
 -- @tparam table object
 -- @tparam string snapshot name
 -- @tparam[opt] table info as from `in_snapshot`: the size is compared afterwards
+-- @tparam[opt] string from path below the volume in the snapshot, when it is another one there
 -- @treturn[1] boolean true
 -- @return[2] nil
 -- @treturn[2] Err STORAGE-02025; its field `started` says whether the disk may have been touched
-function nas.restore(ctx, object, snapshot, info)
+function nas.restore(ctx, object, snapshot, info, from)
   local controller = ctx.controllers[object.controller]
   local client = controller.client
   local what = ("file %s from snapshot %s"):format(object.mapping, snapshot)
-  local begun, failed = client:file_restore(object.volume, snapshot, { path = object.path })
+  local begun, failed = client:file_restore(object.volume, snapshot,
+    { path = from or object.path, to = from and object.path or nil })
   if not begun then
     return nil, err.coded("STORAGE-02025", what, privileges.explain(controller, failed, "restore files"),
       { started = not restoring.is_refusal(failed) })
@@ -177,6 +179,19 @@ function nas.restore(ctx, object, snapshot, info)
     end
   end
   return true
+end
+
+--- Delete a file that was fetched from a secondary to a path beside the image.
+-- @tparam table ctx
+-- @tparam table object
+-- @tparam string path below the volume; it begins with the object's own
+-- @treturn[1] boolean true, also when it is not there
+-- @return[2] nil
+-- @treturn[2] Err
+function nas.remove(_ctx, object, path)
+  local ok, failed = file.remove(object.file .. path:sub(#object.path + 1))
+  if ok or failed.code == "not_found" then return true end
+  return nil, failed
 end
 
 return nas

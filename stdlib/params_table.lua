@@ -20,7 +20,8 @@
 local later = "not carried out by this version: "
 local no_qtree = "clustered ONTAP replicates whole volumes; leave it out and list the volume"
 local no_cascade = "a vault is mirrored onward by itself in 7-Mode only; give that mirror a schedule on its destination"
-local no_vault_restore = later .. "restores from a vault are made by hand"
+local vault_waits = "a restore from a vault is always waited for, at most NTAP_SNAPVAULT_WAIT minutes, and leaves only the "
+  .. "safety snapshot on the primary"
 local no_om = later .. "Operations Manager is not contacted"
 local no_dfm = later .. "data sets are not kept"
 local no_ossv = "OSSV backups do not exist for KVM guests"
@@ -243,9 +244,9 @@ local groups = {
     { name = "NTAP_SNAPVAULT_NODELETE", type = "yn", default = "N",
       meaning = "Y: nothing is deleted on the secondary." },
     { name = "NTAP_SNAPVAULT_WAIT", type = "minutes", default = "10", min = 1, max = 10080,
-      meaning = "Minutes to wait for the transfer." },
+      meaning = "Minutes to wait for the transfer, to the vault or back from it in a restore." },
     { name = "NTAP_SNAPVAULT_RESTORE_WAIT", type = "yn", default = "N",
-      meaning = "Y: a restore from the secondary is waited for.", ignored = no_vault_restore },
+      meaning = "Y: a restore from the secondary is waited for.", ignored = vault_waits },
     { name = "NTAP_SNAPVAULT_SNAPSHOT", type = "yn", default = "N",
       meaning = "Y: the relationship's own schedule transfers; only that it is there is looked at." },
     { name = "NTAP_SNAPVAULT_MAX_TRANSFER", type = "int", min = 1,

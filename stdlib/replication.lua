@@ -133,8 +133,12 @@ local function fits(ctx, kind, row)
   return not class or class == (kind.name == "snapmirror" and "mirror" or "vault")
 end
 
--- The name of the source's SVM, as relationships write it, and which destination is meant.
-local function names_of(ctx, source)
+--- The name of the source's SVM, as relationships write it, and which destination is meant.
+-- @tparam table ctx
+-- @tparam {controller=string,volume=string} source
+-- @treturn string
+-- @treturn ?string of SECONDARY_INTERFACES
+function replication.names_of(ctx, source)
   local interfaces = (ctx.cfg:get("SECONDARY_INTERFACES") or {})[source.controller]
   if interfaces then return interfaces.source, interfaces.destination end
   local controller = ctx.controllers[source.controller]
@@ -183,7 +187,7 @@ function replication.find(ctx, kind, source)
   if not ctx.controllers[source.controller] then
     return nil, err.coded("scf-00039", ("controller '%s'"):format(source.controller), nil, { code = "invalid", exit = 3 })
   end
-  local svm, destination = names_of(ctx, source)
+  local svm, destination = replication.names_of(ctx, source)
   local path = svm .. ":" .. source.volume
   local list, others = {}, {}
   for _, row in ipairs(rows) do

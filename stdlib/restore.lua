@@ -11,6 +11,7 @@ local ontap = require "std.ontap"
 local report = require "std.report"
 local restore_checks = require "std.restore_checks"
 local steps = require "std.restore_steps"
+local restore_vault = require "std.restore_vault"
 local retry = require "std.retry"
 local selection = require "std.selection"
 local storage = require "std.storage"
@@ -38,6 +39,23 @@ local function recorded_guest(record, name)
   end
 end
 
+-- The primary's copy of a disk, or else a vault's.
+local function find_copy(ctx, item, i, object)
+  local row, failed = restore_checks.snapshot(ctx, object, item.recorded.disks[i])
+  if row then
+    item.infos[i], failed = storage.in_snapshot(ctx, object, ctx.snapshot)
+  elseif failed.code == "not_found" then
+    local place, problem = restore_vault.find(ctx, object)
+    if place == nil then return nil, problem end
+    if not place then return nil, failed end
+    row, item.vault[i], ctx.vault = place.row, place, true
+    item.infos[i], failed = restore_vault.info(ctx, object, place)
+  end
+  if not item.infos[i] then return nil, failed end
+  item.created = row.created
+  return true
+end
+
 local function find_item(ctx, name)
   local recorded = recorded_guest(ctx.source, name)
   if not recorded then
@@ -48,16 +66,12 @@ local function find_item(ctx, name)
     return nil, err.new("conflict", ("guest '%s': when backup %s was made, its disks were what an unfinished restore had "
       .. "left; take another backup"):format(name, ctx.snapshot))
   end
-  local item = { name = name, recorded = recorded, infos = {} }
+  local item = { name = name, recorded = recorded, infos = {}, vault = {} }
   local ok, failed = restore_checks.identity(ctx, item)
   if not ok then return nil, failed end
   for i, object in ipairs(item.objects) do
-    local row
-    row, failed = restore_checks.snapshot(ctx, object, recorded.disks[i])
-    if not row then return nil, failed end
-    item.created = row.created
-    item.infos[i], failed = storage.in_snapshot(ctx, object, ctx.snapshot)
-    if not item.infos[i] then return nil, failed end
+    ok, failed = find_copy(ctx, item, i, object)
+    if not ok then return nil, failed end
   end
   return item
 end
@@ -123,7 +137,8 @@ function restore.describe(ctx)
   for _, item in ipairs(ctx.items) do
     local disks = {}
     for i, object in ipairs(item.objects) do
-      disks[i] = { target = item.recorded.disks[i].target, controller = object.controller, path = object.mapping }
+      disks[i] = { target = item.recorded.disks[i].target, controller = object.controller, path = object.mapping,
+        vault = item.vault[i] and item.vault[i].destination or nil }
     end
     list[#list + 1] = { guest = item.name, state = item.state, snapshot = ctx.snapshot, taken = item.created,
       lost_seconds = math.floor(clock.now()) - item.created, disks = disks }
@@ -148,23 +163,43 @@ function restore.warning(ctx)
     lines[#lines + 1] = ("  guest %s: everything written in the last %s is lost%s"):format(item.guest,
       ago(item.lost_seconds), stop)
     for _, disk in ipairs(item.disks) do
-      lines[#lines + 1] = ("    disk %s  %s:%s"):format(disk.target, disk.controller, disk.path)
+      lines[#lines + 1] = ("    disk %s  %s:%s%s"):format(disk.target, disk.controller, disk.path,
+        disk.vault and ", from the vault " .. disk.vault or "")
     end
   end
   return table.concat(lines, "\n")
 end
 
---- Snapshot the volumes as they are now, before anything is overwritten.
--- @tparam table ctx
--- @treturn[1] boolean true
--- @return[2] nil
--- @treturn[2] Err
-function restore.safety(ctx)
+local function begin(ctx)
   ctx.record = { id = ctx.id, action = "restore", profile = ctx.profile, config = ctx.config_name,
     snapshot = ctx.snapshot, status = "started", started = math.floor(ctx.started),
     guests = restore.describe(ctx), source = ctx.source.id, comment = "moonsnap restore=" .. ctx.id, volumes = {} }
   for i, v in ipairs(ctx.volumes) do ctx.record.volumes[i] = { controller = v.controller, volume = v.volume } end
-  if ctx.cfg:get("NTAP_RESTORE_SAFETY_SNAPSHOT") then
+  return catalog.save(ctx, ctx.record)
+end
+
+--- Begin the run's record, and fetch what is left in vaults only: beside the disks, which stay as they are.
+-- @tparam table ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err
+function restore.fetch(ctx)
+  local ok, failed = begin(ctx)
+  if not ok then return nil, failed end
+  restore_vault.clean_stale(ctx)
+  if not ctx.vault then return true end
+  log.banner("Vault Restore")
+  return restore_vault.fetch(ctx)
+end
+
+--- Snapshot the volumes as they are now, before anything is overwritten. With disks of a vault always: that
+-- snapshot is what they are restored from.
+-- @tparam table ctx after `fetch`
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err
+function restore.safety(ctx)
+  if ctx.vault or ctx.cfg:get("NTAP_RESTORE_SAFETY_SNAPSHOT") then
     ctx.safety = naming.make_safety(ctx.cfg:get("SNAME"), ctx.stamp)
     ctx.record.safety = ctx.safety
   end
@@ -265,12 +300,14 @@ local function restore_one(ctx, item)
       { code = "conflict" })
   end
   for i, object in ipairs(item.objects) do
+    local fetched = item.vault[i]
     log.info("Restoring [%s:%s] from Snapshot copy [%s]", object.controller, object.mapping, ctx.snapshot)
     ok, failed = steps.note(ctx, item, "overwriting", i, "overwriting")
     if not ok and i > 1 then return nil, disk_in_doubt(ctx, item, failed) end
     if not ok then return nil, failed end
     item.in_doubt = true -- until the answer is in: an interrupt may come in between
-    ok, failed = storage.restore(ctx, object, ctx.snapshot, item.infos[i])
+    ok, failed = storage.restore(ctx, object, fetched and ctx.safety or ctx.snapshot, item.infos[i],
+      fetched and fetched.path)
     item.in_doubt = not ok and (failed.started or i > 1)
     if not ok then
       if item.in_doubt then
@@ -305,6 +342,7 @@ function restore.all(ctx)
       return nil, failed
     end
   end
+  restore_vault.clean(ctx)
   ctx.record.status = "ok"
   ctx.record.finished = math.floor(clock.now())
   local ok, failed = catalog.save(ctx, ctx.record)
@@ -343,6 +381,7 @@ function restore.failed(ctx, failed)
     log.warn("What was there before is in snapshot %s of %s, where that could be made; it stays until backupDel "
       .. "--backupName %s", ctx.safety, volumes_of(ctx), ctx.safety)
   end
+  restore_vault.clean(ctx)
   ctx.record.status = "failed"
   ctx.record.error = tostring(failed)
   ctx.record.finished = math.floor(clock.now())

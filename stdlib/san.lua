@@ -6,6 +6,7 @@
 local clock = require "engine.clock"
 local lun = require "engine.lun"
 local multipath = require "engine.multipath"
+local connect = require "std.connect"
 local devices = require "std.devices"
 local err = require "std.err"
 local log = require "std.log"
@@ -16,7 +17,7 @@ local task = require "std.task"
 
 --- Use a clone of a LUN from a snapshot on this host: `std.san_clone.with`.
 -- @function with_clone
-local san = { name = "san", with_clone = san_clone.with }
+local san = { name = "san", vault = true, with_clone = san_clone.with }
 
 -- `san` marks what is wrong with how the guest lies on SAN, not with getting to know it.
 local function left_out(code, text, ...)
@@ -232,21 +233,27 @@ end
 -- @tparam table object
 -- @tparam string snapshot name
 -- @tparam[opt] table info as from `in_snapshot`
+-- @tparam[opt] string from path below the volume in the snapshot, when it is another one there
 -- @treturn[1] boolean true
 -- @return[2] nil
 -- @treturn[2] Err STORAGE-02025, kvm-00008, kvm-00011; its field `started` says whether the disk may have been
 --   touched
-function san.restore(ctx, object, snapshot, info)
+function san.restore(ctx, object, snapshot, info, from)
   local controller = ctx.controllers[object.controller]
-  local client = controller.client
+  local client, failed = controller.client, nil
   local what = ("LUN %s from snapshot %s"):format(object.mapping, snapshot)
-  if ctx.dry_run then return client:lun_restore(object.mapping, snapshot) and true end
-  local map, failed = check_identity(ctx, object)
+  -- That another LUN's data leave serial number and maps alone is documented for REST only.
+  if from then client, failed = connect.rest(controller) end
+  if not client then return nil, err.coded("STORAGE-02025", what, failed, { started = false }) end
+  local opts = from and { from = from } or nil
+  if ctx.dry_run then return client:lun_restore(object.mapping, snapshot, opts) and true end
+  local map
+  map, failed = check_identity(ctx, object)
   local ok = map ~= nil
   if ok then ok, failed = lun.drop_cache(map.device, devices.where(ctx)) end
   if not ok then return nil, err.coded("STORAGE-02025", what, failed, { started = false }) end
   local begun
-  begun, failed = client:lun_restore(object.mapping, snapshot)
+  begun, failed = client:lun_restore(object.mapping, snapshot, opts)
   if not begun then
     return nil, err.coded("STORAGE-02025", what, privileges.explain(controller, failed, "restore LUNs"),
       { started = not restoring.is_refusal(failed) })
@@ -257,6 +264,19 @@ function san.restore(ctx, object, snapshot, info)
   if ok then ok, failed = settle(ctx, object, info) end
   if not ok then return nil, err.coded("kvm-00011", what, failed, { started = true }) end
   return true
+end
+
+--- Delete a LUN that was fetched from a secondary to a path beside the guest's.
+-- @tparam table ctx
+-- @tparam table object
+-- @tparam string path below the volume
+-- @treturn[1] boolean true, also when it is not there
+-- @return[2] nil
+-- @treturn[2] Err
+function san.remove(ctx, object, path)
+  local ok, failed = ctx.controllers[object.controller].client:lun_delete(("/vol/%s/%s"):format(object.volume, path))
+  if ok or failed.code == "not_found" then return true end
+  return nil, failed
 end
 
 return san

@@ -4,7 +4,10 @@
 --    locate(ctx, disk)               storage object of a guest's disk; nil when it is not its kind
 --    in_snapshot(ctx, object, name)  whether the snapshot holds the object: {size=} or true
 --    ready(ctx, object)              optional: whether a restore could follow, asked while the guest may still run
---    restore(ctx, object, name, info)  bring the object back, in place
+--    restore(ctx, object, name, info, from)  bring the object back, in place; from: its path in the snapshot, when
+--                                    that is another than today's (only with `vault`)
+--    vault                           true: objects can be fetched from a secondary, see `std.restore_vault`
+--    remove(ctx, object, path)       with `vault`: take away what was fetched to that path below the volume
 --
 -- Objects carry `provider`, `controller`, `volume`, `path` and `mapping`. A site adds a provider with
 -- `storage.add`.
@@ -75,11 +78,30 @@ end
 -- @tparam table object
 -- @tparam string snapshot
 -- @param info what `in_snapshot` gave
+-- @tparam[opt] string from path below the volume in the snapshot, when it is another one there
 -- @treturn[1] boolean true
 -- @return[2] nil
 -- @treturn[2] Err with `started`
-function storage.restore(ctx, object, snapshot, info)
-  return by_name[object.provider].restore(ctx, object, snapshot, info)
+function storage.restore(ctx, object, snapshot, info, from)
+  return by_name[object.provider].restore(ctx, object, snapshot, info, from)
+end
+
+--- Whether objects of this kind can be fetched from a secondary.
+-- @tparam table object
+-- @treturn boolean
+function storage.has_vault(object)
+  return by_name[object.provider].vault == true
+end
+
+--- Take away what was fetched beside an object.
+-- @tparam table ctx
+-- @tparam table object
+-- @tparam string path below the volume
+-- @treturn[1] boolean true, also when it is not there
+-- @return[2] nil
+-- @treturn[2] Err
+function storage.remove(ctx, object, path)
+  return by_name[object.provider].remove(ctx, object, path)
 end
 
 --- The distinct volumes of objects, in their order.

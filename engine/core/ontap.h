@@ -45,7 +45,7 @@
  * Restores. None of these can revert a volume
  *   file_restore      volume, snapshot, {path, to?}
  *       {job?, form?}: the restore has started; hand it to restore_status
- *   lun_restore       path, snapshot
+ *   lun_restore       path, snapshot, {from? (its path below the volume in the snapshot, when not the same)}
  *       {job?}: the same for a LUN, in place: serial, uuid and maps stay
  *   restore_status    {volume? path? job?} (volume and path of the file, or path of the LUN)
  *       {running=n, limit?}: how many of those asked about are under way; without arguments the file

@@ -205,12 +205,19 @@ const struct rest_verb moon_rest_lun_delete = {
 /* --- clone ------------------------------------------------------------------------------- */
 
 /* The path of the LUN in the snapshot, or as it is now; owned, NULL without memory. */
+/* Where the LUN is in the snapshot, below the volume: a restore may take it from another place. */
+static const char *below_in_snapshot(const struct moon_ontap_call *call)
+{
+    const char *from = moon_ontap_arg(call, "from");
+    return from ? from : rest_below_volume(moon_ontap_arg(call, "path"));
+}
+
 static char *source_path(const struct moon_ontap_call *call)
 {
     const char *snapshot = moon_ontap_arg(call, "snapshot"), *path = moon_ontap_arg(call, "path");
     char *out = NULL;
     int n = snapshot ? asprintf(&out, "/vol/%s/.snapshot/%s/%s", rest_known(call, "volume.name"),
-                                snapshot, rest_below_volume(path))
+                                snapshot, below_in_snapshot(call))
                      : asprintf(&out, "%s", path);
     return n < 0 ? NULL : out;
 }
@@ -301,8 +308,7 @@ static int live_refused(struct moon_ontap_call *call, int status, struct moon_er
 
 static int ask_old_file(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
 {
-    return rest_ask_file(call, ask, moon_ontap_arg(call, "snapshot"),
-                         rest_below_volume(moon_ontap_arg(call, "path")), err);
+    return rest_ask_file(call, ask, moon_ontap_arg(call, "snapshot"), below_in_snapshot(call), err);
 }
 
 /* What becomes of the size is not documented: so it is not tried. */
@@ -357,9 +363,18 @@ static int take_jobs(struct moon_ontap_call *call, const json_t *answer, struct 
                                                               : rest_not_done(call, err);
 }
 
+static int check_from(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
+{
+    const char *from = moon_ontap_arg(call, "from");
+    if (from && !moon_ontap_plain_path(from))
+        return rest_fail(call, err, MOON_INVALID,
+                         "from '%.100s': must be a LUN's path below its volume", from);
+    return rest_ask_volume_now(call, ask, err);
+}
+
 const struct rest_verb moon_rest_lun_restore = {
     .steps = (const struct rest_step[]){
-        {.ask = rest_ask_volume_now, .take = rest_take_volume},
+        {.ask = check_from, .take = rest_take_volume},
         {.ask = rest_ask_source, .take = rest_take_source},
         {.ask = rest_ask_lun, .take = rest_take_lun},
         {.ask = ask_live_file, .take = take_live_file, .refused = live_refused},

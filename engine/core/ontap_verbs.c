@@ -23,7 +23,7 @@ static const struct {
     [MOON_ONTAP_CG_COMMIT] = {"cg_commit", "id:s", true},
     [MOON_ONTAP_CG_GROUPS] = {"cg_groups", "{max:i? page:s?}", false},
     [MOON_ONTAP_FILE_RESTORE] = {"file_restore", "volume:s snapshot:s {path:s to:s?}", true},
-    [MOON_ONTAP_LUN_RESTORE] = {"lun_restore", "path:s snapshot:s", true},
+    [MOON_ONTAP_LUN_RESTORE] = {"lun_restore", "path:s snapshot:s {from:s?}", true},
     [MOON_ONTAP_RESTORE_STATUS] = {"restore_status", "{volume:s? path:s? job:s?}", false},
     [MOON_ONTAP_FILE_INFO] = {"file_info", "path:s", false},
     [MOON_ONTAP_LUNS] = {"luns", "{path:s? serial:s? volume:s? max:i? page:s?}", false},

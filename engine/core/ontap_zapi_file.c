@@ -52,10 +52,17 @@ static int build_lun_restore(struct moon_buf *b, const struct moon_ontap_call *c
                              struct moon_err *err)
 {
     char volume[204];
+    AUTO_BUF struct moon_buf full = {0};
+    const char *from = moon_ontap_arg(c, "from");
     if (!zapi_lun_path(c, moon_ontap_arg(c, "path"), volume, err))
         return -1;
-    return zapi_put_arg(b, c, "snapshot", "snapshot", err) |
-           zapi_put_arg(b, c, "path", "path", err);
+    int rc = zapi_put_arg(b, c, "snapshot", "snapshot", err);
+    if (!from)
+        return rc | zapi_put_arg(b, c, "path", "path", err);
+    if (!file_arg(c, "from", err) || moon_buf_addf(&full, "/vol/%s/%s", volume, from) < 0)
+        return -1;
+    return rc | zapi_put(b, "path", full.data, err) |
+           zapi_put_arg(b, c, "restore-path", "path", err);
 }
 
 const struct zapi_verb zapi_lun_restore = {

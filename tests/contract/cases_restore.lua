@@ -11,8 +11,8 @@ local function restore(w, vol, snap, args)
   return w:restore_end { volume = vol, path = args.to or args.path, job = begun.job }
 end
 
-local function restore_lun(w, path, snap)
-  local begun, e = w.client:lun_restore(path, snap)
+local function restore_lun(w, path, snap, opts)
+  local begun, e = w.client:lun_restore(path, snap, opts)
   if not begun then return nil, e end
   for key in pairs(begun) do c.eq(key, "job") end
   return w:restore_end { path = path, job = begun.job }
@@ -177,6 +177,24 @@ c.case { "lun_restore: in place: bytes back, serial, uuid and maps stay, no othe
   c.ok(w.read(other):sub(1, #stays) == stays, "the other LUN is as it was")
   c.eq(#c.ok(w.client:lun_maps { path = path }), 1)
   c.ok(w.client:lun_unmap(path, "ig_restore"))
+end }
+
+c.case { "lun_restore: from another LUN's place in the snapshot: serial, uuid and maps stay", run = function(w)
+  local vol, path, disk = w:lun()
+  local other = w:new_lun(vol, "fetched")
+  local wanted = w.write(other)
+  c.ok(w.client:snapshot_create(vol, "s"))
+  local stays = w.write(other)
+  w.write(disk)
+  local before = c.ok(w.client:luns { path = path })[1]
+  c.ok(restore_lun(w, path, "s", { from = "fetched" }))
+  local after = c.ok(w.client:luns { path = path })[1]
+  c.ok(w.read(disk):sub(1, #wanted) == wanted, "the bytes of the other one are there")
+  c.eq({ after.serial, after.uuid }, { before.serial, before.uuid })
+  c.ok(w.read(other):sub(1, #stays) == stays, "the other LUN is as it was")
+  for _, from in ipairs { "", "../x", ".snapshot/s/fetched" } do
+    c.fails(nil, select(2, w.client:lun_restore(path, "s", { from = from })), "invalid")
+  end
 end }
 
 c.case { "lun_restore: in a qtree", run = function(w)

@@ -290,8 +290,8 @@ t.case("unknown and ignored parameters are reported", function()
     PATH .. ":1: SNAM is not a known parameter; did you mean SNAME?",
     PATH .. ":2: MY_SITE_VARIABLE is not a known parameter",
     PATH .. ":3: VFILERS is ignored: vFilers exist in 7-Mode only",
-    PATH .. ":7: NTAP_SNAPVAULT_RESTORE_WAIT is ignored: not carried out by this version: "
-      .. "restores from a vault are made by hand",
+    PATH .. ":7: NTAP_SNAPVAULT_RESTORE_WAIT is ignored: a restore from a vault is always waited for, at most "
+      .. "NTAP_SNAPVAULT_WAIT minutes, and leaves only the safety snapshot on the primary",
     PATH .. ":11: NTAP_DFM_SNAPSHOT_FORMAT is ignored: not carried out by this version: data sets are not kept",
     PATH .. ":9: APP_QUIESCE_CMD01 has no effect in a config of guests; it belongs into a child config of "
       .. "FEDERATED_APPLICATIONS",

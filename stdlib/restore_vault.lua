@@ -1,0 +1,241 @@
+--- Disks whose snapshot is left in a SnapVault destination only: fetched beside the originals while the guests still
+-- run, then restored in place like any other.
+--
+-- A single file comes back over REST (`POST /snapmirror/relationships/{uuid}/transfers` with `files`); ONTAPI knows whole
+-- volumes only, with every other guest in them. The transfer may take hours and may fail: it never writes to a disk in
+-- use, but to a path of its own beside it. The safety snapshot then holds the old disk and the fetched one, and the
+-- restore in place takes it from there, in the moment that a restore takes.
+-- @module std.restore_vault
+
+local clock = require "engine.clock"
+local catalog = require "std.catalog"
+local connect = require "std.connect"
+local err = require "std.err"
+local log = require "std.log"
+local ontap = require "std.ontap"
+local privileges = require "std.privileges"
+local replication = require "std.replication"
+local storage = require "std.storage"
+local task = require "std.task"
+
+local restore_vault = {}
+
+local POLL_FIRST, POLL_MOST = 0.2, 5 -- seconds
+local CODE = "STORAGE-02025"
+
+-- A question that failed so says nothing about the transfer: it is asked again.
+local PASSING = { timeout = true, unreachable = true, protocol = true, busy = true }
+
+local function copies_of(ctx, object)
+  local list, source = {}, object.controller .. ":" .. object.volume
+  for _, entry in ipairs(ctx.source.replicated or {}) do
+    if entry.kind == "snapvault" and entry.source == source and not entry.gone then list[#list + 1] = entry end
+  end
+  return list
+end
+
+--- Where a vault has the copy of an object's volume. Waits for the controllers.
+-- @tparam table ctx with `source`, the backup's record, and `snapshot`
+-- @tparam table object
+-- @treturn[1] {controller=,volume=,destination=("svm:volume"),row=(of the `snapshots` call)}
+-- @return[2] false no vault has been given a copy
+-- @return[3] nil
+-- @treturn[3] Err STORAGE-02025, kvm-00008
+function restore_vault.find(ctx, object)
+  local what, problem = ("snapshot %s of %s:%s"):format(ctx.snapshot, object.controller, object.volume), nil
+  for _, entry in ipairs(copies_of(ctx, object)) do
+    local rows, failed
+    if ctx.controllers[entry.controller] then
+      rows, failed = ontap.snapshots(ctx, { controller = entry.controller, volume = entry.volume }, ctx.snapshot)
+    else
+      failed = err.new("not_found", ("its vault's controller '%s' is not in NTAP_USERS"):format(entry.controller))
+    end
+    local row = rows and rows[1]
+    local made_by = row and row.comment or ""
+    if row and made_by ~= "" and ctx.source.comment and made_by ~= ctx.source.comment then
+      failed = err.coded("kvm-00008", ("snapshot %s on %s is another one than the backup's"):format(ctx.snapshot,
+        entry.destination), nil, { code = "conflict" })
+    elseif row then
+      return { controller = entry.controller, volume = entry.volume, destination = entry.destination, row = row }
+    end
+    problem = problem or failed
+  end
+  if problem then return nil, err.coded(CODE, what, problem) end
+  return false
+end
+
+--- Whether the copy holds an object, and that it can be fetched. Waits for the controllers.
+-- @tparam table ctx
+-- @tparam table object
+-- @tparam table place of `find`
+-- @treturn[1] {size=integer}
+-- @return[2] nil
+-- @treturn[2] Err STORAGE-02025, unsupported
+function restore_vault.info(ctx, object, place)
+  local what = ("%s:%s"):format(object.controller, object.mapping)
+  if not storage.has_vault(object) then
+    return nil, err.new("unsupported", ("%s: disks of provider '%s' are not fetched from a secondary"):format(what,
+      object.provider))
+  end
+  local there = setmetatable({ controller = place.controller, volume = place.volume }, { __index = object })
+  local info, failed = storage.in_snapshot(ctx, there, ctx.snapshot)
+  if info == true then
+    failed = err.new("denied", ("the user of controller '%s' may not read the size of files, by which a fetched one is "
+      .. "checked"):format(place.controller))
+  end
+  if type(info) ~= "table" then return nil, err.coded(CODE, ("%s in the vault %s"):format(what, place.destination), failed) end
+  local rest
+  rest, failed = connect.rest(ctx.controllers[object.controller])
+  if not rest then
+    return nil, err.new("unsupported", ("%s: snapshot %s is only in the vault %s, and single files come back from there "
+      .. "over REST alone: %s; let REST answer and write ONTAP_API=auto, or clone the volume at the secondary from that "
+      .. "snapshot and copy the file"):format(what, ctx.snapshot, place.destination, failed),
+      { scf = CODE, exit = 2, cause = failed })
+  end
+  return info
+end
+
+-- What a run has fetched is found by the run's record, also when it died.
+local function note(ctx, object, path)
+  ctx.record.beside = ctx.record.beside or {}
+  table.insert(ctx.record.beside, { provider = object.provider, controller = object.controller, volume = object.volume,
+    own = object.path, file = object.file, path = path })
+  return catalog.save(ctx, ctx.record)
+end
+
+-- Takes away the relationship of a transfer that has not ended well: only one that is for a restore.
+local function give_up(client, source, destination)
+  client:mirror_change(destination, "abort")
+  local answer = client:request("GET", "/snapmirror/relationships?fields=restore,source.path,destination.path")
+  for _, row in ipairs(answer and type(answer.body) == "table" and answer.body.records or {}) do
+    if row.restore == true and row.source and row.source.path == source and row.destination
+      and row.destination.path == destination then
+      local gone, failed = client:request("DELETE", "/snapmirror/relationships/" .. row.uuid)
+      if not gone then log.warn("the restore relationship of %s to %s is left: %s", source, destination, failed) end
+    end
+  end
+end
+
+-- The relationship goes when the transfer has ended well; what came is looked at by the caller.
+local function wait(client, destination, transfer, deadline)
+  local pause = POLL_FIRST
+  while true do
+    local t, failed = client:mirror_transfer(destination, { transfer = transfer })
+    if not t and failed.code == "not_found" then return true end
+    if not t and not PASSING[failed.code] then return nil, failed end
+    if t and not t.running then
+      if t.state == "success" then return true end
+      return nil, err.new("io", t.reason or ("the transfer is %s"):format(t.state))
+    end
+    local left = deadline - clock.mono()
+    if left <= 0 then
+      return nil, err.new("timeout", "the transfer takes longer than NTAP_SNAPVAULT_WAIT allows; raise it")
+    end
+    task.sleep(math.min(pause, left))
+    pause = math.min(pause * 1.5, POLL_MOST)
+  end
+end
+
+local function transfer(ctx, object, place, path, deadline)
+  local controller = ctx.controllers[object.controller]
+  local client, failed = connect.rest(controller)
+  if not client then return nil, failed end
+  local destination = replication.names_of(ctx, object) .. ":" .. object.volume
+  local done = false
+  -- Also for an interrupt: what still writes beside the disk would do so when the path is taken away.
+  local _transfer <close> = setmetatable({}, { __close = function()
+    if not done then give_up(client, place.destination, destination) end
+  end })
+  local begun
+  begun, failed = client:mirror_restore(place.destination, destination, ctx.snapshot,
+    { files = { { from = object.path, to = path } } })
+  if not begun then return nil, privileges.explain(controller, failed, "restore from a vault") end
+  if begun.planned then
+    done = true
+    return true
+  end
+  local ok
+  ok, failed = wait(client, destination, begun.transfer, deadline)
+  done = ok == true
+  return ok, failed
+end
+
+local function fetch_one(ctx, item, i, deadline)
+  local object, place = item.objects[i], item.vault[i]
+  local path = ("%s.moonsnap_%s"):format(object.path, ctx.id)
+  local what = ("%s:%s from the vault %s"):format(object.controller, object.mapping, place.destination)
+  log.info("Fetching [%s], Snapshot copy [%s]", what, ctx.snapshot)
+  local ok, failed = note(ctx, object, path)
+  if ok then ok, failed = transfer(ctx, object, place, path, deadline) end
+  if not ok then return nil, err.coded(CODE, what, failed, { exit = 1 }) end
+  if ctx.dry_run then return true end
+  local info
+  info, failed = ctx.controllers[object.controller].client:file_info(("/vol/%s/%s"):format(object.volume, path))
+  if info and info.size ~= item.infos[i].size then
+    failed = err.new("io", ("what came has %d bytes instead of %d"):format(info.size, item.infos[i].size))
+    info = nil
+  end
+  if not info then return nil, err.coded(CODE, what, failed, { exit = 1 }) end
+  place.path = path
+  log.info("Fetching [%s] finished successfully", what)
+  return true
+end
+
+--- Fetch what the guests need from vaults, disk after disk. Touches no disk: after a failure the guests run on as they
+-- are. Waits for NTAP_SNAPVAULT_WAIT minutes at most.
+-- @tparam table ctx with `record`; items with `vault`
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err STORAGE-02025
+function restore_vault.fetch(ctx)
+  local deadline = clock.mono() + ctx.cfg:get("NTAP_SNAPVAULT_WAIT") * 60
+  for _, item in ipairs(ctx.items) do
+    for i in ipairs(item.objects) do
+      if item.vault[i] then
+        local ok, failed = fetch_one(ctx, item, i, deadline)
+        if not ok then return nil, failed end
+        if ctx.dry_run then item.vault[i].path = item.objects[i].path .. ".moonsnap_" .. ctx.id end
+      end
+    end
+  end
+  return true
+end
+
+local function clean(ctx, record)
+  local left = {}
+  for _, one in ipairs(record.beside or {}) do
+    local object = { provider = one.provider, controller = one.controller, volume = one.volume, path = one.own,
+      file = one.file }
+    local ok, failed
+    if ctx.controllers[one.controller] then ok, failed = storage.remove(ctx, object, one.path) end
+    if ok then
+      log.info("What was fetched to [%s:/vol/%s/%s] is gone again", one.controller, one.volume, one.path)
+    else
+      left[#left + 1] = one
+      log.warn("%s:/vol/%s/%s, fetched for a restore, is left: %s", one.controller, one.volume, one.path, failed
+        or "its controller is not in NTAP_USERS")
+    end
+  end
+  record.beside = #left > 0 and left or nil
+end
+
+--- Take away what this run has fetched; what cannot be is named, and the next restore tries again.
+-- @tparam table ctx
+function restore_vault.clean(ctx)
+  if ctx.record and ctx.record.beside and not ctx.dry_run then clean(ctx, ctx.record) end
+end
+
+--- Take away what restores that died have fetched. The config's lock is held.
+-- @tparam table ctx
+function restore_vault.clean_stale(ctx)
+  if ctx.dry_run then return end
+  for _, record in ipairs(catalog.list(ctx) or {}) do
+    if record.action == "restore" and record.beside and record.id ~= ctx.id then
+      clean(ctx, record)
+      local ok, failed = catalog.save(ctx, record)
+      if not ok then log.warn("catalog: %s", failed) end
+    end
+  end
+end
+
+return restore_vault
