@@ -33,7 +33,10 @@ guard=$(pgrep -P "$RUN" -f -- --guard-process)
 check_eq 'the guard process has a session of its own' "$(ps -o sid= -p "$guard" | tr -d ' ')" "$guard"
 check_eq 'it works from the root directory' "$(readlink "/proc/$guard/cwd")" /
 if [ "$(id -u)" = 0 ]; then
-  check_match 'its memory is locked' "/proc/$guard/status" '^VmLck:[[:space:]]+[1-9]'
+  case $MOON_BUILD in
+    *san-*) skip 'memory that is locked' 'a sanitizer makes nothing of mlockall' ;;
+    *) check_match 'its memory is locked' "/proc/$guard/status" '^VmLck:[[:space:]]+[1-9]' ;;
+  esac
   if (echo -900 >/proc/self/oom_score_adj) 2>/dev/null; then
     check_eq 'when memory runs out, others are chosen' "$(cat "/proc/$guard/oom_score_adj")" -900
   else
