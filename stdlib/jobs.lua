@@ -130,28 +130,36 @@ local function from_record(dirs, profile, config, record)
   return job
 end
 
-local function recorded(dirs, filter, holders, list)
-  local profiles, failed = entries(dirs.state .. "/catalog")
+-- Calls fn(profile, config) for each wanted directory PROFILE/CONFIG below one of the state directory.
+local function each_config(dirs, below, filter, fn)
+  local root = dirs.state .. "/" .. below
+  local profiles, failed = entries(root)
   if not profiles then return nil, failed end
   for _, profile in ipairs(profiles) do
     local configs
-    configs, failed = entries(("%s/catalog/%s"):format(dirs.state, profile))
+    configs, failed = entries(root .. "/" .. profile)
     if not configs then return nil, failed end
     for _, config in ipairs(configs) do
-      local records = {}
-      if wanted(filter, profile, config) then
-        records, failed = catalog.list { dirs = dirs, profile = profile, config_name = config }
-        if not records then return nil, failed end
-      end
-      for _, record in ipairs(records) do
-        local running = record.status == "started" and holders[profile .. "/" .. config]
-        if not (running and running == catalog.pid_of(record.id)) then
-          list[#list + 1] = from_record(dirs, profile, config, record)
-        end
-      end
+      local ok = true
+      if wanted(filter, profile, config) then ok, failed = fn(profile, config) end
+      if not ok then return nil, failed end
     end
   end
   return true
+end
+
+local function recorded(dirs, filter, holders, list)
+  return each_config(dirs, "catalog", filter, function(profile, config)
+    local records, failed = catalog.list { dirs = dirs, profile = profile, config_name = config }
+    if not records then return nil, failed end
+    for _, record in ipairs(records) do
+      local running = record.status == "started" and holders[profile .. "/" .. config]
+      if not (running and running == catalog.pid_of(record.id)) then
+        list[#list + 1] = from_record(dirs, profile, config, record)
+      end
+    end
+    return true
+  end)
 end
 
 -- Runs that `ended` wrote down and that are not in the list yet: the catalog knows more of a run than its end.
@@ -160,25 +168,20 @@ local function remembered(dirs, filter, list)
   for _, job in ipairs(list) do
     if job.id then known[job.id] = true end
   end
-  local profiles, failed = entries(dirs.state .. "/jobs")
-  if not profiles then return nil, failed end
-  for _, profile in ipairs(profiles) do
-    local configs
-    configs, failed = entries(("%s/jobs/%s"):format(dirs.state, profile))
-    if not configs then return nil, failed end
-    for _, config in ipairs(configs) do
-      local dir = ended_dir(dirs, profile, config)
-      for _, name in ipairs(wanted(filter, profile, config) and entries(dir) or {}) do
-        local text = name:find("%.json$") and file.read(dir .. "/" .. name)
-        local job = text and json.decode(text)
-        if type(job) == "table" and job.id and not known[job.id] then
-          job.profile, job.config = profile, config
-          list[#list + 1] = job
-        end
+  return each_config(dirs, "jobs", filter, function(profile, config)
+    local dir = ended_dir(dirs, profile, config)
+    local names, failed = entries(dir)
+    if not names then return nil, failed end
+    for _, name in ipairs(names) do
+      local text = name:find("%.json$") and file.read(dir .. "/" .. name)
+      local job = text and json.decode(text)
+      if type(job) == "table" and job.id and not known[job.id] then
+        job.profile, job.config = profile, config
+        list[#list + 1] = job
       end
     end
-  end
-  return true
+    return true
+  end)
 end
 
 --- All jobs of the state directory, oldest first: backups and restores that the catalog knows, the ends of other
