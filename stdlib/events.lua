@@ -14,8 +14,13 @@ local SOURCE = "moonsnap"
 local TIMEOUT = 25 -- seconds that one message may take
 local MAX_TEXT = 255
 
--- kind -> {id, level: 3 error, 6 information}
-local KINDS = { started = { 1, 6 }, finished = { 2, 6 }, failed = { 3, 3 } }
+-- level: 3 error, 6 information. Snap Creator's category at the end of a backup is "Backup Completed"; only an error
+-- asks the controller to send an AutoSupport message, and that only with NTAP_ASUP_ERROR_ENABLE=Y.
+local KINDS = {
+  started = { event = 1, level = 6, category = "Backup Started" },
+  finished = { event = 2, level = 6, category = "Backup Completed" },
+  failed = { event = 3, level = 3, category = "Backup Failed", autosupport = true },
+}
 
 -- What most accounts may not do, or the controller does not know, is no news.
 local QUIET = { denied = true, unsupported = true }
@@ -23,8 +28,8 @@ local QUIET = { denied = true, unsupported = true }
 local function send(ctx, controller, kind, text)
   log.info("STORAGE-01001: Sending AutoSupport message to [%s]", controller.name)
   local ok, failed = task.timeout(TIMEOUT, function()
-    return controller.client:ems_log(SOURCE, text, { level = KINDS[kind][2], event = KINDS[kind][1],
-      host = process.self().host })
+    return controller.client:ems_log(SOURCE, text, { level = KINDS[kind].level, event = KINDS[kind].event,
+      category = KINDS[kind].category, autosupport = KINDS[kind].autosupport, host = process.self().host })
   end)
   if ok then
     log.info("STORAGE-01002: Sending AutoSupport message to [%s] finished successfully", controller.name)

@@ -285,7 +285,7 @@ local groups = {
 
   { "events", {
     { name = "NTAP_ASUP_ERROR_ENABLE", type = "yn", default = "N",
-      meaning = "Y: an error is written to the controllers' event log as well, not only start and end." },
+      meaning = "Y: an error is written to the controllers' event log, too, which send an AutoSupport message of it." },
     { name = "FAILURE_MSG", type = "text", meaning = "Text that is logged when the run failed." },
     { name = "SENDTRAP", type = "command",
       meaning = "Command that passes the failure text on; %MSG is the text, as one argument." },

@@ -114,7 +114,8 @@
  *       a mirror (REST tells them from 9.11.1 and 9.10.1)
  *
  * The rest
- *   ems_log           source, message, {level? (0 emergency ... 7 debug), event?, host?}
+ *   ems_log           source, message, {level? (0 emergency ... 7 debug), event?, host?, category? (moonsnap),
+ *                     autosupport? (also sent to support)}
  *       true, or unsupported (REST before 9.11.1)
  *   job               id (ONTAPI: number; REST: uuid)
  *       {state="running"|"success"|"failure", code?, message?, progress?}; not_found once forgotten

@@ -205,7 +205,7 @@ static const char *severity(json_int_t level)
 static int ask_ems_log(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
 {
     json_t *level = json_object_get(call->args, "level");
-    const char *host = moon_ontap_arg(call, "host");
+    const char *host = moon_ontap_arg(call, "host"), *category = moon_ontap_arg(call, "category");
     if (level && (json_integer_value(level) < 0 || json_integer_value(level) > 7))
         return rest_fail(call, err, MOON_INVALID, "level: must be from 0 (emergency) to 7 (debug)");
     if (call->ontap->version && call->ontap->version < 91101)
@@ -218,9 +218,10 @@ static int ask_ems_log(struct moon_ontap_call *call, struct rest_ask *ask, struc
         json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:b}", "computer_name",
                   host ? host : "kvm-host", "event_source", moon_ontap_arg(call, "source"),
                   "app_version", MOON_VERSION, "event_id",
-                  json_integer_value(json_object_get(call->args, "event")), "category", "moonsnap",
+                  json_integer_value(json_object_get(call->args, "event")), "category", category ? category : "moonsnap",
                   "event_description", moon_ontap_arg(call, "message"), "severity",
-                  severity(level ? json_integer_value(level) : 6), "autosupport_required", 0),
+                  severity(level ? json_integer_value(level) : 6), "autosupport_required",
+                  json_is_true(json_object_get(call->args, "autosupport"))),
         err);
 }
 

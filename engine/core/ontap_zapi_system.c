@@ -93,14 +93,16 @@ const struct zapi_verb zapi_list_lifs = {.steps = (const struct zapi_step[]){{.l
 static int build_ems_log(struct moon_buf *b, const struct moon_ontap_call *c, struct moon_err *err)
 {
     char level[24], event[24], own[256] = "";
-    const char *host = moon_ontap_arg(c, "host");
+    const char *host = moon_ontap_arg(c, "host"), *category = moon_ontap_arg(c, "category");
+    bool support = json_is_true(json_object_get(c->args, "autosupport"));
     json_t *n = json_object_get(c->args, "level");
     snprintf(level, sizeof level, "%d", n ? (int)json_integer_value(n) : 6);
     snprintf(event, sizeof event, "%lld", json_integer_value(json_object_get(c->args, "event")));
     if (!host && gethostname(own, sizeof own - 1) < 0)
         own[0] = '\0';
     return zapi_put(b, "app-version", MOON_VERSION, err) |
-           zapi_put(b, "auto-support", "false", err) | zapi_put(b, "category", "moonsnap", err) |
+           zapi_put(b, "auto-support", support ? "true" : "false", err) |
+           zapi_put(b, "category", category ? category : "moonsnap", err) |
            zapi_put(b, "computer-name", host ? host : (*own ? own : "kvm-host"), err) |
            zapi_put_arg(b, c, "event-description", "message", err) |
            zapi_put(b, "event-id", event, err) | zapi_put_arg(b, c, "event-source", "source", err) |

@@ -194,9 +194,10 @@ t.case("over REST the group must stand there already", function()
 end)
 
 t.case("messages go to controllers that have answered, and fail nothing", function()
-  local world, got = {}, {}
+  local world, got, kinds = {}, {}, {}
   local function put(source, text, o)
     got[#got + 1] = { source, text, o.level, o.event }
+    kinds[#kinds + 1] = ("%s, %s, %s"):format(o.category, o.autosupport and "to support" or "local", type(o.host))
     return true
   end
   local a = controller("a", world, { ems_log = put })
@@ -212,6 +213,7 @@ t.case("messages go to controllers that have answered, and fail nothing", functi
   ctx = context({ a, b, c }, { NTAP_ASUP_ERROR_ENABLE = true })
   events.tell(ctx, "failed", err.new("io", ("x"):rep(400)))
   t.eq({ #got[3][2], got[3][3], got[3][4] }, { 255, 3, 3 })
+  t.eq(kinds, { "Backup Started, local, string", "Backup Completed, local, string", "Backup Failed, to support, string" })
   events.tell({ cfg = ctx.cfg }, "started") -- nobody is there yet
   t.raises(function() events.tell(ctx, "odd") end, "'odd' is not a kind")
 end)
