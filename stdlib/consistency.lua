@@ -68,6 +68,7 @@ local function check_group(ctx, group)
     local other = controller.svm and row.svm and row.svm ~= controller.svm
     local how = not other and difference(group, row)
     if not other and not how then
+      controller.group = row.uuid
       log.info("Consistency group '%s' of controller '%s' has these volumes", row.name, group.controller)
       return true
     end
@@ -112,7 +113,9 @@ local function start(ctx, group, name, opts)
     v.tried = true
   end
   local controller = ctx.controllers[group.controller]
-  local begun, failed = controller.client:cg_start(group.names, name, opts)
+  local known = { group = controller.group }
+  for key, value in pairs(opts) do known[key] = value end
+  local begun, failed = controller.client:cg_start(group.names, name, known)
   if not begun then
     return nil, err.coded("STORAGE-02003", ("snapshot %s, %s"):format(name, describe(group)),
       privileges.explain(controller, failed, "snapshot groups"))
@@ -133,9 +136,10 @@ local function all_there(ctx, group, name)
   return true
 end
 
+-- Whether every volume has it is looked at when the guests run again.
 local function commit(ctx, group, name)
   if not group.committed then
-    local ok, failed = ctx.controllers[group.controller].client:cg_commit(group.id)
+    local ok, failed = ctx.controllers[group.controller].client:cg_commit(group.id, { look = false })
     if not ok and UNCERTAIN[failed.code] and all_there(ctx, group, name) then
       log.warn("%s; the snapshots are there nevertheless", failed)
       ok = true

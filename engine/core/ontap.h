@@ -34,11 +34,13 @@
  *       true; an empty text removes
  *
  * Consistency groups
- *   cg_start          volumes (list of names), name, {timeout? (s, 5..120), comment?, label?}
+ *   cg_start          volumes (list of names), name, {timeout? (s, 5..120), comment?, label?, group?}
  *       {id, committed}: writes are held back until cg_commit or the timeout. Over REST the volumes
- *       must be exactly those of a group object; `committed` is true where only one phase exists
- *   cg_commit         id
- *       true: every volume has the snapshot (looked at, not believed)
+ *       must be exactly those of a group object; `committed` is true where only one phase exists.
+ *       group: that object's uuid from cg_groups, so that it need not be looked for while guests wait
+ *   cg_commit         id, {look?}
+ *       true: every volume has the snapshot (looked at, not believed; with look=false it is believed:
+ *       whoever waits for it looks later, and over ONTAPI gives comment and label with snapshot_modify)
  *   cg_groups         -
  *       [{name, uuid, svm, volumes=[...]}]; unsupported over ONTAPI, which needs no such object
  *

@@ -141,6 +141,14 @@ static int check_start(struct moon_ontap_call *call, struct rest_ask *ask, struc
     return rest_ask_version(call, ask, err);
 }
 
+static int ask_own_group(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
+{
+    const char *known = moon_ontap_arg(call, "group");
+    if (!known || !*known)
+        return ask_groups(call, ask, err);
+    return rest_remember(call, "group", json_string(known)) < 0 ? rest_no_memory(err) : REST_NEXT;
+}
+
 /* With a release that is not known two phases are tried: where they are not known the request is
  * refused as a whole. */
 static bool one_phase(const struct moon_ontap_call *call)
@@ -227,7 +235,7 @@ const struct rest_verb moon_rest_cg_start = {
     .steps = (const struct rest_step[]){
         {.ask = check_start, .take = rest_take_version, .refused = rest_version_refused},
         {.ask = rest_ask_node_version, .take = rest_take_version, .refused = rest_version_refused},
-        {.ask = ask_groups, .take = take_group, .refused = groups_refused},
+        {.ask = ask_own_group, .take = take_group, .refused = groups_refused},
         {.ask = ask_start, .take = take_start, .refused = start_refused, .look = 4},
         {.ask = ask_group_snapshot, .take = take_group_snapshot}}};
 
@@ -271,7 +279,7 @@ static int ask_commit_again(struct moon_ontap_call *call, struct rest_ask *ask,
 static int take_commit(struct moon_ontap_call *call, const json_t *answer, struct moon_err *err)
 {
     (void)answer, (void)err;
-    return rest_go(call, VOLUME);
+    return json_is_false(json_object_get(call->args, "look")) ? REST_DONE : rest_go(call, VOLUME);
 }
 
 static int again_refused(struct moon_ontap_call *call, int status, struct moon_err *err)

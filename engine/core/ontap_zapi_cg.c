@@ -97,7 +97,7 @@ static int build_commit(struct moon_buf *b, const struct moon_ontap_call *c, str
 static int take_commit(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err)
 {
     (void)results, (void)err;
-    return zapi_go(call, LOOK);
+    return json_is_false(json_object_get(call->args, "look")) ? ZAPI_DONE : zapi_go(call, LOOK);
 }
 
 static int commit_refused(struct moon_ontap_call *call, int number, struct moon_err *err)

@@ -3,7 +3,10 @@
 set -euo pipefail
 # shellcheck source=../lib/scene.sh
 . "$(dirname "$(realpath "$0")")/../lib/scene.sh"
+# shellcheck source=../lib/witness.sh
+. "$(dirname "$(realpath "$0")")/../lib/witness.sh"
 scene alpha:vol1 bravo:vol2
+witness_start
 cg=(NTAP_CONSISTENCY_GROUP_SNAPSHOT=Y)
 calls() { sim_requests | jq -r "[.log[] | select(.call == \"$1\")] | length"; }
 both_have() { test -f "$(copy alpha)" -a -f "$(copy bravo)"; }
@@ -19,8 +22,11 @@ check_exit 'a dry run' 0 moon backup --policy daily --dry-run
 said 'a dry run: the group is in the plan' 'ontap\.cg_start'
 said 'a dry run: and its commit' 'ontap\.cg_commit'
 check_eq 'a dry run: nothing was called' "$(sim_changes | wc -l)" 0
+fresh
 backup
 check 'both volumes have the snapshot' both_have
+check 'all events come' poll 5 heard 4
+check_eq 'between the first suspend and the last resume only the group is asked for' "$(asked_in_pause)" '1 cg-commit,1 cg-start'
 check_eq 'as one group' "$(calls cg-start) $(calls cg-commit) $(calls snapshot-create)" '1 1 0'
 for guest in alpha bravo; do check "$guest: paused, and for how long is known" pause_is_sane $guest; done
 check_eq 'the copies are known as ours' "$(zapi snapshot-get-iter | grep -c 'moonsnap config=demo/kvm run=' || true)" 1
@@ -78,10 +84,14 @@ group='{"name": "cg1", "svm": {"name": "svm1"}, "volumes": [{"name": "vol1", "pr
   {"name": "vol2", "provisioning_options": {"action": "add"}}]}'
 sim_curl -u vsadmin:secret -X POST -H 'Content-Type: application/json' -d "$group" \
   "$SIM_URL/api/application/consistency-groups?return_timeout=15" >/dev/null
+fresh
 backup
+check 'REST: all events come' poll 5 heard 4
+check_eq 'REST: between the first suspend and the last resume only the group is asked for' \
+  "$(asked_in_pause | sed 's/{[a-z_.]*}/U/g')" '1 PATCH /application/consistency-groups/U/snapshots/U,1 POST /application/consistency-groups/U/snapshots'
 check 'with the group: both volumes have the snapshot' both_have
 check_exit 'and a guest is restored from it' 0 restore bravo --yes
-check_eq 'in two steps' "$(sim_requests | jq -r '[.log[] | select(.call | test("consistency-groups")) | select(.changing) | .call | split(" ")[0]] | join(",")')" POST,POST,PATCH
+check_eq 'in two steps' "$(sim_requests | jq -r '[.log[] | select(.call | test("consistency-groups")) | select(.changing) | .call | split(" ")[0]] | join(",")')" POST,PATCH
 check_eq 'its snapshots are known as ours' "$(sim_curl -u vsadmin:secret "$SIM_URL/api/storage/volumes/*/snapshots?name=$SNAP&fields=comment,snapmirror_label" |
   jq -r '[.records[] | "\(.snapmirror_label) \(.comment | split(" run=")[0])"] | unique | join(",")')" 'daily moonsnap config=demo/kvm'
 BEFORE=$(snapshots vol1; snapshots vol2)
