@@ -41,11 +41,12 @@ struct moon_op {
     struct moon_err err;
     bool failed;
 
-    /* Loop thread only. */
-    bool done;
-    bool abandoned;
+    /* Loop thread only. The pointers keep the two flags out of the word that `failed` is in: a
+     * compiler may read both with one load, which would also read what a worker writes. */
     void (*notify)(struct moon_op *op, void *arg);
     void *notify_arg;
+    bool done;
+    bool abandoned;
 };
 
 /* Initialise the head of a zeroed, malloc'ed structure whose first member is the operation. */

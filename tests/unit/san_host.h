@@ -168,11 +168,26 @@ static inline void serve_one(int fd)
     size_t n = strlen(daemon_.reply) + 1;
     size_t announce = daemon_.announce ? daemon_.announce : n;
     size_t bytes = daemon_.send ? daemon_.send : n;
+    void (*then)(const char *order) = daemon_.then;
+    /* The test may prepare the next reply while this one is on its way. */
+    AUTO_FREE char *reply = malloc(sizeof daemon_.reply);
+    if (reply)
+        memcpy(reply, daemon_.reply, sizeof daemon_.reply);
     pthread_mutex_unlock(&daemon_.lock);
-    if (daemon_.then)
-        daemon_.then(order);
-    if (whole(fd, &announce, sizeof announce, true))
-        whole(fd, daemon_.reply, bytes, true);
+    if (then)
+        then(order);
+    if (reply && whole(fd, &announce, sizeof announce, true))
+        whole(fd, reply, bytes, true);
+}
+
+/* What it says from now on; 0: the reply's own length. */
+static inline void daemon_says(const char *reply, size_t announce, size_t bytes)
+{
+    pthread_mutex_lock(&daemon_.lock);
+    snprintf(daemon_.reply, sizeof daemon_.reply, "%s", reply);
+    daemon_.announce = announce;
+    daemon_.send = bytes;
+    pthread_mutex_unlock(&daemon_.lock);
 }
 
 static inline void *serve(void *arg)

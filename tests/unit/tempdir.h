@@ -6,11 +6,11 @@
 
 static char dir[64];
 
-/* Valid until the fourth call after this one. */
+/* Valid until the fourth call after this one of the same thread. */
 static const char *at(const char *name)
 {
-    static char paths[4][256];
-    static int next;
+    static _Thread_local char paths[4][256];
+    static _Thread_local int next;
     char *path = paths[next++ % 4];
     snprintf(path, sizeof paths[0], "%s/%s", dir, name);
     return path;

@@ -288,7 +288,7 @@ static void test_resize_refused(void **state)
     daemon_start("fail\n");
     assert_int_equal(moon_mpath_resize(&world, "dm-1", 1, &err), -1);
     assert_int_equal(err.code, MOON_CONFLICT);
-    snprintf(daemon_.reply, sizeof daemon_.reply, "ok\n");
+    daemon_says("ok\n", 0, 0);
     assert_int_equal(moon_mpath_resize(&world, "dm-1", 0.3, &err), -1);
     assert_int_equal(err.code, MOON_TIMEOUT);
     daemon_.orders[0] = '\0';
@@ -386,9 +386,7 @@ static void test_protocol(void **state)
     host("plain");
     daemon_start("");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        snprintf(daemon_.reply, sizeof daemon_.reply, "%s", cases[i].reply);
-        daemon_.announce = cases[i].announce;
-        daemon_.send = cases[i].send;
+        daemon_says(cases[i].reply, cases[i].announce, cases[i].send);
         assert_int_equal(moon_mpathd_paths(socket_path, NULL, &out, &err), -1);
         if (err.code != cases[i].code)
             fail_msg("%zu: %s", i, err.message);

@@ -361,6 +361,7 @@ static void test_headers(void **state)
     assert_null(strstr(request(1), "X-Dot-SVM-Name"));
     moon_op_unref(op);
     moon_ontap_unref(o);
+    serve_stop(); /* its thread still holds the answers */
     exchange_free(&x);
 }
 
