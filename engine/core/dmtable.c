@@ -22,7 +22,7 @@ static char *recorded_line(const char *text, const char *kind, const char *name)
     if (asprintf(&head, "%s %s: ", kind, name) < 0)
         return NULL;
     size_t n = strlen(head);
-    for (const char *p = text; p && *p; p = strchr(p, '\n'), p += p != NULL) {
+    for (const char *p = text; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
         if (strncmp(p, head, n) != 0)
             continue;
         const char *end = strchr(p, '\n');

@@ -66,6 +66,15 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     return moon_buf_add(&x->reply.body, data, len) < 0 ? 0 : len;
 }
 
+/* What a server sends may end up in a message: one line of it, whatever it holds. */
+static void plain(char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+    }
+}
+
 /* The value when the line is of that header: without blanks around it, cut to fit. */
 static bool header_value(const char *line, size_t len, const char *name, char *out, size_t size)
 {
@@ -77,6 +86,7 @@ static bool header_value(const char *line, size_t len, const char *name, char *o
     while (len > 0 && strchr(" \t\r\n", line[len - 1]))
         len--;
     snprintf(out, size, "%.*s", (int)len, line);
+    plain(out);
     return true;
 }
 
@@ -163,6 +173,7 @@ void moon_http_drain(struct moon_loop *loop)
             curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &after);
             x->reply.retry_after = after > 0 && after < RETRY_AFTER_MAX ? (long)after : 0;
             snprintf(x->reply.content_type, sizeof x->reply.content_type, "%s", type ? type : "");
+            plain(x->reply.content_type);
         }
         x->done(x->arg, &x->reply, rc == CURLE_OK ? NULL : &err);
         exchange_free(x);

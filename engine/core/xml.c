@@ -79,6 +79,15 @@ static void on_unparsed(void *ctx, const xmlChar *name, const xmlChar *public_id
     refuse(ctx, "entity declarations are refused; write the text out");
 }
 
+/* Defaults would be looked through at each element. */
+static void on_attribute(void *ctx, const xmlChar *element, const xmlChar *name, int type, int how,
+                         const xmlChar *value, xmlEnumerationPtr tree)
+{
+    (void)element, (void)name, (void)type, (void)how, (void)value;
+    xmlFreeEnumeration(tree);
+    refuse(ctx, "attribute declarations are refused");
+}
+
 static xmlEntityPtr on_get_entity(void *ctx, const xmlChar *name)
 {
     char reason[128];
@@ -88,12 +97,18 @@ static xmlEntityPtr on_get_entity(void *ctx, const xmlChar *name)
     return NULL;
 }
 
+static const char TOO_MANY[] = "an element has too many attributes";
+
 static void on_start(void *ctx, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
                      int n_ns, const xmlChar **ns, int n_attr, int n_default, const xmlChar **attr)
 {
     struct parse *p = parse_of(ctx);
     if (++p->depth > MOON_XML_MAX_DEPTH) {
         refuse(ctx, "elements are nested too deeply");
+        return;
+    }
+    if (n_attr > MOON_XML_MAX_ATTRIBUTES) {
+        refuse(ctx, TOO_MANY);
         return;
     }
     xmlSAX2StartElementNs(ctx, name, prefix, uri, n_ns, ns, n_attr, n_default, attr);
@@ -111,6 +126,7 @@ static void guard(xmlParserCtxtPtr ctxt, struct parse *p)
     ctxt->sax->serror = on_error;
     ctxt->sax->entityDecl = on_entity;
     ctxt->sax->unparsedEntityDecl = on_unparsed;
+    ctxt->sax->attributeDecl = on_attribute;
     ctxt->sax->getEntity = on_get_entity;
     ctxt->sax->getParameterEntity = on_get_entity;
     ctxt->sax->externalSubset = NULL;
@@ -178,6 +194,30 @@ static char *sanitize(const char *data, size_t len)
     return copy;
 }
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* libxml2 compares each attribute of an element with all others before anybody can stop it: a few
+ * megabytes of them would take hours. So many assignments without a tag between are no document that
+ * anybody writes; where a tag ends is not looked at, since a damaged one does not. */
+static bool has_too_many(const char *data, size_t len)
+{
+    enum { MOST = 16 * MOON_XML_MAX_ATTRIBUTES };
+    size_t n = 0;
+    for (size_t i = 0; i < len && n <= MOST; i++) {
+        if (data[i] == '<')
+            n = 0;
+        if (data[i] != '=')
+            continue;
+        while (i + 1 < len && (data[i + 1] == '\0' || is_space(data[i + 1]))) /* zero: UTF-16 */
+            i++;
+        n += i + 1 < len && (data[i + 1] == '"' || data[i + 1] == '\'');
+    }
+    return n > MOST;
+}
+
 static void init(void)
 {
     xmlInitParser();
@@ -199,6 +239,8 @@ int moon_xml_parse_with(const char *data, size_t len, const char *what, unsigned
         return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, OP,
                             "%s: %zu bytes are more than the %zu that are accepted", what, len,
                             MOON_XML_MAX_BYTES);
+    if (data && has_too_many(data, len))
+        return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, OP, "%s: %s", what, TOO_MANY);
     bool recover = flags & MOON_XML_RECOVER;
     AUTO_FREE char *clean = NULL;
     if (recover) {
@@ -266,11 +308,6 @@ xmlNodePtr moon_xml_path(const xmlNode *parent, const char *path)
         path += len + (path[len] == '/');
     }
     return node;
-}
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
 static char *trimmed(const char *s)

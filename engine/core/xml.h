@@ -19,6 +19,7 @@
 
 #define MOON_XML_MAX_BYTES ((size_t)64 << 20)
 #define MOON_XML_MAX_DEPTH 256
+#define MOON_XML_MAX_ATTRIBUTES 256 /* of one element */
 
 /* Control characters and broken UTF-8 inside a document become '?' instead of an error (ONTAP
  * controllers send both). Everything else, a cut-off document included, stays an error. */
@@ -27,7 +28,7 @@
 /* Parse data[0..len). what names the document in messages ("domain xml", "reply of filer1").
  * *out is owned by the caller: xmlFreeDoc, or AUTO_XML. It always has a root element.
  * Errors: MOON_PROTOCOL with libxml2's text and line; MOON_INVALID for what is refused (entities,
- * size, depth); MOON_INTERNAL out of memory. */
+ * declared attributes, size, depth, number of attributes); MOON_INTERNAL out of memory. */
 int moon_xml_parse(const char *data, size_t len, const char *what, xmlDocPtr *out,
                    struct moon_err *err);
 

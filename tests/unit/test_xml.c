@@ -64,6 +64,7 @@ static void test_refuses(void **state)
         {"<!DOCTYPE a SYSTEM 'file:/etc/passwd'><a>&e;</a>", MOON_INVALID, "entity 'e'"},
         {"<!DOCTYPE a SYSTEM 'file:/etc/passwd'><a b='&e;'/>", MOON_INVALID, "entity 'e'"},
         {"<a>&nbsp;</a>", MOON_INVALID, "entity 'nbsp'"},
+        {"<!DOCTYPE a [<!ATTLIST a b (x|y) 'x'>]><a/>", MOON_INVALID, "attribute declarations"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (unsigned flags = 0; flags <= MOON_XML_RECOVER; flags++) {
@@ -92,6 +93,51 @@ static char *nested(int depth)
     for (int i = 0; i < depth; i++)
         moon_buf_adds(&b, "</a>");
     return moon_buf_steal(&b);
+}
+
+/* <a x0='' x1='' ...>tail; `same`: all of one name. */
+static char *wide(size_t attributes, bool same, const char *tail)
+{
+    AUTO_BUF struct moon_buf b = {0};
+    moon_buf_adds(&b, "<a");
+    for (size_t i = 0; i < attributes; i++)
+        moon_buf_addf(&b, " x%zu = '>'", same ? 0 : i);
+    moon_buf_addf(&b, ">%s</a>", tail);
+    return moon_buf_steal(&b);
+}
+
+/* Some of these would take hours: what is tested is that there is an end. */
+static void test_attributes(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t attributes;
+        bool same, good;
+    } cases[] = {{MOON_XML_MAX_ATTRIBUTES, false, true},
+                 {MOON_XML_MAX_ATTRIBUTES + 1, false, false},
+                 {16 * MOON_XML_MAX_ATTRIBUTES, false, false},
+                 {2000000, false, false},
+                 {2000000, true, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        AUTO_FREE char *text = wide(cases[i].attributes, cases[i].same, "");
+        for (unsigned flags = 0; flags <= MOON_XML_RECOVER; flags++) {
+            struct moon_err err = {0};
+            AUTO_XML xmlDocPtr doc = NULL;
+            int rc = moon_xml_parse_with(text, strlen(text), "test", flags, &doc, &err);
+            assert_int_equal(rc, cases[i].good ? 0 : -1);
+            if (!cases[i].good) {
+                assert_int_equal(err.code, MOON_INVALID);
+                assert_non_null(strstr(err.message, "too many attributes"));
+            }
+        }
+    }
+    /* Text is no attribute, whatever it holds. */
+    AUTO_BUF struct moon_buf b = {0};
+    for (int i = 0; i < 100; i++)
+        moon_buf_adds(&b, "====================================================================\n");
+    AUTO_FREE char *text = wide(1, true, b.data);
+    AUTO_XML xmlDocPtr doc = parse(text);
+    assert_non_null(doc);
 }
 
 static void test_limits(void **state)
@@ -283,6 +329,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accepts), cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_attributes),
         cmocka_unit_test(test_limits),  cmocka_unit_test(test_recover),
         cmocka_unit_test(test_helpers), cmocka_unit_test(test_escape),
         cmocka_unit_test(test_json),    cmocka_unit_test(test_threads),
