@@ -7,6 +7,7 @@
 local file = require "engine.file"
 local json = require "engine.json"
 local process = require "engine.process"
+local err = require "std.err"
 local log = require "std.log"
 
 local catalog = {}
@@ -74,6 +75,75 @@ function catalog.remove(ctx, record)
   return nil, failed
 end
 
+local LATEST = 1 << 40 -- seconds; times beyond have no date
+
+local function is_text(value) return type(value) == "string" end
+local function is_word(value) return is_text(value) and value:find("^[%w_%-]+$") ~= nil end
+local function is_process(value)
+  return type(value) == "table" and math.type(value.pid) == "integer" and math.type(value.start) == "integer"
+end
+local function is_time(value) return math.type(value) == "integer" and value >= 0 and value < LATEST end
+
+-- What readers of a record rely on. Fields that are not listed are nobody's but the writer's.
+local REQUIRED = { id = is_word, action = is_word, status = is_text } -- a file's name is made of the first two
+local OPTIONAL = { policy = is_text, snapshot = is_text, error = is_text, way = is_text, started = is_time,
+  finished = is_time, process = is_process }
+local LISTS = { guests = { "name" }, volumes = { "controller", "volume" }, replicated = { "controller", "volume" },
+  clones = { "controller", "name" } }
+local BACKUP = { "snapshot", "guests", "volumes" }
+local DISK = { "target", "controller", "path" }
+
+-- The first entry of a list that is no table with these texts, or nil.
+local function bad_entry(list, fields)
+  if type(list) ~= "table" then return 1 end
+  for key, entry in pairs(list) do
+    if math.type(key) ~= "integer" or type(entry) ~= "table" then return key end
+    for _, field in ipairs(fields) do
+      if not is_text(entry[field]) then return key end
+    end
+  end
+  return nil
+end
+
+-- The field of a record that is not as it must be, or nil.
+local function bad_field(record)
+  for key, is in pairs(REQUIRED) do
+    if not is(record[key]) then return key end
+  end
+  for key, is in pairs(OPTIONAL) do
+    if record[key] ~= nil and not is(record[key]) then return key end
+  end
+  for key, fields in pairs(LISTS) do
+    local at = record[key] ~= nil and bad_entry(record[key], fields)
+    if at then return ("%s[%s]"):format(key, at) end
+  end
+  for i, guest in ipairs(record.guests or {}) do
+    local at = bad_entry(guest.disks, DISK)
+    if at then return ("guests[%d].disks[%s]"):format(i, at) end
+  end
+  for _, key in ipairs(record.action == "backup" and BACKUP or {}) do
+    if record[key] == nil then return key end
+  end
+  return nil
+end
+
+--- Read a record. A record is taken whole or not at all: what a restore or a deletion would go by must be there and
+-- be what it should be.
+-- @tparam string text
+-- @treturn[1] table
+-- @return[2] nil
+-- @treturn[2] Err `protocol`: no JSON, another schema, a field that is missing or wrong
+function catalog.decode(text)
+  local record, failed = json.decode(text)
+  if failed then return nil, failed end
+  if type(record) ~= "table" or record.schema ~= catalog.SCHEMA then
+    return nil, err.new("protocol", "not a record of a schema that this version knows")
+  end
+  local field = bad_field(record)
+  if field then return nil, err.new("protocol", ("not a record of a run: %s is missing or wrong"):format(field)) end
+  return record
+end
+
 --- All records of this config, oldest first. A file that cannot be read is reported and passed over.
 -- @tparam table ctx
 -- @treturn[1] {table,...}
@@ -92,11 +162,11 @@ function catalog.list(ctx)
       local path = dir .. "/" .. name
       local text, record
       text, failed = file.read(path)
-      if text then record, failed = json.decode(text) end
-      if record and type(record) == "table" and record.schema == catalog.SCHEMA then
+      if text then record, failed = catalog.decode(text) end
+      if record then
         records[#records + 1] = record
       else
-        log.warn("%s: %s; it is passed over", path, failed or "not a record of a schema that this version knows")
+        log.warn("%s: %s; it is passed over", path, failed)
       end
     end
   end

@@ -10,6 +10,7 @@ local file = require "engine.file"
 local process = require "engine.process"
 local err = require "std.err"
 local log = require "std.log"
+local blanks = require "std.blanks"
 
 local command = {}
 
@@ -80,8 +81,8 @@ local function allowed(ctx)
   end
   local set = { path = path }
   for line in (text or ""):gmatch("[^\r\n]+") do
-    local entry = line:match("^%s*command:%s*(.-)%s*$")
-    if entry and entry ~= "" then set[entry] = true end
+    local entry = line:match("^%s*command:(.*)$")
+    if entry and entry:find("%S") then set[blanks.trim(entry)] = true end
   end
   if set["*"] then log.warn("%s: '*' allows every command; list those that are needed", path) end
   ctx.allowed = set
@@ -172,7 +173,7 @@ function command.run(ctx, o)
   local ended = out.timed_out and ("none, it was ended after %.1f s"):format(clock.mono() - began)
     or out.status or "none, signal " .. out.signal
   log.cmd("Command [%s] finished with exit code: [%s] stdout: [%s] stderr: [%s]", table.concat(argv, " "), ended,
-    out.stdout:gsub("%s+$", ""), out.stderr:gsub("%s+$", ""))
+    blanks.trim_end(out.stdout), blanks.trim_end(out.stderr))
   return out
 end
 
@@ -184,7 +185,7 @@ function command.problem(o, out)
   if out.status == 0 then return nil end
   local how = out.timed_out and "did not end in time" or out.status and "exit code " .. out.status
     or "signal " .. out.signal
-  local said = ((out.stderr or "") ~= "" and out.stderr or out.stdout or ""):gsub("%s+$", "")
+  local said = blanks.trim_end((out.stderr or "") ~= "" and out.stderr or out.stdout or "")
   return err.new(out.timed_out and "timeout" or "io", ("%s: %s: '%s': %s%s"):format(o.where, o.name,
     o.text:gsub("^SERVER:%s*", ""):match("^%S+"), how, said ~= "" and ": " .. said or ""))
 end

@@ -14,6 +14,7 @@ local config_layers = require "std.config_layers"
 local config_secrets = require "std.config_secrets"
 local expand = require "std.config_expand"
 local params = require "std.params"
+local blanks = require "std.blanks"
 
 local config = {}
 
@@ -279,7 +280,7 @@ end
 function Config:set(name, text, where)
   if type(name) ~= "string" or type(text) ~= "string" then error("cfg:set: name and text must be strings", 2) end
   where = where or "discovery"
-  text = config_file.trim(text)
+  text = blanks.trim(text)
   local canonical, failed = config_file.check(name, text, where)
   if not canonical then return nil, failed end
   local entry = text ~= "" and { text = text, where = where, literal = true } or nil

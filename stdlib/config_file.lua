@@ -5,6 +5,7 @@
 
 local err = require "engine.err"
 local params = require "std.params"
+local blanks = require "std.blanks"
 
 local config_file = {}
 
@@ -37,14 +38,6 @@ function config_file.read(path, open)
   text = text or ""
   if #text > MAX_FILE then return fail("invalid", "read", "%s: larger than 4 MiB; not a config file", path) end
   return text
-end
-
---- A text without the blanks round it.
--- @tparam string text
--- @treturn string
-function config_file.trim(text)
-  local from = text:find("%S")
-  return from and text:match(".*%S", from) or ""
 end
 
 --- Check one key and value.
@@ -105,7 +98,7 @@ function config_file.parse(text, name)
       if not equals then
         return fail("invalid", "config", "%s: line has no '='; write KEY=value or a comment", where)
       end
-      local key, value = config_file.trim(line:sub(1, equals - 1)), config_file.trim(line:sub(equals + 1))
+      local key, value = blanks.trim(line:sub(1, equals - 1)), blanks.trim(line:sub(equals + 1))
       local canonical, problem = config_file.check(key, value, where)
       if not canonical then return nil, problem end
       if lines[canonical] then
@@ -128,7 +121,7 @@ end
 function config_file.params(given)
   local items, seen = {}, {}
   local function add(key, value)
-    value = config_file.trim(value)
+    value = blanks.trim(value)
     local canonical, failed = config_file.check(key, value, "--params")
     if not canonical then return nil, failed end
     if seen[canonical] then return fail("invalid", "config", "--params: %s: it is given twice; write it once", key) end
@@ -142,7 +135,7 @@ function config_file.params(given)
     if not equals then
       return fail("invalid", "config", "--params: argument %d has no '='; write KEY=value", i)
     end
-    local ok, failed = add(config_file.trim(pair:sub(1, equals - 1)), pair:sub(equals + 1))
+    local ok, failed = add(blanks.trim(pair:sub(1, equals - 1)), pair:sub(equals + 1))
     if not ok then return nil, failed end
   end
   if #given == 0 then

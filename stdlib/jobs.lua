@@ -95,7 +95,8 @@ local function under_way(dirs, filter, list)
       holders[profile .. "/" .. config] = pid
       local text = file.read(note_path(dirs, profile, config))
       local note = text and json.decode(text)
-      if type(note) ~= "table" or catalog.pid_of(note.id) ~= pid then note = {} end -- it is just starting
+      -- None: it is just starting. Another's, or one that is damaged, tells nothing.
+      if type(note) ~= "table" or catalog.pid_of(note.id) ~= pid or math.type(note.started) ~= "integer" then note = {} end
       list[#list + 1] = { id = note.id, profile = profile, config = config, action = note.action, policy = note.policy,
         started = note.started, state = "in progress", detail = ("process %d"):format(pid) }
     end

@@ -4,6 +4,7 @@
 -- @module std.menu
 
 local process = require "engine.process"
+local blanks = require "std.blanks"
 local err = require "std.err"
 local report = require "std.report"
 local task = require "std.task"
@@ -33,7 +34,7 @@ function menu.ask(prompt)
   io.stderr:write(prompt)
   io.stderr:flush()
   local answer, failed = task.timeout(ANSWER_LIMIT, process.read_line)
-  if answer then return answer:match("^%s*(.-)%s*$") end
+  if answer then return blanks.trim(answer) end
   if failed.code == "timeout" then return cancelled("no answer in 10 minutes") end
   return cancelled("no answer")
 end

@@ -5,6 +5,7 @@
 local err = require "engine.err"
 local rows = require "std.params_table"
 local types = require "std.params_types"
+local blanks = require "std.blanks"
 
 local params = {}
 
@@ -141,7 +142,7 @@ function params.parse(row, text, where, key)
   if type(text) ~= "string" then error("params.parse: text must be a string", 2) end
   if type(where) ~= "string" then error("params.parse: where must be a string", 2) end
   local value, problem, want
-  text = text:match("^%s*(.-)%s*$")
+  text = blanks.trim(text)
   if text == "" then
     problem, want = "it has no value", params.format(row)
   else

@@ -1,6 +1,8 @@
 --- How lists are written in a config: between `;`, `,` and `:`, with what is said of one that is not right.
 -- @module std.params_lists
 
+local blanks = require "std.blanks"
+
 local lists = {}
 
 -- Snap Creator allows the name or the address of a controller; an IPv6 address stands in brackets.
@@ -22,11 +24,6 @@ function lists.quote(text)
   return "'" .. text .. "'"
 end
 
-local function trim(text)
-  local from = text:find("%S")
-  return from and text:match(".*%S", from) or ""
-end
-
 --- Items between separators, without the blanks round them. One separator at the end is usual.
 -- @tparam string text
 -- @tparam string separator one character
@@ -36,7 +33,7 @@ end
 function lists.split(text, separator)
   local items = {}
   for item in (text .. separator):gmatch("([^" .. separator .. "]*)" .. separator) do
-    items[#items + 1] = trim(item)
+    items[#items + 1] = blanks.trim(item)
   end
   if #items > 1 and items[#items] == "" then items[#items] = nil end
   for i, item in ipairs(items) do
@@ -54,7 +51,7 @@ function lists.take_host(item)
   if item:sub(1, 1) == "[" then
     return item:match("^(%[[^%]]*%])%s*:%s*(.*)$")
   end
-  return item:match("^([^:]-)%s*:%s*(.*)$")
+  return blanks.cut(item, ":")
 end
 
 --- Entries "controller:rest" between semicolons.

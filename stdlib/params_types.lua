@@ -7,6 +7,7 @@
 
 local guests = require "std.params_guests"
 local lists = require "std.params_lists"
+local blanks = require "std.blanks"
 
 local types = {}
 
@@ -180,7 +181,7 @@ local function by_policy(text, format, read)
   if not items then return nil, problem, format end
   local list, seen = {}, {}
   for i, item in ipairs(items) do
-    local policy, digits = item:match("^([^:]-)%s*:%s*(.*)$")
+    local policy, digits = blanks.cut(item, ":")
     if not policy then return nil, ("entry %d %s has no ':'"):format(i, quote(item)), format end
     if not policy:find("^[%w_%-]+$") then
       return nil, ("entry %d: %s is not a policy name"):format(i, quote(policy)),
@@ -292,7 +293,7 @@ function types.mapping(text)
   if not items then return nil, problem, format end
   local list, seen = {}, {}
   for i, item in ipairs(items) do
-    local vm, rest = item:match("^([^:]-)%s*:%s*(.*)$")
+    local vm, rest = blanks.cut(item, ":")
     local host, path
     if vm then host, path = take_host(rest) end
     if not path then return nil, ("entry %d %s does not have three fields"):format(i, quote(item)), format end

@@ -3,6 +3,7 @@
 
 local core = require "engine.process"
 local err = require "std.err"
+local blanks = require "std.blanks"
 
 local process = {}
 
@@ -21,7 +22,7 @@ function process.run(argv, opts)
   if out.planned then return { status = 0, stdout = "", stderr = "", seconds = 0, planned = true } end
   if out.timed_out then return nil, err.new("timeout", ("program %s: did not end in time"):format(argv[1])) end
   if out.status ~= 0 then
-    local said = (out.stderr ~= "" and out.stderr or out.stdout):gsub("%s+$", "")
+    local said = blanks.trim_end(out.stderr ~= "" and out.stderr or out.stdout)
     return nil, err.new("io", ("program %s: %s: %s"):format(argv[1],
       out.status and "exit code " .. out.status or "signal " .. out.signal, said))
   end

@@ -5,6 +5,7 @@
 
 local config_policy = require "std.config_policy"
 local params = require "std.params"
+local blanks = require "std.blanks"
 
 local redact = {}
 
@@ -53,7 +54,7 @@ local function remember(secrets, value)
   secrets[#secrets + 1] = value
   for entry in value:gmatch("[^;]+") do
     local password = entry:match("/(.+)$")
-    if password then secrets[#secrets + 1] = password:match("^%s*(.-)%s*$") end
+    if password then secrets[#secrets + 1] = blanks.trim(password) end
   end
 end
 
@@ -77,12 +78,15 @@ function redact.config(text)
   if type(text) ~= "string" then error("redact.config: text must be a string", 2) end
   local out, secrets = {}, {}
   for line in (text:gsub("\n$", "") .. "\n"):gmatch("(.-)\r?\n") do
-    local comment, key, value = line:match("^%s*(#?)[#%s]*(%u[%u%d_]*)%s*=%s*(.-)%s*$")
-    if line:find("^%s*#") then
+    local comment = line:find("^%s*#") ~= nil
+    local from = line:find("[^#%s]") or 1
+    local key, at = line:match("^(%u[%u%d_]*)%s*=()", from)
+    local value = at and blanks.trim(line:sub(at))
+    if comment then
       local row = key and params.find(key)
       if row and row.secret and value ~= "" then remember(secrets, value) end
       line = "# (comment left out)"
-    elseif key and comment == "" then
+    elseif key then
       line = setting(line, key, value, secrets)
     elseif line:find("%S") then
       line = "# (a line that is no setting, left out)"
@@ -101,8 +105,8 @@ function redact.commands(text)
   if type(text) ~= "string" then error("redact.commands: text must be a string", 2) end
   local out, secrets = {}, {}
   for line in (text .. "\n"):gmatch("(.-)\r?\n") do
-    local given = line:match("^%s*command:%s*(.-)%s*$")
-    if given then out[#out + 1] = "command: " .. command(given, secrets) end
+    local given = line:match("^%s*command:(.*)$")
+    if given then out[#out + 1] = "command: " .. command(blanks.trim(given), secrets) end
   end
   return table.concat(out, "\n") .. "\n", secrets
 end

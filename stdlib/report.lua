@@ -5,6 +5,7 @@ local json = require "engine.json"
 local plan = require "engine.plan"
 local err = require "std.err"
 local log = require "std.log"
+local blanks = require "std.blanks"
 
 local report = {}
 
@@ -36,7 +37,7 @@ function report.table(head, rows)
       local pad = (" "):rep(widths[c] - width(text))
       out[c] = right[c] and pad .. text or text .. pad
     end
-    lines[#lines + 1] = (table.concat(out, "  "):gsub("%s+$", ""))
+    lines[#lines + 1] = blanks.trim_end(table.concat(out, "  "))
   end
   line(head)
   for _, row in ipairs(rows) do line(row) end
@@ -108,8 +109,8 @@ function report.steps(ctx)
     end
     table.sort(args)
     if step.op ~= "file.mkdirs" then
-      lines[#lines + 1] = (("  %2d. %s %s %s"):format(#lines + 1, step.op, step.object or "", table.concat(args, " "))
-        :gsub("%s+$", ""))
+      lines[#lines + 1] = blanks.trim_end(("  %2d. %s %s %s"):format(#lines + 1, step.op, step.object or "",
+        table.concat(args, " ")))
     end
   end
   local text = #lines == 0 and "Dry run: nothing would be changed."

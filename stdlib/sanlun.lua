@@ -8,11 +8,13 @@ local devices = require "std.devices"
 local err = require "std.err"
 local log = require "std.log"
 local process = require "std.process"
+local blanks = require "std.blanks"
 
 local sanlun = {}
 
 -- 64 MiB hold the longest form of 100,000 paths.
 local MAX_OUTPUT = 64 << 20
+local MAX_LINE = 4096 -- a longer one is none of its tables
 
 -- Lines that are no LUN: the heads of all versions, and the rule below them.
 local HEADS = { "lun%-pathname", "^controller", "^vserver", "^filer", "^%-[%-%s]*$" }
@@ -27,7 +29,11 @@ end
 -- The lines of an output, fit to be printed whatever is in them.
 local function lines_of(text)
   if not utf8.len(text) then text = text:gsub("[\128-\255]", "?") end
-  return text:gsub("[\0-\8\11\12\14-\31\127]", "?"):gmatch("[^\r\n]+")
+  local each = text:gsub("[\0-\8\11\12\14-\31\127]", "?"):gmatch("[^\r\n]+")
+  return function()
+    local line = each()
+    return line and line:sub(1, MAX_LINE)
+  end
 end
 
 -- What cannot be read is a few lines of many, or a program that says something else altogether.
@@ -47,7 +53,7 @@ end
 function sanlun.paths(text)
   local list, unread, others = {}, {}, 0
   for line in lines_of(text) do
-    line = line:match("^%s*(.-)%s*$")
+    line = blanks.trim(line)
     -- Version 5 writes "filer:  /vol/...".
     local svm, path, node = line:match("^(%S-):?%s+(/vol/.-)%s+(/dev/%S+)%s")
     if svm and svm ~= "" then

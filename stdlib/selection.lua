@@ -2,6 +2,7 @@
 -- @module std.selection
 
 local clock = require "engine.clock"
+local blanks = require "std.blanks"
 local copies = require "std.copies"
 local err = require "std.err"
 local log = require "std.log"
@@ -133,7 +134,7 @@ local function named_disks(ctx, record)
   if not ctx.opts.fileNames then return nil end
   local named = {}
   for path in ctx.opts.fileNames:gmatch("[^,]+") do
-    path = path:match("^%s*(.-)%s*$")
+    path = blanks.trim(path)
     local found = false
     for _, guest in ipairs(record.guests) do
       for _, disk in ipairs(guest.disks) do
