@@ -42,11 +42,16 @@ sim_src   := $(wildcard tests/ontapsim/*.c)
 unit_src  := $(wildcard tests/unit/test_*.c)
 embedded  := $(sort $(wildcard stdlib/*.lua scripts/*.lua))
 
+# Fuzz targets, one a file, and what they share.
+fuzz_common := tests/fuzz/fuzz.c tests/fuzz/replies.c tests/fuzz/peer.c tests/contract/adversary_args.c
+fuzz_seeds  := tests/fuzz/seeds.c tests/fuzz/bombs.c
+fuzz_src    := $(filter-out $(fuzz_common) $(fuzz_seeds),$(wildcard tests/fuzz/*.c))
+
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 core_lib := $(B)/libmoon.a
 units    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 
-.PHONY: all help deps test unit lua e2e contract mutate adversary demo crash fault bench bench-listing bench-multipath lab lint doc format clean install
+.PHONY: all help deps test unit lua e2e contract seeds fuzz mutate adversary demo crash fault bench bench-listing bench-multipath lab lint doc format clean install
 .DEFAULT_GOAL := all
 
 all: $(B)/moonsnap $(B)/ontapsim
@@ -134,10 +139,24 @@ $(B)/adversary: $(adversary_src) tests/contract/adversary.h $(core_lib)
 build-units: $(units)
 .PHONY: build-units
 
+# The fuzz targets in one program, which runs their seeds; and each by itself, with libFuzzer.
+fuzz_objs := $(call obj,$(fuzz_common) $(lua_src) $(guard_src)) $(B)/obj/embed.o $(core_lib)
+$(B)/obj/tests/fuzz/%.o $(B)/obj/tests/contract/%.o: PKG_CFLAGS += -Iengine
+$(B)/obj/tests/fuzz/%.o: PKG_CFLAGS += $(if $(findstring fuzzer,$(SAN)),,-DFUZZ_SEEDS)
+$(B)/seeds: $(call obj,$(fuzz_src) $(fuzz_seeds)) $(fuzz_objs)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $^ $(PKG_LIBS) -lm
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(fuzz_objs)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(subst fuzzer-no-link,fuzzer,$(LDFLAGS_ALL)) -rdynamic -o $@ $^ $(PKG_LIBS) -lm
+fuzzers: $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(fuzz_src))
+.PHONY: fuzzers
+.SECONDARY: $(call obj,$(fuzz_src))
+
 ## test         unit, Lua and end-to-end tests; one closing line
 test: build/.deps
-	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all build-units
-	$(Q)tests/run $(B) unit lua e2e contract
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all build-units $(B)/seeds
+	$(Q)tests/run $(B) unit lua e2e contract seeds
 ## unit lua e2e one kind of test
 unit lua e2e: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all build-units
@@ -147,6 +166,19 @@ unit lua e2e: build/.deps
 contract: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
 	$(Q)tests/contract/run $(B)
+
+## seeds        the seeds of the fuzz targets, and inputs meant to exhaust them
+seeds: build/.deps
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) $(B)/seeds
+	$(Q)tests/run $(B) seeds
+
+## fuzz         T=60 seconds of libFuzzer for each parser (TARGETS="http rest": these only)
+T ?= 60
+fuzz:
+	$(Q)tests/lib/deps.sh build fuzz
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) CC=clang-14 OPT='-O1 -g' WERROR= \
+	  SAN=fuzzer-no-link,address,undefined fuzzers
+	$(Q)tests/fuzz/run build/san-fuzzer-no-link-address-undefined $(T) $(TARGETS)
 
 ## mutate       N=500 replies of that suite damaged, under ASan and UBSan: no crash, no hang
 ## adversary    lying controllers: no sequence of replies makes the client revert a volume

@@ -1,5 +1,5 @@
 #!/bin/bash
-# deps.sh build|test|lint|doc|interop|lab ...: the Debian packages that a kind of work needs. What is missing is installed
+# deps.sh build|test|lint|doc|fuzz|valgrind|interop|lab ...: the Debian packages that a kind of work needs. What is missing is installed
 # where that is allowed (root, apt-get), else the one command that does it is printed and the exit code is 1.
 set -euo pipefail
 
@@ -9,6 +9,8 @@ test='libcmocka-dev libmicrohttpd-dev libgnutls28-dev libvirt-daemon libvirt-dae
   qemu-system-x86 binutils curl jq libfaketime systemd util-linux'
 lint='lua-check shellcheck cppcheck clang-format'
 doc='lua-ldoc'
+fuzz='clang-14 libclang-rt-14-dev'
+valgrind='valgrind'
 interop='ansible python3-cinder python3-manila jq util-linux'
 lab='mmdebstrap e2fsprogs kmod cpio gzip busybox-static binutils openssh-client python3 qemu-system-x86 qemu-utils'
 
@@ -19,9 +21,11 @@ for kind in "${@:-build}"; do
     test) wanted+=" $test" ;;
     lint) wanted+=" $lint" ;;
     doc) wanted+=" $doc" ;;
+    fuzz) wanted+=" $fuzz" ;;
+    valgrind) wanted+=" $valgrind" ;;
     interop) wanted+=" $interop" ;;
     lab) wanted+=" $lab" ;;
-    *) echo "usage: deps.sh build|test|lint|doc|interop|lab ..." >&2; exit 2 ;;
+    *) echo "usage: deps.sh build|test|lint|doc|fuzz|valgrind|interop|lab ..." >&2; exit 2 ;;
   esac
 done
 read -ra wanted <<<"${wanted//$'\n'/ }"
