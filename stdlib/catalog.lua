@@ -86,12 +86,12 @@ local function is_time(value) return math.type(value) == "integer" and value >= 
 
 -- What readers of a record rely on. Fields that are not listed are nobody's but the writer's.
 local REQUIRED = { id = is_word, action = is_word, status = is_text } -- a file's name is made of the first two
-local OPTIONAL = { policy = is_text, snapshot = is_text, error = is_text, way = is_text, started = is_time,
-  finished = is_time, process = is_process }
-local LISTS = { guests = { "name" }, volumes = { "controller", "volume" }, replicated = { "controller", "volume" },
+local OPTIONAL = { policy = is_text, snapshot = is_text, error = is_text, way = is_text, safety = is_text,
+  comment = is_text, started = is_time, finished = is_time, process = is_process }
+local LISTS = { guests = {}, volumes = { "controller", "volume" }, replicated = { "controller", "volume" },
   clones = { "controller", "name" } }
 local BACKUP = { "snapshot", "guests", "volumes" }
-local DISK = { "target", "controller", "path" }
+local GUEST, DISK = { "name" }, { "target", "controller", "path" } -- those of a backup; a restore has words of its own
 
 -- The first entry of a list that is no table with these texts, or nil.
 local function bad_entry(list, fields)
@@ -117,12 +117,15 @@ local function bad_field(record)
     local at = record[key] ~= nil and bad_entry(record[key], fields)
     if at then return ("%s[%s]"):format(key, at) end
   end
-  for i, guest in ipairs(record.guests or {}) do
-    local at = bad_entry(guest.disks, DISK)
-    if at then return ("guests[%d].disks[%s]"):format(i, at) end
-  end
   for _, key in ipairs(record.action == "backup" and BACKUP or {}) do
     if record[key] == nil then return key end
+  end
+  local guests = record.action == "backup" and record.guests or {}
+  local at = bad_entry(guests, GUEST)
+  if at then return ("guests[%s]"):format(at) end
+  for i, guest in ipairs(guests) do
+    at = bad_entry(guest.disks, DISK)
+    if at then return ("guests[%d].disks[%s]"):format(i, at) end
   end
   return nil
 end

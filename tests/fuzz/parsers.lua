@@ -168,7 +168,7 @@ local function record(text)
   catalog.in_vault(r)
   for _, v in ipairs(r.volumes or {}) do assert(#(v.controller .. ":" .. v.volume) > 0) end
   for _, v in ipairs(r.replicated or {}) do assert(#(v.controller .. ":" .. v.volume) > 0) end
-  for _, guest in ipairs(r.guests or {}) do
+  for _, guest in ipairs(r.action == "backup" and r.guests or {}) do
     for _, disk in ipairs(guest.disks) do assert(#(guest.name .. disk.target .. disk.controller .. disk.path) >= 0) end
   end
   assert(os.date("%Y-%m-%d", math.max(0, r.started or 0)))
