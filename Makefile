@@ -244,8 +244,9 @@ format:
 ## install      into $(DESTDIR)$(PREFIX)
 PREFIX ?= /usr/local
 UNITDIR ?= $(PREFIX)/lib/systemd/system
-install: $(B)/moonsnap
+install: $(B)/moonsnap $(B)/ontapsim
 	install -D -m755 $(B)/moonsnap $(DESTDIR)$(PREFIX)/bin/moonsnap
+	install -D -m755 $(B)/ontapsim $(DESTDIR)$(PREFIX)/bin/ontapsim
 	install -d $(DESTDIR)$(UNITDIR)
 	for unit in examples/systemd/*; do \
 	  sed 's|/usr/local/bin/|$(PREFIX)/bin/|' $$unit >$(DESTDIR)$(UNITDIR)/$${unit##*/} && \

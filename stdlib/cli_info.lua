@@ -29,6 +29,7 @@ local OTHERS = {
   { "params", "all parameters, or what one means" },
   { "actions", "this list" },
   { "help", "options, or what an action does" },
+  { "test", "run tests of workflows in a private world: moonsnap test FILE_test.lua ..." },
   { "doc", "reference for workflow authors: moonsnap doc [MODULE | FUNCTION | MESSAGE]" },
   { "run", "run a Lua script: moonsnap run FILE.lua [ARG ...]" },
   { "version", "version" },
@@ -107,6 +108,15 @@ end
 -- @treturn[2] Err `not_found`
 function info.doc(opts)
   return require("std.doc").main(opts)
+end
+
+--- Run test files of workflows; see `std.tester`.
+-- @tparam table opts
+-- @treturn[1] integer exit code
+-- @return[2] nil
+-- @treturn[2] Err
+function info.test(opts)
+  return require("std.tester").main(opts)
 end
 
 local function describe(row)

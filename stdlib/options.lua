@@ -12,7 +12,7 @@ options.known = {
   nonInteractive = "flag", ["config-dir"] = "value", ["state-dir"] = "value", ["log-dir"] = "value",
   ["lib-dir"] = "value", ["libvirt-uri"] = "value", script = "value", backupName = "value", cntName = "value",
   volName = "value", fileNames = "value", user_defined = "value", help = "flag", version = "flag", verify = "flag",
-  safety = "flag",
+  safety = "flag", qemu = "flag",
   ["key-file"] = "value",
   -- Snap Creator's server and login: there is no server here, so they say nothing.
   server = "value", port = "value", user = "value", passwd = "value", agentName = "value", agentPort = "value",
@@ -45,6 +45,7 @@ options.help = {
   { "--verbose, --debug, --quiet", "log on the console; all of it; no warnings" },
   { "--yes, --nonInteractive", "do not ask before a disk is overwritten or a snapshot deleted" },
   { "--safety", "gc: also the safety snapshots of restores that did not end well" },
+  { "--qemu", "test: real guests (qemu:///session, or --libvirt-uri) instead of libvirt's test driver" },
   { "--verify", "discover: compare with what NetApp's sanlun says" },
   { "--libvirt-uri URI", "instead of KVM_LIBVIRT_URI" },
   { "--config-dir, --state-dir, --log-dir DIR", "where files are" },

@@ -163,9 +163,10 @@ static int guard_start(lua_State *L)
         moonlua_args(L, 1,
                      "{journal:s uri:s profile:s config:s action:s deadline:n log:s? record:s? "
                      "syslog:s?}");
-    if (moonlua_refused(L, "guard.start", json_string_value(json_object_get(args, "journal")),
-                        NULL))
-        return 1;
+    int n = moonlua_refused(L, "guard.start",
+                            json_string_value(json_object_get(args, "journal")), NULL);
+    if (n > 0)
+        return n;
     struct start_op *s = calloc(1, sizeof *s);
     if (!s || !(s->options = json_deep_copy(args))) {
         free(s);

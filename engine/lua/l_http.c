@@ -40,8 +40,9 @@ static int http_request(lua_State *L)
         const char *at = memrchr(host, '@', authority);
         host = at ? at + 1 : host;
         lua_pushlstring(L, host, strcspn(host, "?#"));
-        if (moonlua_refused(L, "http.request", lua_tostring(L, -1), NULL))
-            return 1;
+        int n = moonlua_refused(L, "http.request", lua_tostring(L, -1), NULL);
+        if (n > 0)
+            return n;
     }
     struct moon_err err;
     struct moon_op *op = moon_http_op(args, &err);

@@ -58,10 +58,11 @@ static int ontap_verb(lua_State *L)
     enum moon_ontap_verb verb = (enum moon_ontap_verb)lua_tointeger(L, lua_upvalueindex(1));
     struct moon_ontap *o = check_ontap(L);
     json_t *args = moonlua_args(L, 2, moon_ontap_verb_signature(verb));
-    if (moonlua_get(L)->dry_run && moon_ontap_verb_changes(verb, args)) {
+    if (moon_ontap_verb_changes(verb, args)) {
         lua_pushfstring(L, "ontap.%s", moon_ontap_verb_name(verb));
-        moonlua_refused(L, lua_tostring(L, -1), moon_ontap_name(o), args);
-        return 1;
+        int n = moonlua_refused(L, lua_tostring(L, -1), moon_ontap_name(o), args);
+        if (n > 0)
+            return n;
     }
     struct moon_err err;
     struct moon_op *op = moon_ontap_call_new(o, verb, args, &err);

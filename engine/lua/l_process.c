@@ -76,12 +76,15 @@ static int process_call(lua_State *L)
         moonlua_args(L, 1, "argv:t {env:t? cwd:s? input:d? timeout:n? max_output:i? reads:b?}");
     bool reads = json_is_true(json_object_get(args, "reads"));
     const char *program = json_string_value(json_array_get(json_object_get(args, "argv"), 0));
-    if (!reads && moonlua_get(L)->dry_run) {
+    if (!reads) {
         /* Environment and input may hold secrets. */
-        json_object_del(args, "env");
-        json_object_del(args, "input");
-        moonlua_refused(L, "process.run", program, args);
-        return 1;
+        json_t *told = json_copy(args);
+        json_object_del(told, "env");
+        json_object_del(told, "input");
+        int n = moonlua_refused(L, "process.run", program, told);
+        json_decref(told);
+        if (n > 0)
+            return n;
     }
     return moonlua_await(L, moonlua_prim_op(L, &prim, &plain, NULL, args), NULL);
 }

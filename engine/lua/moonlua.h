@@ -26,6 +26,8 @@ struct moonlua {
     int signal; /* the signal that asked for the end, 0 */
     bool dry_run;
     json_t *steps;       /* what the dry run refused: [{op, object, args}] */
+    json_t *calls;       /* a test's notes of what changes something, in the same form; NULL: none */
+    json_t *rules;       /* and which of these calls are to fail */
     const char *lib_dir; /* overrides the compiled-in library; NULL */
 };
 
@@ -75,9 +77,14 @@ void moonlua_task_init(lua_State *L); /* [-0, +0, m] */
 void moonlua_interrupt(struct moonlua *m, int signal);
 
 /* --- prim.c --- */
-/* In a dry run: record the step and push {planned = true}, true is returned and the caller
- * returns 1. Otherwise nothing happens. [-0, +0|1, m] */
-bool moonlua_refused(lua_State *L, const char *op, const char *object, const json_t *args);
+/* What changes something asks here first. In a dry run the step is recorded and {planned = true} pushed; a
+ * test may let the call fail: nil and an error. The number of results that the caller then returns at
+ * once; 0: go on. [-0, +0|1|2, m] */
+int moonlua_refused(lua_State *L, const char *op, const char *object, const json_t *args);
+
+/* --- l_probe.c --- */
+/* The same for a test's notes and rules alone. [-0, +0|2, m] */
+int moonlua_probed(lua_State *L, const char *op, const char *object, const json_t *args);
 
 /* One blocking primitive: a row of a table, carried out by a worker thread. */
 struct moonlua_prim {
@@ -126,6 +133,7 @@ int luaopen_engine_multipath(lua_State *L);
 int luaopen_engine_ontap(lua_State *L);
 int luaopen_engine_pcre(lua_State *L);
 int luaopen_engine_plan(lua_State *L);
+int luaopen_engine_probe(lua_State *L);
 int luaopen_engine_process(lua_State *L);
 int luaopen_engine_seal(lua_State *L);
 int luaopen_engine_task(lua_State *L);

@@ -10,11 +10,11 @@
 
 #include <string.h>
 
-bool moonlua_refused(lua_State *L, const char *op, const char *object, const json_t *args)
+int moonlua_refused(lua_State *L, const char *op, const char *object, const json_t *args)
 {
     struct moonlua *m = moonlua_get(L);
     if (!m->dry_run)
-        return false;
+        return moonlua_probed(L, op, object, args);
     json_t *step = json_object();
     json_object_set_new(step, "op", json_string(op));
     if (object)
@@ -26,7 +26,7 @@ bool moonlua_refused(lua_State *L, const char *op, const char *object, const jso
     lua_createtable(L, 0, 1);
     lua_pushboolean(L, true);
     lua_setfield(L, -2, "planned");
-    return true;
+    return 1;
 }
 
 struct prim_op {
@@ -101,11 +101,13 @@ static int prim_call(lua_State *L)
     const struct moonlua_self *how = lua_touserdata(L, lua_upvalueindex(2));
     void *self = how->type ? how->get(L, 1) : NULL;
     json_t *args = moonlua_args(L, how->type ? 2 : 1, prim->signature);
-    if (prim->flags & MOONLUA_CHANGES && moonlua_get(L)->dry_run) {
+    if (prim->flags & MOONLUA_CHANGES) {
         lua_pushfstring(L, "%s.%s", how->prefix, prim->name);
         const char *object = self && how->name ? how->name(self) : object_of(args);
-        moonlua_refused(L, lua_tostring(L, -1), object, prim->flags & MOONLUA_SECRET ? NULL : args);
-        return 1;
+        int n = moonlua_refused(L, lua_tostring(L, -1), object,
+                                prim->flags & MOONLUA_SECRET ? NULL : args);
+        if (n > 0)
+            return n;
     }
     return moonlua_await(L, moonlua_prim_op(L, prim, how, self, args), NULL);
 }

@@ -139,6 +139,7 @@ static void open_modules(lua_State *L)
                                        {"engine.ontap", luaopen_engine_ontap},
                                        {"engine.pcre", luaopen_engine_pcre},
                                        {"engine.plan", luaopen_engine_plan},
+                                       {"engine.probe", luaopen_engine_probe},
                                        {"engine.process", luaopen_engine_process},
                                        {"engine.seal", luaopen_engine_seal},
                                        {"engine.task", luaopen_engine_task},
@@ -204,5 +205,7 @@ void moonlua_free(struct moonlua *m)
     if (m->L)
         lua_close(m->L);
     json_decref(m->steps);
+    json_decref(m->calls);
+    json_decref(m->rules);
     free(m);
 }
