@@ -1,5 +1,7 @@
 --- The shipped backup with a site's own step before the pause: let a queue run empty, and start it
 -- again as soon as the guests run, whatever became of the backup.
+--
+-- When to use it: what stands outside of the guests must stand still as well, a queue or a load balancer's pool.
 -- run: moonsnap backup --policy daily --script examples/drain-first.lua
 local log = require "std.log"
 local process = require "std.process"

@@ -1,5 +1,7 @@
 --- The shipped restore, with a message to the people on duty and a command that brings the site back
 -- in order (DNS, load balancer) once the guests run from their old disks.
+--
+-- When to use it: a restore is not over when the disk is back.
 -- run: moonsnap help
 --
 --    moonsnap restore --profile P --config C --backupName NAME --params KVM_RESTORE_VM_LIST=web1

@@ -1,5 +1,7 @@
 --- A report: guests whose newest good backup is older than a day. Exit code 3 when there are any, so
 -- that a monitoring system can run it.
+--
+-- When to use it: a backup that was never begun fails nowhere else.
 -- run: moonsnap run examples/stale-backups.lua
 local copies = require "std.copies"
 local discovery = require "std.discovery"

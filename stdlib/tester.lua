@@ -20,7 +20,8 @@ local function brief(text)
 end
 
 local function run_file(path, env, verbose)
-  local out, failed = process.run({ process.realpath("/proc/self/exe"), "run", path }, { env = env, timeout = LIMIT, reads = true })
+  local out, failed = process.run({ process.realpath("/proc/self/exe"), "run", path },
+    { env = env, timeout = LIMIT, reads = true })
   if not out then return nil, failed end
   local passed, wrong, skipped = out.stdout:match("(%d+) passed, (%d+) failed, (%d+) skipped%s*$")
   local row = { file = path, passed = tonumber(passed) or 0, failed = tonumber(wrong) or 1, skipped = tonumber(skipped) or 0 }

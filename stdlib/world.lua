@@ -226,8 +226,18 @@ function World:fail(op, opts)
   probe.fail(op, opts or {})
 end
 
+--- Give an answer to a call in place of what the world has: a guest agent's, say, which the test driver lacks.
+-- @tparam string op such as "domain.agent"
+-- @param value what the call returns
+-- @tparam[opt] table opts object, nth, count
+function World:answer(op, value, opts)
+  local rule = { answer = value }
+  for key, item in pairs(opts or {}) do rule[key] = item end
+  probe.fail(op, rule)
+end
+
 -- Of the world itself, and what says nothing about the workflow.
-local QUIET = { file = true, guard = true }
+local QUIET = { file = true, guard = true, virt = true }
 
 --- What was changed since the world was made, in order, one line each: "domain.suspend web1",
 -- "ontap.snapshot_create svm1 vol1 demo-daily_20261124020000", "process.run /bin/true pause".

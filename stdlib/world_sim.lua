@@ -19,8 +19,8 @@ local READY = 20 -- seconds
 local function program()
   local path = os.getenv("MOONSNAP_ONTAPSIM") or process.realpath("/proc/self/exe"):gsub("[^/]*$", "ontapsim")
   if not file.stat(path) then
-    error(err.new("not_found", ("%s: there is no simulator; `make install` puts it beside moonsnap, or MOONSNAP_ONTAPSIM names it")
-      :format(path)), 0)
+    error(err.new("not_found", ("%s: there is no simulator; `make install` puts it beside moonsnap, or MOONSNAP_ONTAPSIM "
+      .. "names it"):format(path)), 0)
   end
   return path
 end

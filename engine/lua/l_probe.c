@@ -46,11 +46,16 @@ int moonlua_probed(lua_State *L, const char *op, const char *object, const json_
         json_object_set_new(call, "object", json_string(object));
     if (args && json_object_size(args) > 0)
         json_object_set_new(call, "args", json_deep_copy(args));
-    if (rule)
+    const json_t *answer = json_object_get(rule, "answer");
+    if (rule && !answer)
         json_object_set_new(call, "failed", json_true());
     json_array_append_new(m->calls, call);
     if (!rule)
         return 0;
+    if (answer) {
+        moonlua_pushjson(L, answer);
+        return 1;
+    }
     moon_log(MOON_LOG_DEBUG, "probe: %s %s is made to fail", op, object ? object : "");
     moonlua_pushjson(L, rule);
     int at = lua_gettop(L);
@@ -116,16 +121,17 @@ static int probe_calls(lua_State *L)
     return 1;
 }
 
-/*** Let a call fail without being carried out.
+/*** Let a call fail, or give an answer, without being carried out.
  * @function fail
  * @tparam string op as in `calls`
- * @tparam[opt] {object=string,nth=integer,count=integer,code=string,message=string} options object: only of that
- *   guest or controller; nth: only the nth call; count: only so many, else for ever; code: `io` when not given
+ * @tparam[opt] {object=string,nth=integer,count=integer,code=string,message=string,answer=any} options object: only of
+ *   that guest or controller; nth: only the nth call; count: only so many, else for ever; code: `io` when not given;
+ *   answer: what the call returns, in place of a failure
  * @raise for a code that is not in the list, and before `start`
  */
 static int probe_fail(lua_State *L)
 {
-    json_t *args = moonlua_args(L, 1, "op:s {object:s? nth:i? count:i? code:s? message:s?}");
+    json_t *args = moonlua_args(L, 1, "op:s {object:s? nth:i? count:i? code:s? message:s? answer:v?}");
     struct moonlua *m = moonlua_get(L);
     if (!m->rules)
         return luaL_error(L, "probe.fail: probe.start comes first");

@@ -1,0 +1,106 @@
+--- Guests, for workflows: programs inside of them, copies of them beside them.
+-- @module std.guest
+
+local domxml = require "engine.domxml"
+local json = require "engine.json"
+local err = require "std.err"
+local task = require "std.task"
+
+local guest = { parse = domxml.parse, edit = domxml.edit }
+
+local POLL = 0.2 -- seconds between two looks at a program in the guest
+
+local B64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+-- The agent sends what a program said in base64.
+local function decode(text)
+  local out, bits, value = {}, 0, 0
+  for c in (text or ""):gmatch("[%w+/]") do
+    value = (value << 6 | B64:find(c, 1, true) - 1) & 0xffffff
+    bits = bits + 6
+    if bits >= 8 then
+      bits = bits - 8
+      out[#out + 1] = string.char(value >> bits & 255)
+    end
+  end
+  return table.concat(out)
+end
+
+local function ask(dom, command, arguments)
+  local reply, failed = dom:agent(json.encode { execute = command, arguments = arguments })
+  if not reply then return nil, failed end
+  if type(reply) == "table" then return reply end -- a dry run: {planned = true}
+  local document
+  document, failed = json.decode(reply)
+  if not document then return nil, failed end
+  return document["return"]
+end
+
+--- Run a program inside a guest through its agent and want it to succeed. Give it a time limit of its own inside the
+-- guest where it holds something up: it goes on there when this process dies.
+-- @tparam Domain dom such as `dom` of `ctx.guests`
+-- @tparam {string,...} argv full path first; no shell
+-- @tparam[opt] {timeout=number} opts timeout: seconds to wait for its end, 60 when not given
+-- @treturn[1] {status=0,stdout=string,stderr=string}; in a dry run with `planned`
+-- @return[2] nil
+-- @treturn[2] Err `unsupported` or `unreachable` (no agent), `timeout`, `io` (another exit code, with what it said)
+-- @usage
+-- local ok, failed = require("std.guest").exec(dom, { "/usr/bin/systemctl", "stop", "app" }, { timeout = 30 })
+-- assert(ok or failed.code) -- the test driver has no agent
+function guest.exec(dom, argv, opts)
+  local limit = opts and opts.timeout or 60
+  local started, failed = ask(dom, "guest-exec",
+    { path = argv[1], arg = { table.unpack(argv, 2) }, ["capture-output"] = true })
+  if not started then return nil, failed end
+  if started.planned then return { status = 0, stdout = "", stderr = "", planned = true } end
+  local done
+  done, failed = task.timeout(limit, function()
+    while true do
+      local status, problem = ask(dom, "guest-exec-status", { pid = started.pid })
+      if not status then return nil, problem end
+      if status.exited then return status end
+      task.sleep(POLL)
+    end
+  end)
+  if not done then return nil, failed end
+  local out = { status = done.exitcode, stdout = decode(done["out-data"]), stderr = decode(done["err-data"]) }
+  if out.status ~= 0 then
+    return nil, err.new("io", ("guest '%s': program %s: exit code %s: %s"):format(dom:name(), argv[1], tostring(out.status),
+      ((out.stderr ~= "" and out.stderr or out.stdout):gsub("%s+$", ""))))
+  end
+  return out
+end
+
+--- The guest of a run by its name.
+-- @tparam table ctx after `std.discovery.run`, which the shipped workflows do in their first phase
+-- @tparam string name
+-- @treturn[1] table one of `ctx.guests`
+-- @return[2] nil
+-- @treturn[2] Err `not_found`
+function guest.find(ctx, name)
+  for _, one in ipairs(ctx.guests or {}) do
+    if one.name == name then return one end
+  end
+  return nil, err.new("not_found", ("guest '%s': is not among the guests of this config"):format(name), { exit = 2 })
+end
+
+--- The newest good backup of a guest: its record of the catalog, and its entry there.
+-- @tparam table ctx
+-- @tparam string name
+-- @treturn[1] table record, with `snapshot`
+-- @treturn[1] table the guest in it, with `disks={{target, controller, volume, path}}`
+-- @return[2] nil
+-- @treturn[2] Err `not_found`
+function guest.last_backup(ctx, name)
+  local records, failed = require("std.catalog").list(ctx)
+  if not records then return nil, failed end
+  for i = #records, 1, -1 do
+    local record = records[i]
+    for _, one in ipairs(record.action == "backup" and record.status == "ok" and record.guests or {}) do
+      if one.name == name then return record, one end
+    end
+  end
+  return nil, err.new("not_found", ("guest '%s': has no good backup in the catalog"):format(name))
+end
+
+return guest

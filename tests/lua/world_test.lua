@@ -1,0 +1,137 @@
+-- The tools for testing workflows: the probe, the world, `moonsnap test`. What they say must be so, above all when
+-- a test ought to fail.
+local file = require "engine.file"
+local probe = require "engine.probe"
+local process = require "engine.process"
+local virt = require "engine.virt"
+local guest = require "std.guest"
+local t = require "std.test"
+local world = require "std.world"
+
+local TMP = os.getenv("MOON_TEST_TMP") or "/tmp"
+local MOONSNAP = process.realpath("/proc/self/exe")
+
+t.case("the probe is off until it is switched on", function()
+  local conn <close> = assert(virt.open("test:///default"))
+  local dom = conn:domain(assert(conn:lookup("test")))
+  assert(dom:suspend() and dom:resume())
+  t.eq(probe.calls(), {})
+  t.raises(function() probe.fail("domain.suspend") end, "start comes first")
+  probe.start()
+  assert(dom:suspend() and dom:resume())
+  t.eq(probe.calls(), { { op = "domain.suspend", object = "test" }, { op = "domain.resume", object = "test" } })
+  probe.stop()
+  t.eq(probe.calls(), {})
+end)
+
+t.case("a call that is made to fail is not carried out", function()
+  local conn <close> = assert(virt.open("test:///default"))
+  local dom = conn:domain(assert(conn:lookup("test")))
+  probe.start()
+  probe.fail("domain.suspend", { object = "other" })
+  probe.fail("domain.suspend", { nth = 2, code = "timeout", message = "too late" })
+  assert(dom:suspend() and dom:resume())
+  local ok, failed = dom:suspend()
+  t.err(ok, failed, "timeout", "too late")
+  t.eq(dom:state().state, "running")
+  assert(dom:suspend() and dom:resume())
+  t.eq(probe.calls()[3].failed, true)
+  probe.fail("domain.suspend", { count = 1 })
+  t.err(nil, select(2, dom:suspend()), "io", "made to fail")
+  assert(dom:suspend() and dom:resume())
+  probe.fail("process.run", { answer = { status = 0, stdout = "made up" } })
+  t.eq(process.run { "/bin/false" }.stdout, "made up")
+  t.raises(function() probe.fail("x", { code = "nonsense" }) end, "not an error code")
+  probe.stop()
+end)
+
+t.case("the order of calls is checked, and what is wrong is named", function()
+  local w <close> = world.new { guests = { { name = "web1", volume = "vol1" } } }
+  local dom = w:domain("web1")
+  assert(dom:suspend() and dom:resume())
+  w:order { "domain.suspend web1", "domain.resume web1" }
+  local said = tostring(t.raises(function() w:order { "domain.resume web1", "domain.suspend web1" } end))
+  t.ok(said:find("'domain.suspend web1' did not come, or came too early", 1, true), said)
+  t.ok(said:find("\n  domain.resume web1", 1, true), said)
+end)
+
+t.case("a world leaves nothing behind", function()
+  local dir, url
+  do
+    local w <close> = world.new { guests = { { name = "web1", volume = "vol1" }, { name = "off1", volume = "vol2", off = true } } }
+    dir, url = w.dir, w.sim.url
+    t.eq(w.conn:lookup("off1").state, "shutoff")
+    t.ok(file.stat(dir .. "/etc/demo/kvm.conf"))
+    t.eq(file.stat(dir .. "/etc/demo/kvm.conf").mode & 511, 384) -- 0600
+  end
+  t.eq(file.stat(dir), nil)
+  t.err(nil, select(2, require("engine.http").request(url .. "/sim/requests", { timeout = 5 })), "unreachable")
+  local conn <close> = assert(virt.open("test:///default"))
+  t.eq(conn:lookup("web1"), nil)
+end)
+
+t.case("a dry run in a world changes nothing, and says what would be", function()
+  local w <close> = world.new { guests = { { name = "web1", volume = "vol1" } } }
+  local plan = w:plan("backup", { policy = "daily" })
+  local ops = {}
+  for _, step in ipairs(plan.steps) do ops[#ops + 1] = step.op end
+  t.ok(table.concat(ops, " "):find("domain.suspend ontap.snapshot_create domain.resume", 1, true), table.concat(ops, " "))
+  t.eq(w.sim:snapshots("vol1"), {})
+  t.eq(w.sim:changes(), {})
+end)
+
+t.case("a guest's agent: programs, their output, their failures", function()
+  local answers = {}
+  local dom = { name = function() return "web1" end, agent = function() return table.remove(answers, 1) end }
+  answers = { '{"return":{"pid":1}}', '{"return":{"exited":false}}',
+    '{"return":{"exited":true,"exitcode":0,"out-data":"aGVsbG8gd29ybGQK"}}' }
+  t.eq(guest.exec(dom, { "/bin/echo" }), { status = 0, stdout = "hello world\n", stderr = "" })
+  answers = { '{"return":{"pid":1}}', '{"return":{"exited":true,"exitcode":2,"err-data":"bm8="}}' }
+  t.err(nil, select(2, guest.exec(dom, { "/bin/x" })), "io", "guest 'web1': program /bin/x: exit code 2: no")
+  answers = { '{"return":{"pid":1}}', '{"return":{"exited":false}}', '{"return":{"exited":false}}' }
+  t.err(nil, select(2, guest.exec(dom, { "/bin/x" }, { timeout = 0.1 })), "timeout")
+end)
+
+-- Output and exit code of `moonsnap test` on a file with that text.
+local function test(text, ...)
+  local path = TMP .. "/some_test.lua"
+  assert(file.replace(path, text))
+  local out = assert(process.run({ MOONSNAP, "test", path, ... }, { timeout = 120, reads = true }))
+  return out.stdout .. out.stderr, out.status
+end
+
+t.case("moonsnap test: what passes is one line, what fails is shown", function()
+  local said, code = test [[local t = require "std.test" t.case("a", function() t.eq(1, 1) end) return t.done()]]
+  t.eq(code, 0, said)
+  t.ok(said:find("^ok     .*some_test.lua: 1 passed, 0 failed\n$"), said)
+  said, code = test [[local t = require "std.test" t.case("a", function() t.eq(1, 2) end) return t.done()]]
+  t.eq(code, 1)
+  t.ok(said:find("got 1, want 2", 1, true) and said:find("FAILED .*0 passed, 1 failed"), said)
+  said, code = test [[local t = require "std.test" t.case("a", function() end)]]
+  t.eq(code, 1)
+  t.ok(said:find("did not end with return t.done()", 1, true), said)
+  said, code = test [[error("broken")]]
+  t.eq(code, 1)
+  t.ok(said:find("broken", 1, true), said)
+end)
+
+t.case("the test in the README passes", function()
+  local text = assert(file.read("README.md")):match("```lua\n(local t, world.-)```")
+  local said, code = test(t.ok(text, "the README has no test"))
+  t.eq(code, 0, said)
+end)
+
+t.case("moonsnap test: no file, no simulator", function()
+  local out = assert(process.run({ MOONSNAP, "test" }, { reads = true }))
+  t.eq(out.status, 2)
+  out = assert(process.run({ MOONSNAP, "test", TMP .. "/none_test.lua" }, { reads = true }))
+  t.eq(out.status, 2)
+  assert(file.replace(TMP .. "/w_test.lua", [[local t, world = require "std.test", require "std.world"
+    t.case("a", function() local w <close> = world.new { guests = {} } end) return t.done()]]))
+  out = assert(process.run({ MOONSNAP, "test", TMP .. "/w_test.lua" }, { reads = true,
+    env = { "MOONSNAP_ONTAPSIM=/nowhere/ontapsim" } }))
+  t.eq(out.status, 1)
+  t.ok(out.stdout:find("/nowhere/ontapsim: there is no simulator; `make install`", 1, true), out.stdout)
+end)
+
+return t.done()
