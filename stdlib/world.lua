@@ -74,6 +74,8 @@ local function define(self, guest)
   end
   local xml = XML:format(type_, guest.name, table.concat(disks))
   assert(self.conn:define(xml))
+  -- As libvirt has it, with its uuid: a dry run's own libvirt must know the guest by the same one.
+  xml = assert(self:domain(guest.name):xml { inactive = true })
   self.guests[#self.guests + 1] = { name = guest.name, xml = xml, off = guest.off }
   if not guest.off then assert(self:domain(guest.name):start()) end
 end

@@ -31,8 +31,9 @@ rule 'lua.h belongs to engine/lua only' "$(found '#include *[<"](lua|lauxlib|lua
 rule 'no cleanup attribute and no AUTO_ macro in engine/lua' "$(found '\bAUTO_[A-Z_]+|__attribute__ *\(\(cleanup' "${lua_c[@]}")"
 rule 'a core file includes no binding' "$(found '#include *"([^"]*/)?(moonlua|l_[a-z]+)\.h"' engine/core/*.[ch] engine/guard/*.[ch])"
 if [ ${#scripts[@]} -gt 0 ]; then
+  # an example may build upon the one beside it, as a site's scripts do
   rule 'scripts and examples require std.* only' \
-    "$(found 'require *\(? *["'\'']' "${scripts[@]}" | grep -vE 'require *\(? *["'\'']std\.' || true)"
+    "$(found 'require *\(? *["'\'']' "${scripts[@]}" | grep -vE 'require *\(? *["'\''](std\.|restore-beside)' || true)"
   rule 'scripts and examples do not touch engine' "$(found '\bengine\.[a-z]' "${scripts[@]}" | grep -vE ':[0-9]+: *--' || true)"
 fi
 rule 'no blanks at the end of a line, no tab in Lua and C' \

@@ -58,7 +58,8 @@ end)
 t.case("a world leaves nothing behind", function()
   local dir, url
   do
-    local w <close> = world.new { guests = { { name = "web1", volume = "vol1" }, { name = "off1", volume = "vol2", off = true } } }
+    local w <close> = world.new { guests = { { name = "web1", volume = "vol1" },
+      { name = "off1", volume = "vol2", off = true } } }
     dir, url = w.dir, w.sim.url
     t.eq(w.conn:lookup("off1").state, "shutoff")
     t.ok(file.stat(dir .. "/etc/demo/kvm.conf"))
