@@ -29,6 +29,7 @@ local OTHERS = {
   { "params", "all parameters, or what one means" },
   { "actions", "this list" },
   { "help", "options, or what an action does" },
+  { "init", "write a first workflow, its test and an editor's files: moonsnap init DIR" },
   { "test", "run tests of workflows in a private world: moonsnap test FILE_test.lua ..." },
   { "doc", "reference for workflow authors: moonsnap doc [MODULE | FUNCTION | MESSAGE]" },
   { "run", "run a Lua script: moonsnap run FILE.lua [ARG ...]" },
@@ -108,6 +109,15 @@ end
 -- @treturn[2] Err `not_found`
 function info.doc(opts)
   return require("std.doc").main(opts)
+end
+
+--- Make a place to write workflows in; see `std.init`.
+-- @tparam table opts
+-- @treturn[1] integer exit code
+-- @return[2] nil
+-- @treturn[2] Err
+function info.init(opts)
+  return require("std.init").main(opts)
 end
 
 --- Run test files of workflows; see `std.tester`.

@@ -158,12 +158,21 @@ local function next_second(self)
   self.second = os.time()
 end
 
+-- A script is looked for where the test is started, then beside the test.
+local function beside(path)
+  if not path or file.stat(path) then return path end
+  for dir in package.path:gmatch("([^;]+)/%?%.lua") do
+    if file.stat(dir .. "/" .. path) then return dir .. "/" .. path end
+  end
+  return path
+end
+
 local function arguments(self, what, opts)
-  local args = what:find("%.lua$") and { "run", what } or { what }
+  local args = what:find("%.lua$") and { "run", beside(what) } or { what }
   local function add(...) table.move({ ... }, 1, select("#", ...), #args + 1, args) end
   add("--profile", "demo", "--config", "kvm", "--config-dir", self.dir .. "/etc", "--state-dir", self.dir .. "/state", "--yes")
   if opts.policy then add("--policy", opts.policy) end
-  if opts.script then add("--script", opts.script) end
+  if opts.script then add("--script", beside(opts.script)) end
   if opts.params then
     add("--params")
     for key, value in pairs(opts.params) do add(("%s=%s"):format(key, value)) end
