@@ -74,7 +74,9 @@ t.case("the parameters described are those of the code", function()
       end
       local got = table.concat(names, ", ")
       -- `_ctx`: the contract has it, this function needs it not
-      if got ~= entry.args:gsub("%f[%w_]_", "") then wrong[#wrong + 1] = ("%s(%s) not (%s)"):format(entry.name, entry.args, got) end
+      if got ~= entry.args:gsub("%f[%w_]_", "") then
+        wrong[#wrong + 1] = ("%s(%s) not (%s)"):format(entry.name, entry.args, got)
+      end
     end
   end
   t.eq(table.concat(wrong, "\n"), "")
