@@ -202,11 +202,12 @@ crash: build/.deps
 	$(Q)tests/crash/run $(B) $(N)
 
 ## fault        every primitive call of every workflow that changes something goes wrong in turn, in nine ways, over
-##              both transports; N=100: so many of the cases, ONLY='backup rest kill': some of them
+##              both transports; N=100: so many of the cases, ONLY='backup rest kill': some of them;
+##              ALLOC=all|sites|N: allocations of a backup fail instead
 fault: N = all
 fault: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all $(B)/moonsnap-fault
-	$(Q)tests/fault/run $(B) $(N) $(if $(ONLY),'$(ONLY)')
+	$(Q)$(if $(ALLOC),MOON_FAULT_ALLOC=$(ALLOC) )tests/fault/run $(B) $(N) $(if $(ONLY),'$(ONLY)')
 
 ## bench        pause per guest beside a shell script of virsh and curl; bench-listing, bench-multipath
 bench: build/.deps

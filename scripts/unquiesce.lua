@@ -19,7 +19,7 @@ return workflow {
     local ran, problem = hooks.run(ctx, "PRE_APP_UNQUIESCE_CMD")
     log.banner("Application unquiesce")
     local found, failures = 0, {}
-    for _, entry in ipairs(assert(recover.journals(ctx))) do
+    for _, entry in ipairs(assert(recover.journals(ctx, failures))) do
       local j = entry.journal
       if j.profile == ctx.profile and j.config == ctx.config_name and #j.held > 0 and j.uri ~= ctx.uri then
         failures[#failures + 1] = err.new("conflict", ("%d guest(s) were suspended at %s and cannot be resumed at %s; "

@@ -82,8 +82,13 @@ end
 
 -- Guests that somebody suspended. Those whose run and guard are both dead stand still until somebody comes.
 local function check_journals(ctx, rows)
-  local list, failed = recover.journals(ctx)
+  local unreadable = {}
+  local list, failed = recover.journals(ctx, unreadable)
   if not list then return add(rows, "suspended guests", "missing", failed, "check the rights on the state directory") end
+  if #unreadable > 0 then
+    ctx:worse(5)
+    return add(rows, "suspended guests", "missing", unreadable[1], "look at the journal")
+  end
   local lost, held = {}, {}
   for _, entry in ipairs(list) do
     local j = entry.journal

@@ -6,6 +6,7 @@ local domxml = require "engine.domxml"
 local file = require "engine.file"
 local virt = require "engine.virt"
 local config = require "std.config"
+local config_file = require "std.config_file"
 local err = require "std.err"
 local image = require "std.image"
 local log = require "std.log"
@@ -272,6 +273,8 @@ local function persist(ctx, text)
   if before.where == "--params" or before.text == text then return true end
   local old, failed = file.read(cfg.path)
   local ok = old ~= nil
+  -- Somebody may be writing it: what is no config now must not be made worse.
+  if ok then ok, failed = config_file.parse(old, cfg.path) end
   if ok then ok, failed = file.replace(cfg.path, config.edit(old, { KVM_VM_MAPPING = text })) end
   if not ok then return nil, err.coded("scf-00058", ("KVM_VM_MAPPING in %s"):format(cfg.path), failed) end
   log.info("KVM_VM_MAPPING written to %s", cfg.path)

@@ -22,10 +22,11 @@ local GUARD_WAIT = 60 -- seconds; a guard looks for 35 s at most once libvirtd a
 
 --- Journals of the state directory.
 -- @tparam table ctx
+-- @tparam[opt] {Err,...} unreadable those that cannot be read are added here, with exit 5, and not told
 -- @treturn[1] {{path=string,journal=table},...}
 -- @return[2] nil
 -- @treturn[2] Err
-function recover.journals(ctx)
+function recover.journals(ctx, unreadable)
   local dir = ctx.dirs.state .. "/journal"
   local names, failed = file.list(dir)
   if not names then
@@ -39,8 +40,10 @@ function recover.journals(ctx)
       local journal, problem = guard.read(path)
       if journal then
         list[#list + 1] = { path = path, journal = journal }
-      else
-        log.warn("%s; look at it and remove it by hand", problem)
+      elseif problem.code ~= "not_found" then -- its run may have ended meanwhile
+        problem = err.new(problem.code, ("journal %s cannot be read, and the guests in it may stand still: %s; look at it, "
+          .. "resume them, and remove it by hand"):format(path, problem), { exit = 5 })
+        if unreadable then unreadable[#unreadable + 1] = problem else log.warn(problem) end
       end
     end
   end
@@ -181,9 +184,10 @@ end
 -- @return[2] nil
 -- @treturn[2] Err
 function recover.all(dirs, opts)
-  local list, failed = recover.journals { dirs = dirs }
+  local unreadable = {}
+  local list, failed = recover.journals({ dirs = dirs }, unreadable)
   if not list then return nil, failed end
-  local result = { closed = 0, resumed = 0, applications = 0, alive = 0, failed = {} }
+  local result = { closed = 0, resumed = 0, applications = 0, alive = 0, failed = unreadable }
   for _, entry in ipairs(list) do
     local j = entry.journal
     if j.guard_alive or j.engine_alive then
@@ -191,6 +195,10 @@ function recover.all(dirs, opts)
     else
       local conn, problem
       if #j.held > 0 then conn, problem = virt.open(j.uri) end
+      if problem then
+        problem = err.coded("kvm-00004", ("%d guest(s) of config %s could not be resumed"):format(#j.held, j.config or "?"),
+          problem, { exit = 5 })
+      end
       local failures = problem and { problem } or recover.resume_held({ conn = conn }, entry)
       table.move(failures, 1, #failures, #result.failed + 1, result.failed)
       if #failures == 0 then

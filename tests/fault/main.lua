@@ -2,6 +2,8 @@
 -- WORLD is a JSON file that `run` wrote; ONLY "WORKFLOW API KIND N" or the beginning of that, * for any.
 --
 --   MOON_FAULT_N=N      so many of the cases, chosen by MOON_FAULT_SEED (1); without it all
+--   MOON_FAULT_ALLOC=M  allocations of a backup fail instead: "all", "sites" (the first one of each distinct stack), or so
+--                       many of the sites, chosen by the seed
 --   MOON_FAULT_VERBOSE  a line for each case
 
 local clock = require "engine.clock"
@@ -35,7 +37,7 @@ local WIRE = {
   { name = "wire-500", action = "http", status = 500 },
 }
 local SAMPLE, SEED = tonumber(os.getenv "MOON_FAULT_N" or ""), tonumber(os.getenv "MOON_FAULT_SEED" or "1")
-local VERBOSE = os.getenv "MOON_FAULT_VERBOSE"
+local VERBOSE, ALLOC = os.getenv "MOON_FAULT_VERBOSE", os.getenv "MOON_FAULT_ALLOC"
 
 local w = world.new(assert(json.decode(assert(file.read(made)))))
 local first = w:stored()
@@ -103,10 +105,43 @@ local function cases_of(flow, api)
   return list, #calls, requests
 end
 
+-- All cases of failing allocations of a workflow over one transport. A case where memory stays out comes for each tenth
+-- site, with both kinds of callers in it.
+local function allocations_of(flow, api)
+  local trace, list, seen = w.dir .. "/allocations", {}, {}
+  begin(flow, api)
+  back(flow)
+  w:run(flow.argv(w), { "MOON_ALLOC_TRACE=" .. trace })
+  local function add(class, n, rest)
+    list[#list + 1] = { flow = flow, api = api, kind = class .. (rest and "-all" or ""), n = n, memory = rest and "all" or "one",
+      title = ("%s %s %s%s %d"):format(flow.name, api, class, rest and "-all" or "", n), what = "an allocation fails",
+      alloc = ("MOON_ALLOC=%s:%d%s"):format(class, n, rest and ":all" or "") }
+  end
+  local text, sites, totals = assert(file.read(trace)), 0, {}
+  for class, n in text:gmatch("(%a+) (%d+) %x+\n") do
+    sites = sites + 1
+    seen[#seen + 1] = { class = class, n = tonumber(n) }
+  end
+  table.sort(seen, function(a, b) return a.class < b.class or a.class == b.class and a.n < b.n end)
+  for class, n in text:gmatch("total (%a+) (%d+)\n") do
+    totals[#totals + 1] = class .. " " .. n
+    for i = 1, ALLOC == "all" and tonumber(n) or 0 do add(class, i) end
+  end
+  for i, site in ipairs(seen) do
+    if ALLOC ~= "all" then add(site.class, site.n) end
+    if i % 10 == 0 then add(site.class, site.n, true) end
+  end
+  print(("%-10s %-4s allocations: %s; %d distinct stacks: %d cases"):format(flow.name, api, table.concat(totals, ", "), sites,
+    #list))
+  return list
+end
+
 local function run(case)
   local flow, out = case.flow
   back(flow)
-  if case.wire then
+  if case.alloc then
+    out = w:run(flow.argv(w), { case.alloc })
+  elseif case.wire then
     w:sim("POST", "faults", { match = "*", nth = case.n, action = case.wire.action, status = case.wire.status })
     out = w:run(flow.argv(w))
     w:sim("DELETE", "faults")
@@ -117,6 +152,7 @@ local function run(case)
 end
 
 local function sample(list)
+  if ALLOC then SAMPLE = tonumber(ALLOC) end
   if not SAMPLE or SAMPLE >= #list then return list, 0 end
   math.randomseed(SEED)
   local left = #list - SAMPLE
@@ -132,7 +168,12 @@ end
 local all = {}
 for _, flow in ipairs(workflows) do
   for _, api in ipairs(flow.apis or { "zapi", "rest" }) do
-    if is_wanted(flow.name, api) then
+    if ALLOC and flow.name == "backup" and is_wanted(flow.name, api) then
+      for _, case in ipairs(allocations_of(flow, api)) do
+        all[#all + 1] = case
+        case.order = #all
+      end
+    elseif not ALLOC and is_wanted(flow.name, api) then
       local list, calls, requests = cases_of(flow, api)
       print(("%-10s %-4s %3d primitive calls, %3d requests: %4d cases"):format(flow.name, api, calls, requests, #list))
       for _, case in ipairs(list) do
@@ -162,8 +203,8 @@ for _, case in ipairs(chosen) do
 end
 w:clear(first)
 
-local kinds = table.move(KINDS, 1, #KINDS, 1, {})
-for _, wire in ipairs(WIRE) do kinds[#kinds + 1] = wire.name end
+local kinds = ALLOC and { "lua", "own", "lua-all", "own-all" } or table.move(KINDS, 1, #KINDS, 1, {})
+for _, wire in ipairs(ALLOC and {} or WIRE) do kinds[#kinds + 1] = wire.name end
 io.write(("\n%-10s %-5s"):format("workflow", "api"))
 for _, kind in ipairs(kinds) do io.write((" %13s"):format(kind)) end
 print "   held/ran"
