@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <link.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -95,6 +96,16 @@ static void write_sites(void)
         fclose(f);
 }
 
+/* A crash says where, then is one. */
+static void on_crash(int sig)
+{
+    void *frames[40];
+    inside = true;
+    signal(sig, SIG_DFL);
+    backtrace_symbols_fd(frames, backtrace(frames, 40), 2);
+    raise(sig);
+}
+
 /* Before main; the guard process, which is this binary as well, must not inherit it. */
 __attribute__((constructor)) static void begin(void)
 {
@@ -115,9 +126,11 @@ __attribute__((constructor)) static void begin(void)
             chosen_class = (enum class)c;
         }
     }
+    void *frames[2];
+    backtrace(frames, 2); /* loads its library now */
+    signal(SIGSEGV, on_crash);
+    signal(SIGABRT, on_crash);
     if (trace) {
-        void *frames[2];
-        backtrace(frames, 2); /* loads its library now */
         trace = strdup(trace);
         atexit(write_sites);
     }
