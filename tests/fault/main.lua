@@ -114,7 +114,8 @@ local function allocations_of(flow, api)
   w:run(flow.argv(w), { "MOON_ALLOC_TRACE=" .. trace })
   local function add(class, n, rest)
     if not is_wanted(flow.name, api, class .. (rest and "-all" or ""), n) then return end
-    list[#list + 1] = { flow = flow, api = api, kind = class .. (rest and "-all" or ""), n = n, memory = rest and "all" or "one",
+    list[#list + 1] = { flow = flow, api = api, kind = class .. (rest and "-all" or ""), n = n,
+      memory = rest and "all" or "one",
       title = ("%s %s %s%s %d"):format(flow.name, api, class, rest and "-all" or "", n), what = "an allocation fails",
       alloc = ("MOON_ALLOC=%s:%d%s"):format(class, n, rest and ":all" or "") }
   end
