@@ -4,6 +4,8 @@ local catalog = require "std.catalog"
 local confirm = require "std.confirm"
 local copies = require "std.copies"
 local err = require "std.err"
+local expire = require "std.expire"
+local hooks = require "std.hooks"
 local log = require "std.log"
 local ontap = require "std.ontap"
 local report = require "std.report"
@@ -44,6 +46,12 @@ return workflow {
     if #ctx.targets == 0 then
       return nil, err.new("not_found", ("backup '%s' is not on --cntName/--volName"):format(name), { exit = 2 })
     end
+    -- The command knows a name and no volumes.
+    if expire.has_command(ctx) and #ctx.targets < #ctx.copy.volumes then
+      return nil, err.new("unsupported", ("%s: NTAP_SNAPSHOT_DELETE_CMD## deletes '%s' on all its volumes; leave out "
+        .. "--cntName and --volName"):format(ctx.cfg.path, name), { exit = 2 })
+    end
+    assert(hooks.check(ctx, { "NTAP_SNAPSHOT_DELETE_CMD" }))
   end,
 
   confirm = function(ctx)
@@ -53,9 +61,14 @@ return workflow {
   end,
 
   delete = function(ctx)
-    local force = ctx.cfg:get("NTAP_SNAPSHOT_DEPENDENCY_IGNORE")
-    for _, v in ipairs(ctx.targets) do
-      assert(ontap.delete(ctx, v, v.snapshot, force))
+    if expire.has_command(ctx) then
+      local _, failed = expire.by_command(ctx, ctx.copy.name, ctx.targets)
+      if failed then return nil, failed end
+    else
+      local force = ctx.cfg:get("NTAP_SNAPSHOT_DEPENDENCY_IGNORE")
+      for _, v in ipairs(ctx.targets) do
+        assert(ontap.delete(ctx, v, v.snapshot, force))
+      end
     end
     local record = ctx.copy.record
     if record and #ctx.targets == #ctx.copy.volumes and not catalog.in_vault(record) then

@@ -39,16 +39,17 @@ return workflow {
           local last, reason = last_of(row)
           document[#document + 1] = { kind = kind.name, source = name, destination = row.destination, state = row.state,
             status = row.status, healthy = row.healthy, reason = row.reason or reason, lag = row.lag, last_transfer = last,
-            transferred = row.transferred, newest = row.newest, policy = row.policy, schedule = row.schedule }
+            ended = row.ended, transferred = row.transferred, newest = row.newest, policy = row.policy,
+            schedule = row.schedule }
           rows[#rows + 1] = { kind.title, name, row.destination, row.state, row.status, duration(row.lag), last,
-            report.size(row.transferred), row.newest }
+            row.ended and os.date("%Y-%m-%d %H:%M:%S", row.ended), report.size(row.transferred), row.newest }
           if row.healthy == false then
             log.warn("%s is not healthy: %s", row.destination, row.reason or reason or "no reason is told")
           end
         end
       end
     end
-    local head = { "KIND", "SOURCE", "DESTINATION", "STATE", "STATUS", "LAG", "LAST TRANSFER", "SIZE", "NEWEST" }
+    local head = { "KIND", "SOURCE", "DESTINATION", "STATE", "STATUS", "LAG", "LAST TRANSFER", "ENDED", "SIZE", "NEWEST" }
     report.print(ctx, document, report.table(head, rows))
   end,
 }

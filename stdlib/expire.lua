@@ -96,6 +96,37 @@ local function delete(ctx, v, s, gone)
   return false
 end
 
+--- Whether the config deletes snapshots by command, NTAP_SNAPSHOT_DELETE_CMD##.
+-- @tparam table ctx
+-- @treturn boolean
+function expire.has_command(ctx)
+  return #ctx.cfg:commands(COMMAND) > 0
+end
+
+--- Delete a snapshot by the config's command, which does so on all volumes, and look whether it is gone. Waits for the
+-- command and the controllers.
+-- @tparam table ctx
+-- @tparam string name
+-- @tparam {{controller=string,volume=string},...} volumes that have it
+-- @treturn {table,...} the volumes that it is gone from
+-- @treturn ?Err the first that went wrong; STORAGE-02015 where it is still there
+function expire.by_command(ctx, name, volumes)
+  log.warn("Deleting Snapshot copy [%s] by command", name)
+  local ok, failed = hooks.run(ctx, COMMAND, { SNAPNAME = name })
+  local deleted = {}
+  for _, v in ipairs(ok and not ctx.dry_run and volumes or {}) do
+    local rows, problem = ontap.snapshots(ctx, v, name)
+    if rows and rows[1] then
+      problem = err.coded("STORAGE-02015", ("snapshot %s on %s:%s: %s ended well, but it is there"):format(name,
+        v.controller, v.volume, COMMAND), nil, { code = "conflict" })
+    elseif rows then
+      deleted[#deleted + 1] = v
+    end
+    failed = failed or problem
+  end
+  return deleted, failed
+end
+
 -- The site's command deletes a name wherever it is: so only one that goes from every volume that has it.
 local function delete_by_command(ctx, plans, there, gone)
   local names, stays = {}, {}
@@ -116,18 +147,10 @@ local function delete_by_command(ctx, plans, there, gone)
       log.warn("Snapshot copy [%s] is kept on [%s:%s], and %s would delete it there as well", name,
         stays[name].controller, stays[name].volume, COMMAND)
     else
-      log.warn("Deleting Snapshot copy [%s] by command", name)
-      local ok, failed = hooks.run(ctx, COMMAND, { SNAPNAME = name })
-      for _, v in pairs(names[name]) do
-        local rows
-        if ok and not ctx.dry_run then rows, failed = ontap.snapshots(ctx, v, name) end
-        if rows and rows[1] then
-          failed = err.coded("STORAGE-02015", ("snapshot %s on %s:%s: %s ended well, but it is there"):format(name,
-            v.controller, v.volume, COMMAND), nil, { code = "conflict" })
-        elseif rows then
-          gone[key_of(v, name)] = true
-        end
-      end
+      local volumes = {}
+      for _, v in pairs(names[name]) do volumes[#volumes + 1] = v end
+      local deleted, failed = expire.by_command(ctx, name, volumes)
+      for _, v in ipairs(deleted) do gone[key_of(v, name)] = true end
       if failed then
         log.error(failed)
         ctx:worse(3)
@@ -145,7 +168,7 @@ function expire.run(ctx)
   local records, failed = catalog.list(ctx)
   if not records then return nil, failed end
   local by_name, there, gone, plans = outcomes(records), {}, {}, {}
-  local command = #ctx.cfg:commands(COMMAND) > 0
+  local command = expire.has_command(ctx)
   for i, v in ipairs(ctx.volumes) do
     local decided
     decided, failed = plan_of(ctx, v, by_name, there)

@@ -191,7 +191,7 @@ local groups = {
     { name = "NTAP_METADATA_SNAPSHOT_CREATE_CMD##", type = "command",
       meaning = "Command that takes the snapshot %SNAPNAME of META_DATA_VOLUME." },
     { name = "NTAP_SNAPSHOT_DELETE_CMD##", type = "command",
-      meaning = "Command by which retention deletes the snapshot %SNAPNAME on all volumes; backupDel does not use it." },
+      meaning = "Command by which retention and backupDel delete the snapshot %SNAPNAME on all volumes." },
     { name = "NTAP_CONSISTENCY_GROUP_SNAPSHOT", type = "yn", default = "N",
       meaning = "Y: the volumes of each controller are snapshotted as one consistency group." },
     { name = "NTAP_CONSISTENCY_GROUP_TIMEOUT", type = "enum", values = { "URGENT", "MEDIUM", "RELAXED" },

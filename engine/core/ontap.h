@@ -100,7 +100,7 @@
  * SnapMirror: asked at the destination
  *   mirrors           {destination?, source?} ("svm:volume")
  *       [{uuid, source, destination, policy, type, state, status, healthy, reason?, lag?, newest?,
- *         transferred?, schedule?}]; state: uninitialized, snapmirrored, broken_off, paused ...;
+ *         transferred?, ended? (epoch s, of the last transfer), schedule?}]; state: uninitialized, snapmirrored, broken_off, paused ...;
  *       status: idle, transferring, queued, quiescing, quiesced, aborting ...
  *   mirror_update     destination, {snapshot?, rate? (KiB/s at most, 1 and more)}
  *       {transfer?}: begun; exists already counts as begun

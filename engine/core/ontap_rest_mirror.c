@@ -58,6 +58,7 @@ static bool row_mirror(const struct moon_ontap_call *call, const json_t *record,
         json_object_set_new(row, "lag", json_integer(lag));
     rest_put_text(row, "newest", record, "exported_snapshot");
     rest_put_int(row, "transferred", record, "transfer.bytes_transferred");
+    rest_put_time(row, "ended", record, "transfer.end_time");
     rest_put_text(row, "schedule", record, "transfer_schedule.name");
     return true;
 }

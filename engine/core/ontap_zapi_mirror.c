@@ -84,6 +84,7 @@ const struct zapi_list zapi_mirrors = {
                                     {.key = "newest", .path = "newest-snapshot"},
                                     {.key = "exported", .path = "exported-snapshot"},
                                     {"transferred", "last-transfer-size", ZAPI_INT, NULL, NULL},
+                                    {"ended", "last-transfer-end-timestamp", ZAPI_INT, NULL, NULL},
                                     {.key = "schedule", .path = "schedule"},
                                     {0}},
     .filters = MIRROR_FILTERS,

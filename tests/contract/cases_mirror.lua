@@ -30,7 +30,7 @@ c.case { "mirrors: every field; by destination and by source", run = function(w)
   c.eq(#rows, 1)
   c.shape(rows[1], { uuid = c.uuid, source = source, destination = dest, policy = POLICIES[1], type = "async",
     state = "snapmirrored", status = "idle", healthy = true, reason = "string?", lag = "integer?", newest = "string?",
-    transferred = "integer?", schedule = "string?" })
+    transferred = "integer?", ended = "integer?", schedule = "string?" })
   c.eq(c.ok(w.vault:mirrors { source = source })[1].destination, dest)
   c.row(c.ok(w.vault:mirrors()), dest, "destination")
   c.eq(c.ok(w.vault:mirrors { destination = "svm2:none" }), {})

@@ -88,6 +88,17 @@ for api in zapi rest; do
   run moon backup --policy daily --params "NTAP_SNAPSHOT_DELETE_CMD01=SERVER:/bin/true"
   check_eq "$api, deletion that lies: exit" "$CODE" 3
   check_match "$api, deletion that lies: code" "$ERR" 'STORAGE-02015.*is there'
+  one=$(snapshots vol1 | tail -n 1)
+  check_exit "$api, backupDel by command: of one volume" 2 moon backupDel --backupName "$one" --volName vol1 --yes
+  check_match "$api, backupDel by command: of one volume: why" "$ERR" "NTAP_SNAPSHOT_DELETE_CMD## deletes '$one' on all its volumes"
+  check_exit "$api, backupDel by a command that lies" 1 moon backupDel --backupName "$one" --yes --params "NTAP_SNAPSHOT_DELETE_CMD01=SERVER:/bin/true"
+  check_match "$api, backupDel by a command that lies: code" "$ERR" 'STORAGE-02015.*is there'
+  check_eq "$api, backupDel by a command that lies: its record stays" "$(grep -l "\"$one\"" "$WORLD_DIR"/state/catalog/demo/kvm/*-backup.json | wc -l)" 1
+  : >"$trail"
+  check_exit "$api, backupDel by command" 0 moon backupDel --backupName "$one" --yes
+  check_match "$api, backupDel by command: it was run" "$trail" "^delete $one running$"
+  check_eq "$api, backupDel by command: it is gone, with its record" \
+    "$(snapshots vol1 | grep -cx "$one" || true)$(grep -l "\"$one\"" "$WORLD_DIR"/state/catalog/demo/kvm/*-backup.json | wc -l)" 00
 
   # --- another product's ---
 
