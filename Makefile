@@ -51,7 +51,8 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 core_lib := $(B)/libmoon.a
 units    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 
-.PHONY: all help deps test unit lua e2e contract seeds fuzz mutate adversary demo crash fault bench bench-listing bench-multipath lab lint doc format clean install
+.PHONY: all help deps test unit lua e2e contract seeds fuzz mutate adversary demo crash fault
+.PHONY: bench bench-pause bench-start bench-wide bench-scale bench-listing bench-multipath lab lint doc format clean install
 .DEFAULT_GOAL := all
 
 all: $(B)/moonsnap $(B)/ontapsim
@@ -209,12 +210,15 @@ fault: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all $(B)/moonsnap-fault
 	$(Q)$(if $(ALLOC),MOON_FAULT_ALLOC=$(ALLOC) )tests/fault/run $(B) $(N) $(if $(ONLY),'$(ONLY)')
 
-## bench        pause per guest beside a shell script of virsh and curl; bench-listing, bench-multipath
+## bench        all of these, side by side with their ratios: some 20 minutes, on an idle machine
+## bench-pause  pause per guest: a shell script of virsh and curl, the modes, a bare C program; bench-start, bench-wide, bench-scale
+bench_scripts := pause start wide scale listing multipath
 bench: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
-	$(Q)tests/bench/pause.sh $(B)
-	$(Q)echo && tests/bench/listing.sh $(B)
-	$(Q)echo && tests/bench/multipath.sh $(B)
+	$(Q)for b in $(bench_scripts); do tests/bench/$$b.sh $(B) && echo || exit 1; done
+bench-pause bench-start bench-wide bench-scale: build/.deps
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
+	$(Q)tests/bench/$(@:bench-%=%).sh $(B)
 ## bench-listing  10,000 LUNs listed by the engine and by OpenStack Cinder's classes
 bench-listing: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all

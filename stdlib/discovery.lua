@@ -129,7 +129,8 @@ local function check_backing(ctx, guest, disk, object)
   end
 end
 
-local function inspect(ctx, row)
+-- A guest with its disks as libvirt has them.
+local function describe(ctx, row)
   local dom = ctx.conn:domain(row)
   local live, failed = dom:xml()
   if not live then return nil, failed end
@@ -139,14 +140,26 @@ local function inspect(ctx, row)
   local parsed
   parsed, failed = domxml.parse(live)
   if not parsed then return nil, failed end
-  local guest = { name = row.name, uuid = row.uuid, dom = dom, state = row.state, xml = xml, disks = {} }
-  local data = ctx.cfg:get("KVM_BACKUP_DATA_DISKS")
-  local problem
-  for _, disk in ipairs(parsed.disks) do
+  return { name = row.name, uuid = row.uuid, dom = dom, state = row.state, xml = xml, disks = {},
+    defined = parsed.disks }
+end
+
+-- Whether a disk belongs in a backup; the others are left out, which is said where they are met.
+local function wanted_disk(ctx, disk)
+  return disk.device ~= "cdrom" and disk.device ~= "floppy"
+    and (disk.is_boot or ctx.cfg:get("KVM_BACKUP_DATA_DISKS"))
+end
+
+-- The storage object behind each disk that is backed up.
+local function inspect(ctx, guest)
+  local row, defined = guest, guest.defined
+  guest.defined = nil
+  local problem, failed
+  for _, disk in ipairs(defined) do
     if disk.device == "cdrom" or disk.device == "floppy" then
       if disk.path then skip(ctx, row.name, disk.target, "kvm-00007", ("%s medium %s"):format(
         disk.device == "cdrom" and "CD-ROM" or "floppy", disk.path)) end
-    elseif not disk.is_boot and not data then
+    elseif not wanted_disk(ctx, disk) then
       skip(ctx, row.name, disk.target, "kvm-00006", ("data disk %s; KVM_BACKUP_DATA_DISKS=Y takes it too")
         :format(disk.path or disk.type))
     else
@@ -166,7 +179,7 @@ local function inspect(ctx, row)
       end
     end
   end
-  if #parsed.disks == 0 or (#guest.disks == 0 and not problem) then
+  if #defined == 0 or (#guest.disks == 0 and not problem) then
     problem = problem or err.new("unsupported", "it has no disk", { scf = "kvm-00005" })
   end
   guest.problem = problem
@@ -302,7 +315,18 @@ function discovery.run(ctx)
   if not rows then return nil, failed end
   local wanted = asked_for(ctx.cfg)
   local inspected
-  inspected, failed = task.map(rows, function(row) return inspect(ctx, row) end, { limit = 4 })
+  inspected, failed = task.map(rows, function(row) return describe(ctx, row) end, { limit = 4 })
+  if inspected then
+    local disks = {}
+    for _, guest in ipairs(inspected) do
+      for _, disk in ipairs(guest.defined) do
+        if wanted_disk(ctx, disk) then disks[#disks + 1] = disk end
+      end
+    end
+    inspected, failed = storage.with_expected(ctx, disks, function()
+      return task.map(inspected, function(guest) return inspect(ctx, guest) end, { limit = 4 })
+    end)
+  end
   if not inspected then return nil, err.coded("scf-00028", "guests", failed) end
   local guests = {}
   for _, guest in ipairs(inspected) do

@@ -36,25 +36,52 @@ local function serves(controller, addresses)
   return false
 end
 
+local by_junction = setmetatable({}, { __mode = "k" }) -- of each list of volumes
+
 -- The volume whose junction path is the longest prefix of an export path, and the rest below it.
 local function volume_at(volumes, path)
-  local best, rest
-  for _, v in ipairs(volumes) do
-    local j = v.junction
-    if j then
-      local prefix = j == "/" and "/" or j .. "/"
-      if path:sub(1, #prefix) == prefix and (not best or #j > #best.junction) then
-        best, rest = v, path:sub(#prefix + 1)
-      end
+  local index = by_junction[volumes]
+  if not index then
+    index = {}
+    for _, v in ipairs(volumes) do
+      if v.junction then index[v.junction] = index[v.junction] or v end
     end
+    by_junction[volumes] = index
   end
-  return best, rest
+  local at = #path + 1
+  while at do
+    at = path:sub(1, at - 1):match("^.*()/")
+    local v = at and index[at == 1 and "/" or path:sub(1, at - 1)]
+    if v then return v, path:sub(at + 1) end
+  end
+  return nil
 end
 
 -- What to do differs from case to case, so that these say it themselves.
 local function left_out(text, ...)
   return err.new("unsupported", text:format(...), { scf = "kvm-00005" })
 end
+
+--- That so many disks are going to be located: what all of them need is asked for once.
+-- @tparam table ctx with controllers
+-- @tparam {table,...} disks as from `engine.domxml`
+function nas.expect(ctx, disks)
+  ctx.nas_failed = {}
+  local files = false
+  for _, disk in ipairs(disks) do files = files or disk.type == "file" and disk.path ~= nil end
+  if not files then return end
+  task.map(ctx.controllers, function(controller)
+    if controller.down then return true end
+    local ok, failed = ontap.addresses(controller)
+    if ok then ok, failed = ontap.volumes(controller) end
+    if not ok then ctx.nas_failed[controller.name] = failed end -- told where a disk needs the answer
+    return true
+  end)
+end
+
+--- The disks are located; what comes later is asked for anew.
+-- @tparam table ctx
+function nas.located(ctx) ctx.nas_failed = nil end
 
 --- Name the storage object of a disk.
 -- @tparam table ctx with controllers
@@ -86,6 +113,8 @@ function nas.locate(ctx, disk)
   for _, controller in ipairs(ctx.controllers) do
     local answers = false
     down = down or controller.down
+    failed = ctx.nas_failed and ctx.nas_failed[controller.name]
+    if failed then return nil, failed end
     if not controller.down then answers, failed = serves(controller, addresses) end
     if answers == nil then return nil, failed end
     if answers then

@@ -12,6 +12,7 @@ local err = require "std.err"
 local log = require "std.log"
 local privileges = require "std.privileges"
 local restoring = require "std.restoring"
+local lookup = require "std.san_lookup"
 local san_clone = require "std.san_clone"
 local task = require "std.task"
 
@@ -46,12 +47,11 @@ local function map_of(ctx, path)
     return nil, left_out("kvm-00013", REFUSED[map.kind], path, map.name or map.device)
   end
   local holders
-  holders, failed = lun.holders(map.device, devices.where(ctx))
+  holders, failed = lun.holders(map.device, devices.where(ctx, { processes = false })) -- the guest itself is one
   if not holders then return nil, err.coded("kvm-00014", ("device %s"):format(path), failed) end
-  for _, holder in ipairs(holders) do
-    if holder.kind ~= "process" then
-      return nil, left_out("kvm-00013", "%s: this host uses it itself: %s %s", path, holder.kind, holder.name)
-    end
+  local holder = holders[1]
+  if holder then
+    return nil, left_out("kvm-00013", "%s: this host uses it itself: %s %s", path, holder.kind, holder.name)
   end
   return map
 end
@@ -60,18 +60,18 @@ end
 local function lun_of(ctx, serial, path)
   local found, controller, down
   for _, one in ipairs(ctx.controllers) do
-    local rows, failed = {}, nil
-    if one.down then down = down or one.down else rows, failed = one.client:luns { serial = serial } end
-    if not rows and (failed.code == "denied" or failed.code == "unsupported") then
+    local row, failed = false, nil
+    if one.down then down = down or one.down else row, failed = lookup.find(ctx, one, serial) end
+    if row == nil and (failed.code == "denied" or failed.code == "unsupported") then
       return nil, err.coded("kvm-00014", ("device %s, controller '%s'"):format(path, one.name),
         privileges.explain(one, failed, "find LUNs"))
     end
-    if not rows then return nil, err.coded("STORAGE-02052", ("controller '%s'"):format(one.name), failed) end
-    if rows[1] and found and rows[1].uuid ~= found.uuid then
+    if row == nil then return nil, err.coded("STORAGE-02052", ("controller '%s'"):format(one.name), failed) end
+    if row and found and row.uuid ~= found.uuid then
       return nil, left_out("kvm-00005", "device %s: both %s:%s and %s:%s have the serial number %s", path,
-        controller.name, found.path, one.name, rows[1].path, serial)
+        controller.name, found.path, one.name, row.path, serial)
     end
-    if rows[1] and not found then found, controller = rows[1], one end
+    if row and not found then found, controller = row, one end
   end
   if not found and down then return nil, down end
   if not found then
@@ -80,6 +80,22 @@ local function lun_of(ctx, serial, path)
   end
   return found, controller
 end
+
+--- That so many disks are going to be located: their LUNs are asked for together.
+-- @tparam table ctx with controllers
+-- @tparam {table,...} disks as from `engine.domxml`
+function san.expect(ctx, disks)
+  local serials = {}
+  for _, disk in ipairs(disks) do
+    local map = disk.type == "block" and disk.path and multipath.find(disk.path, devices.where(ctx))
+    serials[#serials + 1] = map and map.wwid and lun.serial(map.wwid) or nil
+  end
+  lookup.expect(ctx, serials)
+end
+
+--- The disks are located; what comes later is asked for anew.
+-- @tparam table ctx
+function san.located(ctx) lookup.forget(ctx) end
 
 --- Name the storage object of a disk.
 -- @tparam table ctx with controllers

@@ -9,6 +9,9 @@
 --    vault                           true: objects can be fetched from a secondary, see `std.restore_vault`
 --    remove(ctx, object, path)       with `vault`: take away what was fetched to that path below the volume
 --
+-- and, where many questions at once are cheaper than one after the other, `expect(ctx, disks)` before they are
+-- located and `located(ctx)` after, when nothing that was learnt at once may be used any more.
+--
 -- Objects carry `provider`, `controller`, `volume`, `path` and `mapping`. A site adds a provider with
 -- `storage.add`.
 -- @module std.storage
@@ -32,6 +35,22 @@ function storage.add(provider)
   end
   table.insert(storage.providers, 1, provider)
   by_name[provider.name] = provider
+end
+
+--- Do something with many disks located in it: the providers may ask for all of them at once.
+-- @tparam table ctx
+-- @tparam {table,...} disks as from `engine.domxml`
+-- @tparam function fn
+-- @return what fn returned
+function storage.with_expected(ctx, disks, fn)
+  local function each(name, ...)
+    for _, provider in ipairs(storage.providers) do
+      if provider[name] then provider[name](ctx, ...) end
+    end
+  end
+  local _ended <close> = setmetatable({}, { __close = function() each "located" end })
+  each("expect", disks)
+  return fn()
 end
 
 --- The storage object of a disk.

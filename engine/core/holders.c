@@ -183,7 +183,7 @@ int moon_device_holders(const struct moon_mpath_world *w, const char *proc, cons
     }
     if (rc == 0) {
         add_swaps(&s);
-        rc = add_processes(&s, except, err);
+        rc = except == MOON_HOLDERS_NO_PROCESSES ? 0 : add_processes(&s, except, err);
     }
     json_decref(s.numbers);
     if (rc == 0)

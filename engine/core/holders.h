@@ -9,10 +9,12 @@
  *   partition, lvm, crypt, dm     a device made of it, by device-mapper's name; and then who uses that
  *   mount                         name = the mount point
  *   swap                          name = the device
- *   process                       name = the program, pid; `except` is left out (0: nobody)
+ *   process                       name = the program, pid; `except` is left out (0: nobody,
+ *                                 MOON_HOLDERS_NO_PROCESSES: all, none is looked at)
  * Devices are followed through all layers. Processes are those that this user may look into: without
  * root those of other users are not seen. proc: "/proc" or a tree in its place. Reads only /sys and
  * proc, never the device. */
+#define MOON_HOLDERS_NO_PROCESSES (-1)
 int moon_device_holders(const struct moon_mpath_world *w, const char *proc, const char *name,
                         int except, json_t **out, struct moon_err *err);
 

@@ -60,6 +60,8 @@ static int holders(void *self, const json_t *args, json_t **out, struct moon_err
     (void)self;
     struct moon_mpath_world w = world(args);
     int except = (int)json_integer_value(json_object_get(args, "except"));
+    if (json_is_false(json_object_get(args, "processes")))
+        except = MOON_HOLDERS_NO_PROCESSES;
     return moon_device_holders(&w, str(args, "proc"), str(args, "name"), except, out, err);
 }
 
@@ -98,8 +100,9 @@ static const struct moonlua_prim functions[] = {
      * @function holders
      * @awaits
      * @tparam string name any name of the device
-     * @tparam[opt] {except=integer,proc=string,root=string,dm=string} options except: a pid to leave out */
-    {"holders", "name:s {except:i? proc:s? root:s? dm:s? socket:s?}", 0, holders},
+     * @tparam[opt] {except=integer,processes=boolean,proc=string,root=string,dm=string} options except: a pid to leave
+     *   out; processes: false leaves out all, each of which costs a look at its open files */
+    {"holders", "name:s {except:i? processes:b? proc:s? root:s? dm:s? socket:s?}", 0, holders},
     /*** Ask the paths of a map, or a disk, again for size and identity: `{rescanned, left_out={...}}`.
      * Paths that do not run are left out; `busy` when none runs.
      * @function rescan

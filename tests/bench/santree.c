@@ -1,6 +1,6 @@
-/* santree DIR MAPS: the /sys and /dev of a host with so many multipath maps of two iSCSI paths each, as
- * tests/data/san/record.sh records one; device-mapper's tables in DIR/dm, one file per map. The first
- * path of each map is optimized, the second not. */
+/* santree DIR MAPS [FILE]: the /sys and /dev of a host with so many multipath maps of two iSCSI paths
+ * each, as tests/data/san/record.sh records one; device-mapper's tables in DIR/dm, one file per map.
+ * The first path of each map is optimized, the second not. FILE: the LUNs' serial numbers, one a line. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -138,10 +138,20 @@ static void make_path(unsigned map, unsigned side, const char *serial, const cha
     put_pages(serial, scsi);
 }
 
+static FILE *serials; /* NULL: invented ones */
+
+static void serial_of(unsigned map, char serial[13])
+{
+    if (!serials)
+        snprintf(serial, 13, "80bqm]P%05u", map);
+    else if (fscanf(serials, "%12s", serial) != 1 || strlen(serial) != 12)
+        die("serial number");
+}
+
 static void make_map(unsigned map)
 {
     char serial[13], hex[25] = "", at[64];
-    snprintf(serial, sizeof serial, "80bqm]P%05u", map);
+    serial_of(map, serial);
     for (int i = 0; i < 12; i++)
         snprintf(hex + 2 * i, 3, "%02x", (unsigned char)serial[i]);
     const char *wwid = say("3600a0980%s", hex), *number = say("253:%u", map);
@@ -181,11 +191,13 @@ static void make_map(unsigned map)
 
 int main(int argc, char **argv)
 {
-    unsigned maps = argc == 3 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
+    unsigned maps = argc == 3 || argc == 4 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
     if (maps == 0 || maps > 30000) {
-        fputs("usage: santree DIR MAPS (1 to 30000)\n", stderr);
+        fputs("usage: santree DIR MAPS (1 to 30000) [FILE]\n", stderr);
         return 2;
     }
+    if (argc == 4 && !(serials = fopen(argv[3], "r")))
+        die(argv[3]);
     top = argv[1];
     static const char *const dirs[] = {"sys/block",  "sys/class/block", "sys/dev/block",
                                        "dev/mapper", "dev/disk/by-id",  "dm"};

@@ -8,7 +8,8 @@
 #   libvirtd_start               again, after a test has ended it (its pid: WORLD_LIBVIRTD_PID); its guests live on
 #   world_down                   removes all of it; runs by itself at exit and on INT and TERM
 #   leftovers [DIR]              prints what is still there (processes, mounts, guests, files); 1 if anything is
-#   sim_config FILE [JQ]         writes a simulator config: svm1 with vol1 and vol2, changed by a jq expression; with
+#   WORLD_VOLUMES=(vol1 vol2)    svm1's volumes; set before world_up for others
+#   sim_config FILE [JQ]         writes a simulator config: svm1 with them, changed by a jq expression; with
 #                                MOON_SIM_API=rest (or zapi) it offers that alone
 #   sim_start [FILE] / sim_stop  the simulator; sets SIM_URL SIM_PORT SIM_ROOT SIM_CA
 #   sim_requests / sim_fault JSON / sim_faults_clear
@@ -19,7 +20,7 @@
 #   guest_counter IMAGE          the number that the guest wrote last; 0 if there is none
 #   wait_counter IMAGE MIN [SECONDS] / wait_state NAME STATE [SECONDS]
 #   spoil FILE MIB               overwrites the beginning of a disk with random bytes, also while its guest writes
-#   guests_many N                g01 to gN on vol1 and vol2 in turn, running; those that are there stay
+#   guests_many N                g01 to gN on the volumes in turn, running; those that are there stay
 #   moon_conf [KEY=VALUE ...]    writes etc/demo/kvm.conf: defaults for this world, then what is given
 #   moon ARG ...                 moonsnap with this world's config and state directories, for at most 60 s
 #   vsh ARG ...                  virsh on this world's libvirtd
@@ -33,6 +34,7 @@ PATH=$PATH:/usr/sbin:/sbin
 MOON_BUILD=$(realpath "${MOON_BUILD:-build}")
 WORLD_LIB=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 MOONSNAP=$MOON_BUILD/moonsnap
+if [ -z "${WORLD_VOLUMES+set}" ]; then WORLD_VOLUMES=(vol1 vol2); fi
 WORLD_DIR='' WORLD_LV='' WORLD_KIND='' WORLD_CACHE=none WORLD_AS=() WORLD_OWNER='' WORLD_PREFIX=''
 WORLD_LIBVIRTD_PID='' WORLD_REAPER_PID='' SIM_PID='' SIM_URL='' SIM_PORT='' SIM_ROOT='' SIM_CA='' MOON_TEST_URI=''
 
@@ -74,7 +76,7 @@ world_up() {
   trap world_down EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
-  mkdir -p "$WORLD_DIR/sim/svm1/vol1" "$WORLD_DIR/sim/svm1/vol2" "$WORLD_DIR/etc/demo" "$WORLD_DIR/xml" \
+  mkdir -p "$WORLD_DIR/sim/svm1" "${WORLD_VOLUMES[@]/#/$WORLD_DIR/sim/svm1/}" "$WORLD_DIR/etc/demo" "$WORLD_DIR/xml" \
     "$WORLD_DIR/local"
   : >"$WORLD_DIR/guests"
 
@@ -125,8 +127,8 @@ world_mountinfo() {
   local root vol n=900
   root=$(awk '$5 == "/" { print $1; exit }' /proc/self/mountinfo)
   cat /proc/self/mountinfo >"$WORLD_DIR/mountinfo"
-  for vol in vol1 vol2; do
-    printf '%d %d 0:%d / %s rw,relatime - nfs4 127.0.0.1:/%s rw,%s\n' $n "$root" $n "$WORLD_DIR/sim/svm1/$vol" $vol \
+  for vol in "${WORLD_VOLUMES[@]}"; do
+    printf '%d %d 0:%d / %s rw,relatime - nfs4 127.0.0.1:/%s rw,%s\n' $n "$root" $n "$WORLD_DIR/sim/svm1/$vol" "$vol" \
       'vers=4.1,rsize=65536,wsize=65536,hard,proto=tcp,timeo=600,retrans=2,sec=sys,clientaddr=127.0.0.1,addr=127.0.0.1'
     n=$((n + 1))
   done >>"$WORLD_DIR/mountinfo"
@@ -250,14 +252,14 @@ leftovers() {
 # --- simulator ----------------------------------------------------------------------------------------------------
 
 sim_config() {
-  jq -n --arg root "$WORLD_DIR/sim" --arg api "${MOON_SIM_API:-both}" '
+  jq -n --arg root "$WORLD_DIR/sim" --arg api "${MOON_SIM_API:-both}" --args '
     { listen: "127.0.0.1:0", http: false, cert: null, key: null, root: $root, latency_ms: 0,
       cluster: { name: "cl1", ontap: "9.14.1", ontapi: "1.241", zapi: ($api != "rest"),
         rest: ($api != "zapi") },
       users: [ { name: "admin", password: "secret" }, { name: "vsadmin", password: "secret", svm: "svm1" } ],
       svms: [ { name: "svm1", lifs: [ { name: "lif1", address: "127.0.0.1" } ],
-        volumes: [ { name: "vol1", size: 1073741824, junction: "/vol1", aggregate: "aggr1" },
-                   { name: "vol2", size: 1073741824, junction: "/vol2", aggregate: "aggr1" } ] } ] } | '"${2:-.}" >"$1"
+        volumes: [ $ARGS.positional[] | { name: ., size: 1073741824, junction: "/\(.)", aggregate: "aggr1" } ] } ] } | '"${2:-.}" \
+    "${WORLD_VOLUMES[@]}" >"$1"
 }
 
 sim_start() {
@@ -386,7 +388,7 @@ guests_many() {
   for ((i = 1; i <= $1; i++)); do
     printf -v name '%sg%02d' "$WORLD_PREFIX" "$i"
     if grep -qxF -- "$name" "$WORLD_DIR/guests"; then continue; fi
-    vol=vol$((2 - i % 2))
+    vol=${WORLD_VOLUMES[(i - 1) % ${#WORLD_VOLUMES[@]}]}
     image_make "$WORLD_DIR/sim/svm1/$vol/$name.img"
     guest_define "$name" "$WORLD_DIR/sim/svm1/$vol/$name.img"
     script+="start $name;"
@@ -403,7 +405,7 @@ moon_conf() {
     cat <<-CONF
 	SNAME=demo
 	SNAP_TIMESTAMP_ONLY=Y
-	VOLUMES=svm1:vol1,vol2
+	VOLUMES=svm1:$(IFS=,; echo "${WORLD_VOLUMES[*]}")
 	NTAP_USERS=svm1:vsadmin/secret
 	MANAGEMENT_INTERFACES=svm1:127.0.0.1
 	TRANSPORT=HTTPS
