@@ -13,9 +13,9 @@ units=(moonsnap-recover.service moonsnap-backup@.service moonsnap-backup@.timer)
 # --- where things go ---
 
 check 'install below DESTDIR' install B="$build" DESTDIR="$WORLD_DIR/root" PREFIX=/usr
-check_eq 'program and units, nothing else' "$(cd "$WORLD_DIR/root" && find . -type f -printf '%m %P\n' | sort)" \
+check_eq 'programs and units, nothing else' "$(cd "$WORLD_DIR/root" && find . -type f -printf '%m %P\n' | sort)" \
   "$(printf '%s\n' '644 usr/lib/systemd/system/moonsnap-backup@.service' '644 usr/lib/systemd/system/moonsnap-backup@.timer' \
-    '644 usr/lib/systemd/system/moonsnap-recover.service' '755 usr/bin/moonsnap')"
+    '644 usr/lib/systemd/system/moonsnap-recover.service' '755 usr/bin/moonsnap' '755 usr/bin/ontapsim')"
 check_match 'a unit starts what was installed, without DESTDIR' "$WORLD_DIR/root/usr/lib/systemd/system/${units[0]}" \
   '^ExecStart=/usr/bin/moonsnap recover$'
 check 'UNITDIR is honoured' install B="$build" DESTDIR="$WORLD_DIR/other" UNITDIR=/etc/systemd/system
