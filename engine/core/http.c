@@ -25,7 +25,8 @@ struct moon_http {
     char what[256]; /* "POST https://host:port", for messages: never holds a password */
     void (*done)(void *arg, struct moon_http_reply *reply, const struct moon_err *err);
     void *arg;
-    struct moon_http *next, **link; /* in the loop's list of those under way */
+    bool sent;                      /* curl has it; before, it waits for its turn at the server */
+    struct moon_http *next, **link; /* in the loop's list, the latest first */
 };
 
 static void init(void)
@@ -39,15 +40,21 @@ void moon_http_init(void)
     pthread_once(&once, init);
 }
 
+static void unlist(struct moon_http *x)
+{
+    if (!x->link)
+        return;
+    *x->link = x->next;
+    if (x->next)
+        x->next->link = x->link;
+    x->link = NULL;
+}
+
 static void exchange_free(struct moon_http *x)
 {
     if (!x)
         return;
-    if (x->link) {
-        *x->link = x->next;
-        if (x->next)
-            x->next->link = x->link;
-    }
+    unlist(x);
     if (x->easy)
         curl_easy_cleanup(x->easy);
     curl_slist_free_all(x->headers);
@@ -149,6 +156,52 @@ static void fill_error(const struct moon_http *x, CURLcode rc, struct moon_err *
                  x->error[0] ? x->error : curl_easy_strerror(rc), hint);
 }
 
+/* "https://host:port" */
+static const char *server(const struct moon_http *x)
+{
+    return strchr(x->what, ' ') + 1;
+}
+
+/* The turns are ours: in curl's own queue for MAX_HOST_CONNECTIONS a transfer's time runs out while it waits
+ * for the others. 0, or -1 with *err. */
+static int send_now(struct moon_loop *loop, struct moon_http *x, struct moon_err *err)
+{
+    CURLMcode rc = curl_multi_add_handle(moon_loop_curl(loop), x->easy);
+    if (rc != CURLM_OK)
+        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_HTTP, (int)rc, "http", "%s: %s", x->what,
+                            curl_multi_strerror(rc));
+    x->sent = true;
+    return 0;
+}
+
+static long under_way(struct moon_loop *loop, const char *at)
+{
+    long n = 0;
+    for (struct moon_http *x = *moon_loop_transfers(loop); x; x = x->next)
+        n += x->sent && strcmp(server(x), at) == 0;
+    return n;
+}
+
+/* The first in the queue of a server where one has ended. */
+static void send_next(struct moon_loop *loop, const char *at)
+{
+    while (under_way(loop, at) < moon_loop_connections(loop)) {
+        struct moon_err err;
+        struct moon_http *first = NULL;
+        for (struct moon_http *x = *moon_loop_transfers(loop); x; x = x->next) {
+            if (!x->sent && strcmp(server(x), at) == 0)
+                first = x;
+        }
+        if (!first)
+            return;
+        if (send_now(loop, first, &err) < 0) {
+            unlist(first);
+            first->done(first->arg, &first->reply, &err);
+            exchange_free(first);
+        }
+    }
+}
+
 void moon_http_drain(struct moon_loop *loop)
 {
     CURLM *multi = moon_loop_curl(loop);
@@ -162,6 +215,7 @@ void moon_http_drain(struct moon_loop *loop)
         struct moon_http *x = NULL;
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, &x);
         curl_multi_remove_handle(multi, easy);
+        unlist(x);
         struct moon_err err;
         if (rc != CURLE_OK) {
             fill_error(x, rc, &err);
@@ -175,8 +229,11 @@ void moon_http_drain(struct moon_loop *loop)
             snprintf(x->reply.content_type, sizeof x->reply.content_type, "%s", type ? type : "");
             plain(x->reply.content_type);
         }
+        char at[sizeof x->what];
+        snprintf(at, sizeof at, "%s", server(x));
         x->done(x->arg, &x->reply, rc == CURLE_OK ? NULL : &err);
         exchange_free(x);
+        send_next(loop, at);
     }
 }
 
@@ -186,7 +243,8 @@ void moon_http_drop_all(struct moon_loop *loop)
     moon_err_set(&err, MOON_CANCELLED, MOON_SRC_ENGINE, 0, "http", "the loop has ended");
     struct moon_http *x;
     while ((x = *moon_loop_transfers(loop))) {
-        curl_multi_remove_handle(moon_loop_curl(loop), x->easy);
+        if (x->sent)
+            curl_multi_remove_handle(moon_loop_curl(loop), x->easy);
         x->done(x->arg, &x->reply, &err);
         exchange_free(x);
     }
@@ -307,10 +365,7 @@ struct moon_http *moon_http_start(struct moon_loop *loop, const struct moon_http
     describe(x, req);
     set_options(x, req);
     curl_easy_setopt(x->easy, CURLOPT_SHARE, moon_loop_share(loop));
-    CURLMcode rc = curl_multi_add_handle(moon_loop_curl(loop), x->easy);
-    if (rc != CURLM_OK) {
-        moon_err_set(err, MOON_INTERNAL, MOON_SRC_HTTP, (int)rc, "http", "%s: %s", x->what,
-                     curl_multi_strerror(rc));
+    if (under_way(loop, server(x)) < moon_loop_connections(loop) && send_now(loop, x, err) < 0) {
         exchange_free(x);
         return NULL;
     }
@@ -327,8 +382,12 @@ void *moon_http_cancel(struct moon_loop *loop, struct moon_http *x)
     if (!x)
         return NULL;
     void *arg = x->arg;
-    curl_multi_remove_handle(moon_loop_curl(loop), x->easy);
+    char at[sizeof x->what];
+    snprintf(at, sizeof at, "%s", server(x));
+    if (x->sent)
+        curl_multi_remove_handle(moon_loop_curl(loop), x->easy);
     exchange_free(x);
+    send_next(loop, at);
     return arg;
 }
 

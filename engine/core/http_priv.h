@@ -20,7 +20,10 @@ void moon_http_drop_all(struct moon_loop *loop);
 /* What the transfers of a loop have in common. */
 CURLSH *moon_loop_share(struct moon_loop *loop);
 
-/* Head of the list of transfers under way, kept by http.c. */
+/* How many transfers to one server may be under way. */
+long moon_loop_connections(const struct moon_loop *loop);
+
+/* Head of the list of transfers, kept by http.c. */
 struct moon_http **moon_loop_transfers(struct moon_loop *loop);
 
 #endif

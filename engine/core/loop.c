@@ -67,8 +67,6 @@ static void open_curl(struct moon_loop *loop)
         curl_share_setopt(loop->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     if (!loop->multi)
         return;
-    curl_multi_setopt(loop->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-                      loop->host_connections ? loop->host_connections : HOST_CONNECTIONS);
     curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, (long)CACHED);
 }
 
@@ -86,7 +84,14 @@ CURLM *moon_loop_curl(struct moon_loop *loop)
 
 CURLSH *moon_loop_share(struct moon_loop *loop)
 {
+    if (!loop->multi)
+        open_curl(loop);
     return loop->share;
+}
+
+long moon_loop_connections(const struct moon_loop *loop)
+{
+    return loop->host_connections ? loop->host_connections : HOST_CONNECTIONS;
 }
 
 struct moon_http **moon_loop_transfers(struct moon_loop *loop)
@@ -96,11 +101,8 @@ struct moon_http **moon_loop_transfers(struct moon_loop *loop)
 
 void moon_loop_allow_connections(struct moon_loop *loop, long count)
 {
-    if (count <= loop->host_connections)
-        return;
-    loop->host_connections = count;
-    if (loop->multi)
-        curl_multi_setopt(loop->multi, CURLMOPT_MAX_HOST_CONNECTIONS, count);
+    if (count > loop->host_connections)
+        loop->host_connections = count;
 }
 
 void moon_loop_post(struct moon_loop *loop, struct moon_op *op)

@@ -482,6 +482,32 @@ static void test_many(void **state)
     assert_true(count(&srv.connections) <= 4);
 }
 
+/* While a request waits for its turn at a server its time does not run. */
+static void test_turn(void **state)
+{
+    (void)state;
+#define HELD {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", 0, HANG}
+    SERVE(HELD, HELD, HELD, HELD, {OK_TEXT, 0, KEEP});
+    struct seen none = {0};
+    AUTO_SEEN struct seen late = {0};
+    struct moon_http *held[4];
+    struct moon_http_request req = {.method = "GET", .url = url("/")};
+    for (int i = 0; i < 4; i++)
+        held[i] = moon_http_start(loop, &req, on_done, &none, NULL);
+    until_requests(4);
+    req.timeout = 2;
+    assert_non_null(moon_http_start(loop, &req, on_done, &late, NULL));
+    for (double until = moon_clock_mono() + 2.5; moon_clock_mono() < until;)
+        moon_loop_once(loop, 0.1);
+    assert_int_equal(late.calls, 0);
+    for (int i = 0; i < 4; i++)
+        moon_http_cancel(loop, held[i]);
+    pump(&late.calls, 1);
+    assert_false(late.failed);
+    assert_string_equal(late.body, "hello");
+    assert_int_equal(none.calls, 0);
+}
+
 /* --- as an operation --------------------------------------------------------------------- */
 
 static int told;
@@ -633,6 +659,7 @@ int main(void)
         CASE(test_cancel_at_once),
         CASE(test_cancel_from_callback),
         CASE(test_many),
+        CASE(test_turn),
         CASE(test_op),
         CASE(test_op_fails),
         CASE(test_op_content_type),
