@@ -89,9 +89,14 @@ prepare() { # what the action works on, made by an account that may do all
     cloneVol | cloneLun) # one that is replaced
       as vsadmin zapi
       next_second
-      run moon "$1" --policy hourly
+      run moon "$1" --policy hourly --json
+      CLONES=$(jq -r '.clones[].name' "$OUT")
       ;;
   esac
+}
+all_there() { # NAME ...: volumes
+  local name
+  for name; do zapi volume-get-iter | grep -qF "<name>$name<" || return 1; done
 }
 
 as vsadmin zapi
@@ -119,7 +124,15 @@ for api in "${apis[@]}"; do
       else
         not_ok "$action, $api: fails without '$right', and says so" "exit $CODE" "$ERR"
       fi
+      if [[ $action = cloneVol && $right = *lun* ]]; then
+        # shellcheck disable=SC2086 # names of volumes
+        check "$action, $api: without '$right' no clone is deleted" all_there $CLONES
+      fi
     done < <(lines_of "$action" "$api")
+    if [ "$action" = restore ]; then # one that failed in the middle has left the disk in doubt, which backups tell
+      as vsadmin zapi
+      check_exit "restore, $api: made again, it ends the doubt" 0 act restore
+    fi
   done
 done
 # --- guests on LUNs: what std.san asks a controller for, without a host that has multipath devices ---
