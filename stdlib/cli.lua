@@ -70,7 +70,9 @@ local function find_script(action, opts, dirs)
   local text = process.shipped(("scripts/%s.lua"):format(action))
   if text then return workflow.compile(text, ("@scripts/%s.lua"):format(action)) end
   local row = refused_actions.find(action)
-  if row then return nil, err.new("unsupported", ("%s is refused: %s"):format(action, row.reason), { exit = 2 }) end
+  if row then
+    return nil, err.new("unsupported", ("%s is refused: %s"):format(action, row.reason), { exit = 2, scf = row.scf })
+  end
   return nil, err.new("not_found", ("there is no action '%s'; see moonsnap actions"):format(action), { exit = 2 })
 end
 

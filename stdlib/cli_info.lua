@@ -19,7 +19,7 @@ local workflow = require "std.workflow"
 local info = {}
 
 local ACTIONS = { "backup", "restore", "discover", "backupList", "backupDel", "volumeList", "policyList", "quiesce",
-  "unquiesce", "cloneVol", "cloneLun", "cloneList", "cloneDel", "clone", "gc", "custom", "scdump", "jobStatus",
+  "unquiesce", "cloneVol", "cloneLun", "cloneList", "cloneDel", "gc", "custom", "scdump", "jobStatus",
   "agentStatus", "dpstatus", "pingAgent", "pingController" }
 
 local OTHERS = {

@@ -6,10 +6,12 @@ local refused = {}
 
 local NO_SERVER = "there is no server here that keeps %s; %s"
 
--- Names, the reason with what to use instead; `families`: patterns of further names of the kind.
+-- Names, the reason with what to use instead; `families`: patterns of further names of the kind; `scf`: Snap Creator's
+-- number of it.
 local groups = {
   { { "mount", "umount" }, "the KVM plug-in supports neither mount nor umount; read single files of a copy in .snapshot/NAME "
     .. "of the NFS mount, or write a workflow with std.san.with_clone for a LUN" },
+  { { "clone" }, "the KVM plug-in does not support clones of its own; use cloneVol or cloneLun", scf = "scf-00004" },
   { { "arch" }, "the KVM plug-in does not support archive log management; write a command of the site into POST_NTAP_CMD##" },
   { { "ossv" }, "the KVM plug-in does not support backup operations with OSSV; use backup" },
   { { "pmsetup" }, "data sets of the NetApp Management Console are not supported; create the SnapMirror or SnapVault "
@@ -40,12 +42,12 @@ local groups = {
 
 local by_name = {}
 for _, group in ipairs(groups) do
-  for _, name in ipairs(group[1]) do by_name[name] = { action = name, reason = group[2] } end
+  for _, name in ipairs(group[1]) do by_name[name] = { action = name, reason = group[2], scf = group.scf } end
 end
 
 --- Look up an action.
 -- @tparam string action as it is written; letter case counts, as with all actions
--- @treturn ?{action=string,reason=string} nil when it is not one of these
+-- @treturn ?{action=string,reason=string,scf=?string} nil when it is not one of these
 -- @raise if action is not a string
 function refused.find(action)
   if type(action) ~= "string" then error("refused_actions.find: action must be a string", 2) end

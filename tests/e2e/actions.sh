@@ -43,6 +43,10 @@ for action in backup jobStatus policyList custom scdump agentStatus pingAgent mo
   check "actions: $action" jq -e "any(.[]; .action == \"$action\")" "$OUT"
 done
 
+check_eq 'actions: clone, which always refuses, is none of the supported ones' "$(jq -r '.[] | select(.action == "clone").status' "$OUT")" refused
+check_exit 'clone' 2 moon clone
+check_match "clone: Snap Creator's number, and what to use" "$ERR" 'scf-00004.*clone is refused: .*use cloneVol or cloneLun'
+
 # --- custom ---
 
 moon_conf APP_NAME=

@@ -272,7 +272,7 @@ HOOK
   check_exit "$api: cloneLun where there is no LUN" 2 moon cloneLun --policy daily
   said "$api: says what would serve" '\[scf-00035\].*hold no LUN; use cloneVol'
   check_exit "$api: clone" 2 moon clone
-  said "$api: gives Snap Creator's reason" '\[scf-00004\].*plug-in kvm does not support it'
+  said "$api: gives Snap Creator's reason" '\[scf-00004\].*KVM plug-in does not support clones of its own'
   check_eq "$api: no snapshot was made" "$(snapshots vol1)" "$before"
 done
 finish

@@ -29,7 +29,7 @@ on_terminal() { # ARG ...: restore or backupDel without --nonInteractive, confir
 }
 
 # act_NAME: does the action, with what must come of it. Where no controller is needed, it is in QUIET.
-QUIET=' clone pingAgent agentStatus jobStatus policyList unquiesce '
+QUIET=' pingAgent agentStatus jobStatus policyList unquiesce '
 act_backup() {
   backup
   check "$API: backup: the copies are there" test -f "$(copy alpha)" -a -f "$(copy bravo)"
@@ -90,10 +90,6 @@ act_cloneLun() {
   check_exit "$API: cloneLun" 0 moon cloneLun --policy daily
   check_eq "$API: cloneLun: the LUN and its clone" "$(luns)" lun1,lun1_CLONE
   next_second
-}
-act_clone() {
-  check_exit "$API: clone" 2 moon clone
-  said "$API: clone: Snap Creator's reason" 'scf-00004.*plug-in kvm does not support it'
 }
 act_scdump() {
   check_exit "$API: scdump" 0 bare scdump --profile demo --json
