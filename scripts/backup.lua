@@ -1,6 +1,7 @@
 --- backup: suspend, snapshot, resume, keep by policy. Order and banners are Snap Creator's.
 local workflow = require "std.workflow"
 local backup = require "std.backup"
+local consistency = require "std.consistency"
 local discovery = require "std.discovery"
 local err = require "std.err"
 local events = require "std.events"
@@ -57,6 +58,7 @@ return workflow {
 
   -- The applications of other configs first, then the guests that they may run in.
   quiesce = function(ctx)
+    assert(consistency.sync(ctx, ctx.data_volumes))
     log.banner("Application quiesce")
     assert(ctx.applications:quiesce())
     local pauses = snapshots.pauses(ctx)

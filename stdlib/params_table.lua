@@ -197,8 +197,8 @@ local groups = {
     { name = "NTAP_CONSISTENCY_GROUP_TIMEOUT", type = "enum", values = { "URGENT", "MEDIUM", "RELAXED" },
       default = "MEDIUM", meaning = "How long a controller holds writes back for the group: 5, 7 or 20 seconds." },
     { name = "NTAP_CONSISTENCY_GROUP_WAFL_SYNC", type = "yn", default = "N",
-      meaning = "Y: a consistency point is forced before the group starts.",
-      ignored = "REST has no such call; the group's snapshots are consistency points themselves" },
+      meaning = "Y: a consistency point of the group's volumes is forced before the guests are suspended, over ONTAPI; "
+        .. "REST has no such call." },
     { name = "NTAP_CONSISTENCY_GROUP_SNAPSHOT_RETRY_COUNT", type = "int", default = "0", min = 0, max = 100,
       meaning = "How many times a failed group snapshot is repeated while the guests are suspended." },
     { name = "NTAP_CONSISTENCY_GROUP_SNAPSHOT_RETRY_WAIT", type = "seconds", default = "1", min = 0, max = 3600,

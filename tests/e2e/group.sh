@@ -72,6 +72,25 @@ check_eq 'is not tried again' $(($(calls cg-start) - started)) 1
 nothing_left 'what is not allowed'
 sim_faults_clear
 
+# --- a consistency point before it ---
+
+moon_conf "${cg[@]}" NTAP_CONSISTENCY_GROUP_WAFL_SYNC=Y
+next_second
+check_exit 'WAFL sync: a dry run' 0 moon backup --policy daily --dry-run
+said 'WAFL sync: is in the plan' 'wafl-sync'
+check_eq 'WAFL sync: a dry run forces none' "$(calls wafl-sync)" 0
+fresh
+backup
+check_eq 'WAFL sync: one call' "$(calls wafl-sync)" 1
+check_eq 'WAFL sync: before the group' "$(sim_requests | jq -r '[.log[].call | select(. == "wafl-sync" or . == "cg-start")] | .[-2:] | join(" ")')" 'wafl-sync cg-start'
+check 'WAFL sync: all events come' poll 5 heard 4
+check_eq 'WAFL sync: not while guests stand still' "$(asked_in_pause)" '1 cg-commit,1 cg-start'
+next_second
+sim_fault '{"match": "wafl-sync", "action": "error", "errno": 13003}'
+check_exit 'WAFL sync: refused: the backup goes on' 0 moon backup --policy daily
+said 'WAFL sync: refused: is told' "NTAP_CONSISTENCY_GROUP_WAFL_SYNC: no consistency point is forced on volumes vol1, vol2 of controller 'svm1': .*13003"
+sim_faults_clear
+
 # --- REST: the group must stand on the controller ---
 
 moon_conf "${cg[@]}" ONTAP_API=rest
@@ -101,6 +120,10 @@ check_exit 'REST: a group that is not committed' 1 moon backup --policy daily
 said 'REST: has its code' '\[STORAGE-02006\]'
 nothing_left 'REST: a group that is not committed'
 sim_faults_clear
+moon_conf "${cg[@]}" ONTAP_API=rest NTAP_CONSISTENCY_GROUP_WAFL_SYNC=Y
+next_second
+check_exit 'REST: WAFL sync: the backup is made' 0 moon backup --policy daily
+said 'REST: WAFL sync: is told' 'no consistency point is forced on .*: REST has no such call'
 moon_conf "${cg[@]}" ONTAP_API=rest KVM_VMS=alpha VOLUMES=svm1:vol1
 check_exit 'REST: a group with more volumes than the run' 1 moon backup --policy daily
 said 'REST: the group is named with what is too much' "; group 'cg1' also has vol2;"

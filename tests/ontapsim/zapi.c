@@ -118,6 +118,7 @@ static const struct zapi_call calls[] = {
     {"volume-unmount", zapi_volume_unmount, ZAPI_ANY, true},
     {"vserver-get-iter", zapi_vserver_get_iter, ZAPI_ANY, false},
     {"vserver-peer-get-iter", zapi_vserver_peer_get_iter, ZAPI_ANY, false},
+    {"wafl-sync", zapi_wafl_sync, ZAPI_ANY, true},
 };
 
 static const struct zapi_call *find_call(const char *name)

@@ -128,6 +128,7 @@ int zapi_snapshot_modify_iter(struct zapi *z);
 /* zapi_cg.c */
 int zapi_cg_start(struct zapi *z);
 int zapi_cg_commit(struct zapi *z);
+int zapi_wafl_sync(struct zapi *z);
 /* zapi_file.c */
 int zapi_snapshot_restore_file(struct zapi *z);
 int zapi_snapshot_restore_file_info(struct zapi *z);

@@ -1,4 +1,4 @@
-/* cg-start and cg-commit. */
+/* cg-start and cg-commit, and the consistency point that may come before them. */
 #include "zapi.h"
 #include "cg.h"
 
@@ -86,4 +86,28 @@ int zapi_cg_commit(struct zapi *z)
     if (!zapi_need(z, "cg-id") || zapi_count(z, "cg-id", 0, UINT64_MAX, &id))
         return -1;
     return sim_cg_commit(z->svm, id, lost, z->fault.action == SIM_FAULT_LOSE, &z->err);
+}
+
+/* There is nothing to force: files are written when they are written. The names are those of NetApp's own binding; what
+ * wafl-get-sync-status answers is documented nowhere, so that there is no such call. */
+int zapi_wafl_sync(struct zapi *z)
+{
+    static uint64_t next = 1;
+    struct sim_volume *vols[MAX_VOLUMES];
+    size_t count = 0;
+    if (read_volumes(z, vols, &count))
+        return -1;
+    sim_lock();
+    uint64_t first = next;
+    next += count;
+    sim_unlock();
+    sim_buf_adds(&z->out, "<handles>");
+    for (size_t i = 0; i < count; i++) {
+        sim_buf_adds(&z->out, "<wafl-sync-handle>");
+        zapi_put_number(z, "handle", first + i);
+        zapi_put(z, "volume", vols[i]->name);
+        sim_buf_adds(&z->out, "</wafl-sync-handle>");
+    }
+    sim_buf_adds(&z->out, "</handles>");
+    return 0;
 }
