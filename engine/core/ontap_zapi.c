@@ -205,6 +205,12 @@ int zapi_not_so(struct moon_ontap_call *call, struct moon_err *err)
                         zapi_value(why, "op"), "%s", zapi_value(why, "message"));
 }
 
+int zapi_look_refused(struct moon_ontap_call *call, int number, struct moon_err *err)
+{
+    (void)number;
+    return zapi_not_so(call, err);
+}
+
 /* A reply that was lost says nothing about what was done. */
 static int zapi_lost(struct moon_ontap_call *call, const struct moon_err *why, struct moon_err *err)
 {

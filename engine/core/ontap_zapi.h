@@ -122,6 +122,9 @@ bool zapi_was_refused(const struct moon_ontap_call *call);
 /* For a look: what raised the doubt is *err again, after another look or two when the answer was
  * lost. */
 int zapi_not_so(struct moon_ontap_call *call, struct moon_err *err);
+/* `refused` of a look: the object is not there, or may not be seen. Neither says that the change was
+ * refused, which is what the look's own error would be taken for. */
+int zapi_look_refused(struct moon_ontap_call *call, int number, struct moon_err *err);
 
 /* `take` of a step whose result is {}. */
 int zapi_take_empty(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err);

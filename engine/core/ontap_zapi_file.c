@@ -149,8 +149,28 @@ static int build_file_clone(struct moon_buf *b, const struct moon_ontap_call *c,
            zapi_put(b, "destination-exists", overwrite ? "true" : NULL, err);
 }
 
+static int build_cloned_file(struct moon_buf *b, const struct moon_ontap_call *c,
+                             struct moon_err *err)
+{
+    return put_full(b, c, "path", moon_ontap_arg(c, "to"), err);
+}
+
+/* A file that should be overwritten was there before: that it is there now says nothing. */
+static int take_cloned_file(struct moon_ontap_call *call, const xmlNode *results,
+                            struct moon_err *err)
+{
+    bool overwrite = json_is_true(json_object_get(call->args, "overwrite"));
+    return moon_xml_child(results, "file-info") && !overwrite ? ZAPI_DONE : zapi_not_so(call, err);
+}
+
 const struct zapi_verb zapi_file_clone = {
-    .steps = (const struct zapi_step[]){{.call = "clone-create", .build = build_file_clone}}};
+    .steps = (const struct zapi_step[]){{.call = "clone-create", .build = build_file_clone},
+                                        {.call = "file-get-file-info",
+                                         .build = build_cloned_file,
+                                         .take = take_cloned_file,
+                                         .refused = zapi_look_refused,
+                                         .reads = true}},
+    .look = 1};
 
 static int build_lun_clone(struct moon_buf *b, const struct moon_ontap_call *c,
                            struct moon_err *err)
@@ -170,5 +190,20 @@ static int build_lun_clone(struct moon_buf *b, const struct moon_ontap_call *c,
            zapi_put(b, "space-reserve", reserve ? "true" : "false", err);
 }
 
+static json_t *where_cloned_lun(const struct moon_ontap_call *call)
+{
+    return json_pack("{s:s}", "path", moon_ontap_arg(call, "to"));
+}
+
+static int rows_cloned_lun(struct moon_ontap_call *call, const json_t *rows, struct moon_err *err)
+{
+    return json_array_size(rows) > 0 ? ZAPI_DONE : zapi_not_so(call, err);
+}
+
 const struct zapi_verb zapi_lun_clone = {
-    .steps = (const struct zapi_step[]){{.call = "clone-create", .build = build_lun_clone}}};
+    .steps = (const struct zapi_step[]){{.call = "clone-create", .build = build_lun_clone},
+                                        {.list = &zapi_luns,
+                                         .where = where_cloned_lun,
+                                         .rows = rows_cloned_lun,
+                                         .refused = zapi_look_refused}},
+    .look = 1};

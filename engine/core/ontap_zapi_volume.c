@@ -43,6 +43,23 @@ const struct zapi_list zapi_volumes = {
 const struct zapi_verb zapi_list_volumes = {
     .steps = (const struct zapi_step[]){{.list = &zapi_volumes}}};
 
+/* What is looked at before a volume is changed, or when it is not known whether it was. */
+static const struct zapi_list whole = {
+    .call = "volume-get-iter",
+    .record = "volume-attributes",
+    .fields =
+        (const struct zapi_field[]){{.key = "name", .path = ID "name"},
+                                    {.key = "uuid", .path = ID "instance-uuid"},
+                                    {.key = "junction", .path = ID "junction-path"},
+                                    {.key = "state", .path = STATE "state"},
+                                    {"svm_root", STATE "is-vserver-root", ZAPI_BOOL, NULL, NULL},
+                                    {.key = "parent",
+                                     .path = "volume-clone-attributes/"
+                                             "volume-clone-parent-attributes/name"},
+                                    {0}},
+    .filters = (const struct zapi_filter[]){{"volume", ID "name", "name", ZAPI_EXACT}, {0}},
+};
+
 /* --- clones ------------------------------------------------------------------------------ */
 
 static int build_clone(struct moon_buf *b, const struct moon_ontap_call *c, struct moon_err *err)
@@ -56,8 +73,24 @@ static int build_clone(struct moon_buf *b, const struct moon_ontap_call *c, stru
            zapi_put(b, "junction-active", mounted ? "true" : NULL, err);
 }
 
+static json_t *where_cloned(const struct moon_ontap_call *call)
+{
+    return json_pack("{s:s}", "volume", moon_ontap_arg(call, "to"));
+}
+
+static int rows_cloned(struct moon_ontap_call *call, const json_t *rows, struct moon_err *err)
+{
+    const char *parent = zapi_value(json_array_get(rows, 0), "parent");
+    return strcmp(parent, moon_ontap_arg(call, "volume")) == 0 ? ZAPI_DONE : zapi_not_so(call, err);
+}
+
 const struct zapi_verb zapi_volume_clone = {
-    .steps = (const struct zapi_step[]){{.call = "volume-clone-create", .build = build_clone}}};
+    .steps = (const struct zapi_step[]){{.call = "volume-clone-create", .build = build_clone},
+                                        {.list = &whole,
+                                         .where = where_cloned,
+                                         .rows = rows_cloned,
+                                         .refused = zapi_look_refused}},
+    .look = 1};
 
 static int build_split(struct moon_buf *b, const struct moon_ontap_call *c, struct moon_err *err)
 {
@@ -121,22 +154,6 @@ const struct zapi_verb zapi_volume_clones = {
  * answer is lost the volume is looked at again. */
 enum { FIND, UNMOUNT, OFFLINE, DESTROY, LOOK };
 enum { NOT_MOUNTED = 14716, IS_OFFLINE = 13042, MAX_ROUNDS = 3 };
-
-static const struct zapi_list whole = {
-    .call = "volume-get-iter",
-    .record = "volume-attributes",
-    .fields =
-        (const struct zapi_field[]){{.key = "name", .path = ID "name"},
-                                    {.key = "uuid", .path = ID "instance-uuid"},
-                                    {.key = "junction", .path = ID "junction-path"},
-                                    {.key = "state", .path = STATE "state"},
-                                    {"svm_root", STATE "is-vserver-root", ZAPI_BOOL, NULL, NULL},
-                                    {.key = "parent",
-                                     .path = "volume-clone-attributes/"
-                                             "volume-clone-parent-attributes/name"},
-                                    {0}},
-    .filters = (const struct zapi_filter[]){{"volume", ID "name", "name", ZAPI_EXACT}, {0}},
-};
 
 static int next_teardown(struct moon_ontap_call *call, const json_t *row)
 {

@@ -90,6 +90,53 @@ c.case { "lun_clone: into another volume is invalid", run = function(w)
   c.ok(e.code == "invalid" or e.code == "unsupported", tostring(e))
 end }
 
+-- Every kind of clone whose answer does not come: its arguments, and whether it is there.
+local LOST = {
+  file_clone = function(w)
+    local vol, dir = w:volume()
+    w.write(dir .. "/a")
+    return { vol, { from = "a", to = "b" } }, function() return file.stat(dir .. "/b") ~= nil end
+  end,
+  lun_clone = function(w)
+    local vol, path = w:lun()
+    local to = "/vol/" .. vol .. "/lost"
+    return { path, { to = to } }, function() return #c.ok(w.client:luns { path = to }) == 1 end
+  end,
+  volume_clone = function(w)
+    local vol = w:volume()
+    c.ok(w.client:snapshot_create(vol, "s"))
+    local to = vol .. "_lost"
+    return { vol, { to = to, snapshot = "s" } }, function() return #c.ok(w.client:volumes { name = to }) == 1 end
+  end,
+}
+for _, verb in ipairs { "file_clone", "lun_clone", "volume_clone" } do
+  for _, after in ipairs { true, false } do
+    c.case { ("%s whose reply is lost: %s"):format(verb, after and "made is true" or "not made is an error of the wire"),
+      run = function(w)
+        local args, there = LOST[verb](w)
+        w:fault(verb, { action = "drop", after = after or nil, count = 1 })
+        local value, e = w.client[verb](w.client, table.unpack(args))
+        c.eq(w:count(w:call(verb)), 1)
+        w:finish()
+        c.eq(there(), after)
+        if after then return c.eq({ value, e }, { true }) end
+        c.fails(value, e, e.code)
+        c.ok(e.code ~= "exists" and e.code ~= "not_found", tostring(e))
+      end }
+  end
+end
+
+c.case { "file_clone over a file whose reply is lost: that a file is there proves nothing", run = function(w)
+  local vol, dir = w:volume()
+  w.write(dir .. "/a")
+  local there = w.write(dir .. "/b")
+  w:fault("file_clone", { action = "drop", count = 1 })
+  local value, e = w.client:file_clone(vol, { from = "a", to = "b", overwrite = true })
+  w:finish()
+  c.fails(value, e, e.code)
+  c.ok(w.read(dir .. "/b") == there, "it is as it was")
+end }
+
 -- A clone of a fresh volume with one file: parent, clone, the file's bytes.
 local function cloned(w, with)
   local vol, dir = w:volume()
