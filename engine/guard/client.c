@@ -104,9 +104,9 @@ static int exchange(struct moon_guard *g, json_t *request, json_t **out, struct 
     AUTO_JSON json_t *reply = NULL;
     pthread_mutex_lock(&g->lock);
     json_int_t id = ++g->serial;
-    if (owned)
-        json_object_set_new(owned, "id", json_integer(id));
-    AUTO_FREE char *text = owned ? json_dumps(owned, JSON_COMPACT) : NULL;
+    /* An answer to a request without its number would be waited for in vain. */
+    bool numbered = json_object_set_new(owned, "id", json_integer(id)) == 0;
+    AUTO_FREE char *text = numbered ? json_dumps(owned, JSON_COMPACT) : NULL;
     int rc = -1;
     if (!text) {
         moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "guard", "out of memory");
@@ -133,9 +133,14 @@ static int exchange_list(struct moon_guard *g, const char *op, const char *key, 
     size_t at = 0;
     do {
         json_t *part = json_array();
+        int rc = part ? 0 : -1;
         for (size_t n = 0; n < PART && at < json_array_size(list); n++, at++)
-            json_array_append(part, json_array_get(list, at));
+            rc |= json_array_append(part, json_array_get(list, at));
         AUTO_JSON json_t *reply = NULL;
+        if (rc < 0) { /* a domain that is left out would be suspended and not be held */
+            json_decref(part);
+            return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "guard", "out of memory");
+        }
         if (exchange(g, json_pack("{s:s, s:o}", "op", op, key, part), &reply, err) < 0)
             return -1;
         if (out && at >= json_array_size(list))

@@ -118,6 +118,15 @@ static void drop_held(json_t *held, const char *uuid)
     }
 }
 
+enum { NO_MEMORY = -2 };
+
+/* A journal that was read in part must not pass for the whole: the guest that it lacks stays
+ * suspended. */
+static int kept(int rc)
+{
+    return rc < 0 ? NO_MEMORY : 0;
+}
+
 static int take_process(json_t *j, const char *key, const char *alive, const char *args)
 {
     long long pid = 0;
@@ -126,10 +135,9 @@ static int take_process(json_t *j, const char *key, const char *alive, const cha
         return -1;
     uint64_t now = 0;
     bool lives = moon_proc_start_time((pid_t)pid, &now, NULL) == 0 && now == start;
-    json_object_set_new(
+    int rc = json_object_set_new(
         j, key, json_pack("{s:I, s:I}", "pid", (json_int_t)pid, "start", (json_int_t)start));
-    json_object_set_new(j, alive, json_boolean(lives));
-    return 0;
+    return kept(rc | json_object_set_new(j, alive, json_boolean(lives)));
 }
 
 static int take_run(json_t *j, const char *args)
@@ -137,10 +145,9 @@ static int take_run(json_t *j, const char *args)
     char profile[256], config[256], action[64];
     if (sscanf(args, "%255s %255s %63s", profile, config, action) != 3)
         return -1;
-    json_object_set_new(j, "profile", json_string(profile));
-    json_object_set_new(j, "config", json_string(config));
-    json_object_set_new(j, "action", json_string(action));
-    return 0;
+    int rc = json_object_set_new(j, "profile", json_string_nocheck(profile));
+    rc |= json_object_set_new(j, "config", json_string_nocheck(config));
+    return kept(rc | json_object_set_new(j, "action", json_string_nocheck(action)));
 }
 
 static int take_hold(json_t *held, const char *args, bool freeze)
@@ -151,18 +158,17 @@ static int take_hold(json_t *held, const char *args, bool freeze)
         return -1;
     AUTO_FREE char *uuid = strndup(args, len);
     if (!uuid)
-        return -1;
+        return NO_MEMORY;
     drop_held(held, uuid);
     const char *name = space ? space + 1 : uuid;
     json_t *entry =
         json_pack("{s:s, s:o}", "uuid", uuid, "name", json_stringn_nocheck(name, strlen(name)));
-    if (freeze)
-        json_object_set_new(entry, "freeze", json_true());
-    json_array_append_new(held, entry);
-    return 0;
+    int rc = freeze ? json_object_set_new(entry, "freeze", json_true()) : 0;
+    return kept(rc | json_array_append_new(held, entry));
 }
 
-/* 0 for a record that is understood; unknown ones are errors: a newer version wrote them. */
+/* 0 for a record that is understood; unknown ones are errors: a newer version wrote them. NO_MEMORY:
+ * it cannot be kept. */
 static int take_record(json_t *j, const char *line)
 {
     const char *args = strchr(line, ' ');
@@ -173,13 +179,13 @@ static int take_record(json_t *j, const char *line)
     if (IS("run"))
         return take_run(j, args);
     if (IS("uri"))
-        return json_object_set_new(j, "uri", json_string(args));
+        return kept(json_object_set_new(j, "uri", json_string_nocheck(args)));
     if (IS("engine"))
         return take_process(j, "engine", "engine_alive", args);
     if (IS("guard"))
         return take_process(j, "guard", "guard_alive", args);
     if (IS("deadline"))
-        return json_object_set_new(j, "deadline", json_real(strtod(args, NULL)));
+        return kept(json_object_set_new(j, "deadline", json_real(strtod(args, NULL))));
     if (IS("hold") || IS("freeze"))
         return take_hold(held, args, IS("freeze"));
     if (IS("free")) {
@@ -189,7 +195,7 @@ static int take_record(json_t *j, const char *line)
     if (IS("detached") || IS("fired") || IS("closed")) {
         char key[16] = {0};
         memcpy(key, line, len);
-        return json_object_set_new(j, key, json_true());
+        return kept(json_object_set_new(j, key, json_true()));
     }
 #undef IS
     return -1;
@@ -210,14 +216,16 @@ int moon_journal_read(const char *path, json_t **out, struct moon_err *err)
         json_pack("{s:[], s:b, s:b, s:b, s:b, s:b}", "held", "detached", 0, "fired", 0, "closed", 0,
                   "engine_alive", 0, "guard_alive", 0);
     if (!j)
-        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "journal", "out of memory");
+        return no_memory(err);
     int number = 0;
     for (char *line = data, *end; (end = strchr(line, '\n')); line = end + 1) {
         *end = '\0';
         number++;
-        bool good =
-            number == 1 ? strcmp(line, "moonsnap-journal 1") == 0 : take_record(j, line) == 0;
-        if (!good)
+        bool head = number == 1 && strcmp(line, "moonsnap-journal 1") == 0;
+        int rc = head ? 0 : number == 1 ? -1 : take_record(j, line);
+        if (rc == NO_MEMORY)
+            return no_memory(err);
+        if (rc < 0)
             return moon_err_set(err, MOON_PROTOCOL, MOON_SRC_ENGINE, 0, "journal",
                                 "%s:%d: not a record of a journal that this version knows", path,
                                 number);

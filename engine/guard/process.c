@@ -100,11 +100,12 @@ static void mark_record(const struct process *p)
 static void close_records(struct process *p)
 {
     json_t *uuids = json_array();
+    int rc = 0;
     size_t i;
     json_t *h;
     json_array_foreach (p->held, i, h)
-        json_array_append(uuids, json_object_get(h, "uuid"));
-    if (moon_journal_free(p->journal, uuids, NULL) < 0)
+        rc |= json_array_append(uuids, json_object_get(h, "uuid"));
+    if (rc < 0 || moon_journal_free(p->journal, uuids, NULL) < 0)
         moon_store_remove(p->journal, NULL);
     json_decref(uuids);
     json_array_clear(p->held);
@@ -170,16 +171,21 @@ static void reply_error(const struct process *p, const struct moon_err *err)
 static void on_hold(struct process *p, const json_t *request)
 {
     struct moon_err err;
-    json_t *domains = json_object_get(request, "domains");
-    if (moon_journal_hold(p->journal, domains, &err) < 0) {
+    json_t *domains = json_object_get(request, "domains"), *domain;
+    size_t i, before = json_array_size(p->held);
+    int rc = 0;
+    json_array_foreach (domains, i, domain)
+        rc |= json_object_set_new(domain, "until", json_real(moon_clock_mono() + p->limit));
+    rc |= json_array_extend(p->held, domains);
+    if (rc < 0)
+        moon_err_set(&err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "hold", "out of memory");
+    /* Memory first here, too: a domain in the journal alone is brought back by the next start only. */
+    if (rc < 0 || moon_journal_hold(p->journal, domains, &err) < 0) {
+        while (json_array_size(p->held) > before)
+            json_array_remove(p->held, before);
         reply_error(p, &err);
         return;
     }
-    size_t i;
-    json_t *domain;
-    json_array_foreach (domains, i, domain)
-        json_object_set_new(domain, "until", json_real(moon_clock_mono() + p->limit));
-    json_array_extend(p->held, domains);
     p->holds += (json_int_t)json_array_size(domains);
     p->settled = false;
     reply(p, json_pack("{s:b}", "ok", 1));
@@ -324,7 +330,9 @@ static void time_is_up(struct process *p)
 static void serve(struct process *p)
 {
     AUTO_FREE char *text = malloc(MAX_MESSAGE);
-    bool open = text != NULL;
+    bool open = true;
+    if (!text)
+        return; /* nothing is held yet: the engine finds its guard gone, and suspends nothing */
     for (;;) {
         struct pollfd fd = {.fd = open ? MOON_GUARD_FD : -1, .events = POLLIN};
         int rc = poll(&fd, 1, wait_ms(p));
