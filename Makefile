@@ -204,7 +204,7 @@ crash: build/.deps
 
 ## fault        every primitive call of every workflow that changes something goes wrong in turn, in nine ways, over
 ##              both transports; N=100: so many of the cases, ONLY='backup rest kill': some of them;
-##              ALLOC=all|sites|N: allocations of a backup fail instead
+##              ALLOC=all|sites|N: allocations of a backup fail instead; ONLY='backup zapi own 100-150': some of those
 fault: N = all
 fault: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all $(B)/moonsnap-fault

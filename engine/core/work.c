@@ -88,11 +88,16 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-/* Signals belong to the loop thread: a new thread starts with all of them blocked. */
+/* Signals belong to the loop thread: a new thread starts with all of them blocked. Those that a
+ * thread raises by its own fault are left: blocked, they end the process all the same, and a handler
+ * that tells where is passed over. */
 static int add_thread(struct lane *lane)
 {
+    static const int own[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
     sigset_t all, old;
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     pthread_attr_t attr;
     pthread_attr_init(&attr);

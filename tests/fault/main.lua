@@ -1,5 +1,5 @@
 --- main.lua WORLD [ONLY]: every primitive call of every workflow goes wrong in turn, in every way, over both transports.
--- WORLD is a JSON file that `run` wrote; ONLY "WORKFLOW API KIND N" or the beginning of that, * for any.
+-- WORLD is a JSON file that `run` wrote; ONLY "WORKFLOW API KIND N" or the beginning of that, * for any, N also FROM-TO.
 --
 --   MOON_FAULT_N=N      so many of the cases, chosen by MOON_FAULT_SEED (1); without it all
 --   MOON_FAULT_ALLOC=M  allocations of a backup fail instead: "all", "sites" (the first one of each distinct stack), or so
@@ -23,7 +23,13 @@ for word in (only or ""):gmatch("%S+") do wanted[#wanted + 1] = word end
 -- Whether ONLY lets it through, as far as it is known.
 local function is_wanted(...)
   for i, word in ipairs { ... } do
-    if wanted[i] and wanted[i] ~= "*" and wanted[i] ~= tostring(word) then return false end
+    local want = wanted[i] or "*"
+    local from, to = want:match "^(%d+)-(%d+)$"
+    if from and type(word) == "number" then
+      if word < tonumber(from) or word > tonumber(to) then return false end
+    elseif want ~= "*" and want ~= tostring(word) then
+      return false
+    end
   end
   return true
 end
