@@ -1,6 +1,7 @@
 #include "lun.h"
 
 #include "auto.h"
+#include "op.h"
 #include "sysfs.h"
 #include "wwid.h"
 
@@ -14,6 +15,11 @@
 #include <unistd.h>
 
 static const char OP[] = "lun";
+
+static int no_memory(struct moon_err *err)
+{
+    return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, OP, "out of memory");
+}
 
 static const char *text_of(const json_t *o, const char *key)
 {
@@ -49,20 +55,23 @@ int moon_lun_rescan(const struct moon_mpath_world *w, const char *name, json_t *
     AUTO_JSON json_t *left_out = json_array();
     AUTO_JSON json_t *devices = json_array();
     size_t i;
-    int done = 0;
+    int done = 0, rc = 0;
     json_t *p;
     if (moon_mpath_find(w, name, &found, err) < 0)
         return -1;
     json_t *paths = json_object_get(found, "paths");
     json_array_foreach (paths, i, p)
-        json_array_append(devices, json_object_get(p, "device"));
+        rc |= json_array_append(devices, json_object_get(p, "device"));
     if (!paths)
-        json_array_append(devices, json_object_get(found, "device"));
+        rc |= json_array_append(devices, json_object_get(found, "device"));
+    if (rc < 0)
+        return no_memory(err);
     json_array_foreach (devices, i, p) {
         const char *device = json_string_value(p);
         AUTO_FREE char *state = moon_sysfs_text(root, "/sys/block/%s/device/state", device);
         if (state && strcmp(state, "running") != 0) {
-            json_array_append(left_out, p);
+            if (json_array_append(left_out, p) < 0)
+                return no_memory(err);
             continue;
         }
         if (order("1\n", err, root, "/sys/block/%s/device/rescan", device) < 0)
@@ -72,8 +81,8 @@ int moon_lun_rescan(const struct moon_mpath_world *w, const char *name, json_t *
     if (done == 0)
         return moon_err_set(err, MOON_BUSY, MOON_SRC_MULTIPATH, 0, OP, "%s: none of its paths runs",
                             name);
-    *out = json_pack("{s:i, s:O}", "rescanned", done, "left_out", left_out);
-    return 0;
+    return moon_op_give(out, json_pack("{s:i, s:O}", "rescanned", done, "left_out", left_out), OP,
+                        err);
 }
 
 int moon_lun_drop_cache(const struct moon_mpath_world *w, const char *name, struct moon_err *err)
@@ -88,7 +97,7 @@ int moon_lun_drop_cache(const struct moon_mpath_world *w, const char *name, stru
                             "%s: no usable path is left; its cache cannot be dropped", name);
     if (asprintf(&node, "%s/dev/%s", w->root ? w->root : "", text_of(found, "device")) < 0) {
         node = NULL;
-        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, OP, "out of memory");
+        return no_memory(err);
     }
     AUTO_CLOSE int fd = open(node, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -109,8 +118,7 @@ int moon_lun_scan(const struct moon_mpath_world *w, json_t **out, struct moon_er
             0)
             return -1;
     }
-    *out = json_pack("{s:i}", "hosts", (int)json_array_size(hosts));
-    return 0;
+    return moon_op_give(out, json_pack("{s:i}", "hosts", (int)json_array_size(hosts)), OP, err);
 }
 
 static int check_unused(const json_t *disk, struct moon_err *err)
@@ -139,7 +147,8 @@ static int find_disks(const struct moon_mpath_world *w, const char *wwid, json_t
             continue;
         if (moon_mpath_find(w, device, &disk, err) < 0 || check_unused(disk, err) < 0)
             return -1;
-        json_array_append(found, name);
+        if (json_array_append(found, name) < 0)
+            return no_memory(err);
     }
     return 0;
 }
@@ -164,6 +173,5 @@ int moon_lun_remove(const struct moon_mpath_world *w, const char *wwid, json_t *
         if (order("1\n", err, root, "/sys/block/%s/device/delete", json_string_value(name)) < 0)
             return -1;
     }
-    *out = json_pack("{s:O}", "removed", disks);
-    return 0;
+    return moon_op_give(out, json_pack("{s:O}", "removed", disks), OP, err);
 }

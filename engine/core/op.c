@@ -52,6 +52,12 @@ void moon_op_abandon(struct moon_op *op, struct moon_loop *loop)
         op->kind->cancel(op, loop);
 }
 
+int moon_op_give(json_t **out, json_t *value, const char *op, struct moon_err *err)
+{
+    *out = value;
+    return value ? 0 : moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, op, "out of memory");
+}
+
 void moon_op_complete(struct moon_op *op)
 {
     op->done = true;

@@ -62,6 +62,10 @@ int moon_op_start(struct moon_op *op, struct moon_loop *loop,
 /* Loop thread: nobody waits for this operation any more; its completion will be dropped. */
 void moon_op_abandon(struct moon_op *op, struct moon_loop *loop);
 
+/* Hand over what a call found. value is taken; NULL, as jansson's constructors give it when memory is
+ * out, is an error: left as it is it would mean "true". 0, or -1 with *err. Any thread. */
+int moon_op_give(json_t **out, json_t *value, const char *op, struct moon_err *err);
+
 /* Loop thread: the end of an operation. Drops the reference that moon_op_start took. */
 void moon_op_complete(struct moon_op *op);
 

@@ -36,9 +36,9 @@ static int file_read(void *self, const json_t *args, json_t **out, struct moon_e
                    : moon_store_read(path_of(args), MAX_READ, &data, &len, err);
     if (rc < 0)
         return -1;
-    *out = json_stringn_nocheck(data, len);
+    rc = moon_op_give(out, json_stringn_nocheck(data, len), "file-read", err);
     free(data);
-    return 0;
+    return rc;
 }
 
 static int file_replace(void *self, const json_t *args, json_t **out, struct moon_err *err)
@@ -63,8 +63,7 @@ static int file_lock_holder(void *self, const json_t *args, json_t **out, struct
     pid_t pid = 0;
     if (moon_store_lock_holder(path_of(args), &pid, err) < 0)
         return -1;
-    *out = pid ? json_integer(pid) : json_false();
-    return 0;
+    return moon_op_give(out, pid ? json_integer(pid) : json_false(), "lock", err);
 }
 
 static int file_mkdirs(void *self, const json_t *args, json_t **out, struct moon_err *err)

@@ -82,7 +82,9 @@ static int finish_page(lua_State *L, struct moon_op *op)
     json_t **args = lua_touserdata(L, lua_upvalueindex(PAGES_ARGS));
     json_t *next = json_object_get(op->result, "next");
     if (next) {
-        json_object_set(*args, "page", next);
+        /* The page before would come again, and again. */
+        if (json_object_set(*args, "page", next) < 0)
+            return luaL_error(L, "out of memory");
     } else {
         lua_pushboolean(L, true);
         lua_replace(L, lua_upvalueindex(PAGES_DONE));
@@ -140,8 +142,8 @@ static int ontap_pages(lua_State *L)
     enum moon_ontap_verb verb = check_list(L, 2);
     json_t *args = moonlua_args(L, 3, moon_ontap_verb_signature(verb));
     int box = lua_gettop(L);
-    if (!json_object_get(args, "page"))
-        json_object_set_new(args, "page", json_string(""));
+    if (!json_object_get(args, "page") && json_object_set_new(args, "page", json_string("")) < 0)
+        return luaL_error(L, "out of memory");
     lua_pushvalue(L, 1);
     lua_pushinteger(L, verb);
     lua_pushvalue(L, box);

@@ -102,9 +102,9 @@ static int read_line(void *self, const json_t *args, json_t **out, struct moon_e
     }
     if (n > 0 && line[n - 1] == '\n')
         n--;
-    *out = json_stringn_nocheck(line, (size_t)n);
+    int rc = moon_op_give(out, json_stringn_nocheck(line, (size_t)n), "read", err);
     free(line);
-    return 0;
+    return rc;
 }
 
 static const struct moonlua_prim prims[] = {

@@ -32,9 +32,9 @@ static int seal_seal(void *self, const json_t *args, json_t **out, struct moon_e
     if (moon_seal(key_of(args), guarded(args), json_string_value(secret),
                   json_string_length(secret), &text, err) < 0)
         return -1;
-    *out = json_string_nocheck(text);
+    int rc = moon_op_give(out, json_string_nocheck(text), "seal", err);
     free(text);
-    return 0;
+    return rc;
 }
 
 static int seal_unseal(void *self, const json_t *args, json_t **out, struct moon_err *err)
@@ -45,10 +45,10 @@ static int seal_unseal(void *self, const json_t *args, json_t **out, struct moon
     if (moon_unseal(key_of(args), guarded(args), json_string_value(json_object_get(args, "sealed")),
                     &secret, &len, err) < 0)
         return -1;
-    *out = json_stringn_nocheck(secret, len);
+    int rc = moon_op_give(out, json_stringn_nocheck(secret, len), "unseal", err);
     explicit_bzero(secret, len);
     free(secret);
-    return 0;
+    return rc;
 }
 
 static const struct moonlua_self plain = {.prefix = "seal"};

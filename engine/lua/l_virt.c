@@ -248,10 +248,11 @@ static int dom_agent_answers(void *d, const json_t *args, json_t **out, struct m
 static int dom_freeze(void *d, const json_t *args, json_t **out, struct moon_err *err)
 {
     int n = 0, seconds = (int)json_integer_value(json_object_get(args, "timeout"));
-    if (moon_domain_freeze(d, seconds, &n, err) < 0)
+    /* Before the call: a guest that is frozen must not pass for one that is not. */
+    if (moon_op_give(out, json_integer(0), "freeze", err) < 0 ||
+        moon_domain_freeze(d, seconds, &n, err) < 0)
         return -1;
-    *out = json_integer(n);
-    return 0;
+    return json_integer_set(*out, n);
 }
 
 static int dom_thaw(void *d, const json_t *args, json_t **out, struct moon_err *err)
@@ -260,7 +261,7 @@ static int dom_thaw(void *d, const json_t *args, json_t **out, struct moon_err *
     int n = 0;
     if (moon_domain_thaw(d, &n, err) < 0)
         return -1;
-    *out = json_integer(n);
+    *out = json_integer(n); /* NULL means done, too: it is, and its number is all that is lost */
     return 0;
 }
 
@@ -288,11 +289,11 @@ static int dom_start(void *d, const json_t *args, json_t **out, struct moon_err 
     return moon_domain_start(d, json_is_true(json_object_get(args, "paused")), err);
 }
 
-static int text_result(char *text, json_t **out)
+static int text_result(char *text, const char *op, json_t **out, struct moon_err *err)
 {
-    *out = json_stringn_nocheck(text, strlen(text));
+    int rc = moon_op_give(out, json_stringn_nocheck(text, strlen(text)), op, err);
     free(text);
-    return 0;
+    return rc;
 }
 
 static int dom_xml(void *d, const json_t *args, json_t **out, struct moon_err *err)
@@ -300,7 +301,7 @@ static int dom_xml(void *d, const json_t *args, json_t **out, struct moon_err *e
     char *xml = NULL;
     if (moon_domain_xml(d, json_is_true(json_object_get(args, "inactive")), &xml, err) < 0)
         return -1;
-    return text_result(xml, out);
+    return text_result(xml, "xml", out, err);
 }
 
 static int dom_agent(void *d, const json_t *args, json_t **out, struct moon_err *err)
@@ -310,7 +311,7 @@ static int dom_agent(void *d, const json_t *args, json_t **out, struct moon_err 
     if (moon_domain_agent(d, str(args, "command"), timeout ? (int)json_integer_value(timeout) : 10,
                           &reply, err) < 0)
         return -1;
-    return text_result(reply, out);
+    return text_result(reply, "agent", out, err);
 }
 
 static int dom_block_info(void *d, const json_t *args, json_t **out, struct moon_err *err)

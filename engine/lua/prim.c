@@ -16,12 +16,14 @@ int moonlua_refused(lua_State *L, const char *op, const char *object, const json
     if (!m->dry_run)
         return moonlua_probed(L, op, object, args);
     json_t *step = json_object();
-    json_object_set_new(step, "op", json_string(op));
+    int rc = json_object_set_new(step, "op", json_string(op));
     if (object)
-        json_object_set_new(step, "object", json_string(object));
+        rc |= json_object_set_new(step, "object", json_string_nocheck(object)); /* may be a path */
     if (args && json_object_size(args) > 0)
-        json_object_set_new(step, "args", json_deep_copy(args));
-    json_array_append_new(m->steps, step);
+        rc |= json_object_set_new(step, "args", json_deep_copy(args));
+    rc |= json_array_append_new(m->steps, step);
+    if (rc < 0)
+        luaL_error(L, "out of memory"); /* a plan without this step would be a lie */
     moon_log(MOON_LOG_DEBUG, "dry run: %s %s is not carried out", op, object ? object : "");
     lua_createtable(L, 0, 1);
     lua_pushboolean(L, true);

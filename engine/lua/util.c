@@ -75,17 +75,28 @@ json_t **moonlua_newjson(lua_State *L)
     return box;
 }
 
+/* Only a key that is UTF-8 becomes a value; that a value could not be added has one other reason. */
+static void not_added(lua_State *L, const char *key)
+{
+    json_t *text = json_string(key);
+    json_decref(text);
+    luaL_error(L, text ? "out of memory" : "a key that is not UTF-8 is not plain data");
+}
+
 /* Each value is attached to its parent before anything below it is looked at, so that an error
- * on the way leaks nothing: the root is in the box. */
+ * on the way leaks nothing: the root is in the box. A value that there was no memory for raises: an
+ * argument that is left out means something else. */
 static void attach(lua_State *L, json_t **root, json_t *parent, const char *key, json_t *value)
 {
+    if (!value)
+        luaL_error(L, "out of memory");
     if (!parent)
         *root = value;
     else if (key) {
         if (json_object_set_new(parent, key, value) < 0)
-            luaL_error(L, "a key that is not UTF-8 is not plain data");
-    } else
-        json_array_append_new(parent, value);
+            not_added(L, key);
+    } else if (json_array_append_new(parent, value) < 0)
+        luaL_error(L, "out of memory");
 }
 
 static void convert(lua_State *L, int idx, json_t **root, json_t *parent, const char *key,
@@ -282,7 +293,8 @@ static void add(lua_State *L, int idx, json_t *args, const char *name)
 {
     json_t **box = moonlua_newjson(L);
     moonlua_tojson(L, idx, box);
-    json_object_set_nocheck(args, name, *box);
+    if (json_object_set_nocheck(args, name, *box) < 0)
+        luaL_error(L, "out of memory");
     lua_pop(L, 1);
 }
 
@@ -351,6 +363,8 @@ json_t *moonlua_args(lua_State *L, int first, const char *signature)
     lua_insert(L, first); /* below the arguments: it is the result that stays */
     int idx = first + 1;
     json_t *args = *box = json_object();
+    if (!args)
+        luaL_error(L, "out of memory");
     const char *p = signature;
     while (*p && *p != '{') {
         struct field f;
