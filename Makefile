@@ -51,7 +51,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 core_lib := $(B)/libmoon.a
 units    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 
-.PHONY: all help deps test unit lua e2e contract seeds fuzz mutate adversary demo crash fault
+.PHONY: all help deps test unit lua e2e long contract seeds fuzz mutate adversary demo crash fault
 .PHONY: bench bench-pause bench-start bench-wide bench-scale bench-listing bench-multipath lab lint doc format clean install
 .DEFAULT_GOAL := all
 
@@ -157,9 +157,10 @@ fuzzers: $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(fuzz_src))
 ## test         unit, Lua and end-to-end tests; one closing line
 test: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all build-units $(B)/seeds
-	$(Q)tests/run $(B) unit lua e2e contract seeds
+	$(Q)tests/run $(B) contract seeds e2e lua unit
 ## unit lua e2e one kind of test
-unit lua e2e: build/.deps
+## long         end-to-end tests that take minutes: each right of a role, a kill in each step, bad hosts and controllers
+unit lua e2e long: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all build-units
 	$(Q)tests/run $(B) $@
 
