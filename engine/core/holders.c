@@ -6,6 +6,7 @@
 #include "sysfs.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,7 +22,15 @@ struct search {
     const char *root, *proc;
     json_t *out;
     json_t *numbers; /* "253:2" -> kernel name: the device and all that is made of it */
+    bool lost;       /* memory was out: there may be more */
 };
+
+/* What was found is kept; value is taken. */
+static void add(struct search *s, json_t *value)
+{
+    if (json_array_append_new(s->out, value) < 0)
+        s->lost = true;
+}
 
 static const char *text_of(const json_t *o, const char *key)
 {
@@ -33,8 +42,8 @@ static const char *text_of(const json_t *o, const char *key)
 static void add_device(struct search *s, const json_t *d)
 {
     const char *name = text_of(d, "name"), *device = text_of(d, "device");
-    json_array_append_new(s->out, json_pack("{s:s, s:s, s:s}", "kind", text_of(d, "kind"), "name",
-                                            name ? name : device, "device", device));
+    add(s, json_pack("{s:s, s:s, s:s}", "kind", text_of(d, "kind"), "name", name ? name : device,
+                     "device", device));
 }
 
 /* Partitions of a disk are directories in its own. */
@@ -43,11 +52,12 @@ static json_t *partitions(struct search *s, const char *device)
     AUTO_JSON json_t *names = moon_sysfs_list(s->root, "/sys/block/%s", device);
     json_t *out = json_array(), *name;
     size_t i;
+    s->lost = s->lost || !names || !out;
     json_array_foreach (names, i, name) {
         AUTO_FREE char *n =
             moon_sysfs_text(s->root, "/sys/block/%s/%s/partition", device, json_string_value(name));
-        if (n)
-            json_array_append(out, name);
+        if (n && json_array_append(out, name) < 0)
+            s->lost = true;
     }
     return out;
 }
@@ -58,17 +68,23 @@ static void follow(struct search *s, const char *device, int depth, bool known)
     /* Without multipathd's opinion, which nobody needs here and which may take its time. */
     const struct moon_mpath_world w = {.root = s->w->root, .dm = s->w->dm, .socket = ""};
     AUTO_JSON json_t *d = NULL;
+    struct moon_err err;
     json_t *name;
     size_t i;
-    if (depth > LAYERS || moon_mpath_find(&w, device, &d, NULL) < 0)
+    if (depth > LAYERS)
         return;
+    if (moon_mpath_find(&w, device, &d, &err) < 0) {
+        s->lost = s->lost || err.code == MOON_INTERNAL;
+        return;
+    }
     if (!known)
         add_device(s, d);
     const char *number = text_of(d, "number");
-    if (number)
-        json_object_set_new(s->numbers, number, json_string(device));
+    if (number && json_object_set_new(s->numbers, number, json_string(device)) < 0)
+        s->lost = true;
     AUTO_JSON json_t *parts = partitions(s, device);
-    json_array_extend(parts, json_object_get(d, "holders"));
+    if (json_array_extend(parts, json_object_get(d, "holders")) < 0)
+        s->lost = true;
     json_array_foreach (parts, i, name)
         follow(s, json_string_value(name), depth + 1, false);
 }
@@ -104,8 +120,8 @@ static int add_mounts(struct search *s, struct moon_err *err)
         /* btrfs has a number of its own, but names its device. */
         bool by_name = source && source[0] == '/' && is_ours(s, source);
         if (by_name || json_object_get(s->numbers, text_of(m, "device")))
-            json_array_append_new(s->out, json_pack("{s:s, s:O}", "kind", "mount", "name",
-                                                    json_object_get(m, "mountpoint")));
+            add(s,
+                json_pack("{s:s, s:O}", "kind", "mount", "name", json_object_get(m, "mountpoint")));
     }
     return 0;
 }
@@ -116,13 +132,16 @@ static void add_swaps(struct search *s)
     AUTO_FREE char *file = NULL, *text = NULL;
     char *save = NULL;
     size_t len = 0;
+    struct moon_err err = {.code = MOON_INTERNAL};
     if (asprintf(&file, "%s/swaps", s->proc) < 0 ||
-        moon_store_read(file, FILE_MAX, &text, &len, NULL) < 0)
+        moon_store_read(file, FILE_MAX, &text, &len, &err) < 0) {
+        s->lost = s->lost || err.code == MOON_INTERNAL;
         return;
+    }
     for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         line[strcspn(line, " \t")] = '\0';
         if (line[0] == '/' && is_ours(s, line))
-            json_array_append_new(s->out, json_pack("{s:s, s:s}", "kind", "swap", "name", line));
+            add(s, json_pack("{s:s, s:s}", "kind", "swap", "name", line));
     }
 }
 
@@ -132,11 +151,11 @@ static bool has_open(struct search *s, const char *pid)
     AUTO_FREE char *dir = NULL;
     char target[PATH_MAX];
     bool found = false;
-    if (asprintf(&dir, "%s/%s/fd", s->proc, pid) < 0)
+    DIR *d = asprintf(&dir, "%s/%s/fd", s->proc, pid) < 0 ? NULL : opendir(dir);
+    if (!d) {
+        s->lost = s->lost || errno == ENOMEM;
         return false;
-    DIR *d = opendir(dir);
-    if (!d)
-        return false;
+    }
     for (struct dirent *e = readdir(d); e && !found; e = readdir(d)) {
         ssize_t n = readlinkat(dirfd(d), e->d_name, target, sizeof target - 1);
         if (n <= 0)
@@ -161,8 +180,10 @@ static int add_processes(struct search *s, int except, struct moon_err *err)
         if (n <= 0 || n == except || !has_open(s, pid))
             continue;
         AUTO_FREE char *comm = moon_sysfs_text(s->proc, "/%s/comm", pid);
-        json_array_append_new(s->out, json_pack("{s:s, s:s, s:i}", "kind", "process", "name",
-                                                comm ? comm : "?", "pid", (int)n));
+        /* A process may call itself what is no UTF-8. */
+        json_t *called = comm ? json_string(comm) : NULL;
+        add(s, json_pack("{s:s, s:o, s:i}", "kind", "process", "name",
+                         called ? called : json_string("?"), "pid", (int)n));
     }
     return 0;
 }
@@ -175,6 +196,7 @@ int moon_device_holders(const struct moon_mpath_world *w, const char *proc, cons
                        .proc = proc ? proc : "/proc",
                        .out = json_array(),
                        .numbers = json_object()};
+    s.lost = !s.out || !s.numbers;
     AUTO_FREE char *device = moon_sysfs_device(s.root, name, err);
     int rc = device ? 0 : -1;
     if (rc == 0) {
@@ -186,6 +208,8 @@ int moon_device_holders(const struct moon_mpath_world *w, const char *proc, cons
         rc = except == MOON_HOLDERS_NO_PROCESSES ? 0 : add_processes(&s, except, err);
     }
     json_decref(s.numbers);
+    if (rc == 0 && s.lost)
+        rc = moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, OP, "out of memory");
     if (rc == 0)
         *out = s.out;
     else

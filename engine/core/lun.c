@@ -113,6 +113,8 @@ int moon_lun_scan(const struct moon_mpath_world *w, json_t **out, struct moon_er
     AUTO_JSON json_t *hosts = moon_sysfs_list(root, "/sys/class/scsi_host");
     size_t i;
     json_t *host;
+    if (!hosts)
+        return no_memory(err);
     json_array_foreach (hosts, i, host) {
         if (order("- - -\n", err, root, "/sys/class/scsi_host/%s/scan", json_string_value(host)) <
             0)
@@ -139,6 +141,8 @@ static int find_disks(const struct moon_mpath_world *w, const char *wwid, json_t
     AUTO_JSON json_t *names = moon_sysfs_list(root, "/sys/block");
     size_t i;
     json_t *name;
+    if (!names)
+        return no_memory(err);
     json_array_foreach (names, i, name) {
         const char *device = json_string_value(name);
         AUTO_JSON json_t *disk = NULL;

@@ -13,16 +13,22 @@ static const char OP[] = "multipath";
 
 enum { SECTOR = 512 };
 
+static int no_memory(struct moon_err *err)
+{
+    return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, OP, "out of memory");
+}
+
 static const char *root_of(const struct moon_mpath_world *w)
 {
     return w->root ? w->root : "";
 }
 
-static void put_text(json_t *o, const char *key, char *text)
+/* Takes text; NULL and empty are left out. -1: it is no UTF-8, or memory is out. */
+static int put_text(json_t *o, const char *key, char *text)
 {
-    if (text && *text)
-        json_object_set_new(o, key, json_string(text));
+    int rc = text && *text ? json_object_set_new(o, key, json_string(text)) : 0;
     free(text);
+    return rc;
 }
 
 static const char *text_of(const json_t *o, const char *key)
@@ -69,10 +75,11 @@ static void put_address(json_t *o, const char *root, const char *device)
                                  (int)(session - real + 1 + (long)n), real, (int)n, session + 1));
 }
 
+/* NULL: out of memory. */
 static json_t *disk(const char *root, const char *device)
 {
     json_t *o = json_pack("{s:s}", "device", device);
-    put_text(o, "number", moon_sysfs_text(root, "/sys/block/%s/dev", device));
+    int rc = put_text(o, "number", moon_sysfs_text(root, "/sys/block/%s/dev", device));
     json_object_set_new(
         o, "size", json_integer(moon_sysfs_int(0, root, "/sys/block/%s/size", device) * SECTOR));
     put_address(o, root, device);
@@ -81,9 +88,12 @@ static json_t *disk(const char *root, const char *device)
     int64_t preferred = moon_sysfs_int(-1, root, "/sys/block/%s/device/preferred_path", device);
     if (preferred >= 0)
         json_object_set_new(o, "preferred", json_boolean(preferred));
-    put_text(o, "wwid", wwid_of_naa(moon_sysfs_text(root, "/sys/block/%s/device/wwid", device)));
+    rc |= put_text(o, "wwid",
+                   wwid_of_naa(moon_sysfs_text(root, "/sys/block/%s/device/wwid", device)));
     put_text(o, "serial", unit_serial(root, device));
-    return o;
+    if (rc < 0)
+        json_decref(o);
+    return rc < 0 ? NULL : o;
 }
 
 static void put_product(json_t *o, const char *root, const char *device)
@@ -116,6 +126,7 @@ static const char *kind_of(const char *root, const char *device, const char *uui
     return type ? "disk" : "other";
 }
 
+/* NULL: out of memory. */
 static json_t *describe(const char *root, const char *device)
 {
     static const char *const places[] = {"/sys/block", "/sys/class/block"};
@@ -125,26 +136,29 @@ static json_t *describe(const char *root, const char *device)
     AUTO_FREE char *name = moon_sysfs_text(root, "%s/%s/dm/name", at, device);
     const char *kind = kind_of(root, device, name ? (uuid ? uuid : "") : NULL);
     json_t *o = json_pack("{s:s, s:s}", "device", device, "kind", kind);
-    put_text(o, "number", moon_sysfs_text(root, "%s/%s/dev", at, device));
+    int rc = put_text(o, "number", moon_sysfs_text(root, "%s/%s/dev", at, device));
     json_object_set_new(o, "size",
                         json_integer(moon_sysfs_int(0, root, "%s/%s/size", at, device) * SECTOR));
     json_object_set_new(o, "read_only",
                         json_boolean(moon_sysfs_int(0, root, "%s/%s/ro", at, device)));
-    json_object_set_new(o, "slaves", moon_sysfs_list(root, "%s/%s/slaves", at, device));
-    json_object_set_new(o, "holders", moon_sysfs_list(root, "%s/%s/holders", at, device));
+    /* One that has no holders may be written to: what could not be listed must not look so. */
+    rc |= json_object_set_new(o, "slaves", moon_sysfs_list(root, "%s/%s/slaves", at, device));
+    rc |= json_object_set_new(o, "holders", moon_sysfs_list(root, "%s/%s/holders", at, device));
     if (name) {
         json_object_set_new(
             o, "suspended",
             json_boolean(moon_sysfs_int(0, root, "%s/%s/dm/suspended", at, device)));
-        put_text(o, "name", MOON_STEAL(name));
-        put_text(o, "uuid", MOON_STEAL(uuid));
+        rc |= put_text(o, "name", MOON_STEAL(name));
+        rc |= put_text(o, "uuid", MOON_STEAL(uuid));
     }
     if (strcmp(kind, "disk") == 0) {
-        put_text(o, "wwid",
-                 wwid_of_naa(moon_sysfs_text(root, "/sys/block/%s/device/wwid", device)));
+        rc |= put_text(o, "wwid",
+                       wwid_of_naa(moon_sysfs_text(root, "/sys/block/%s/device/wwid", device)));
         put_product(o, root, device);
     }
-    return o;
+    if (rc < 0)
+        json_decref(o);
+    return rc < 0 ? NULL : o;
 }
 
 /* --- a map ------------------------------------------------------------------------------- */
@@ -171,10 +185,11 @@ static json_t *from_kernel(const struct moon_mpath_world *w, json_t *map)
     return paths ? paths : json_object();
 }
 
-/* `checked`: what multipathd says, by device; may be NULL. */
-static void put_paths(const struct moon_mpath_world *w, json_t *map, const json_t *checked)
+/* `checked`: what multipathd says, by device; may be NULL. -1: out of memory. */
+static int put_paths(const struct moon_mpath_world *w, json_t *map, const json_t *checked)
 {
     const char *root = root_of(w);
+    int rc = 0;
     json_t *paths = json_array();
     json_t *kernel = from_kernel(w, map);
     bool told = !json_object_get(map, "untold");
@@ -196,16 +211,17 @@ static void put_paths(const struct moon_mpath_world *w, json_t *map, const json_
         }
         bool runs = state && strcmp(state, "running") == 0;
         usable += told ? json_is_true(json_object_get(p, "usable")) : runs;
-        json_array_append_new(paths, p);
+        rc |= json_array_append_new(paths, p);
     }
     json_decref(kernel);
-    json_object_set_new(map, "paths", paths);
-    json_object_set_new(map, "usable", json_integer(usable));
+    rc |= json_object_set_new(map, "paths", paths);
+    rc |= json_object_set_new(map, "usable", json_integer(usable));
     const char *first = json_string_value(json_array_get(json_object_get(map, "slaves"), 0));
     if (first)
         put_product(map, root, first);
     const char *uuid = text_of(map, "uuid");
-    json_object_set_new(map, "wwid", json_string(uuid + strlen("mpath-")));
+    json_t *wwid = uuid ? json_string(uuid + strlen("mpath-")) : NULL;
+    return rc | json_object_set_new(map, "wwid", wwid);
 }
 
 static bool is_map(const json_t *o)
@@ -230,13 +246,17 @@ int moon_mpath_find(const struct moon_mpath_world *w, const char *name, json_t *
     if (!device)
         return -1;
     json_t *o = describe(root_of(w), device);
+    int rc = o ? 0 : -1;
     if (is_map(o)) {
         json_t *checked = ask_daemon(w, text_of(o, "name"));
-        put_paths(w, o, checked);
+        rc = put_paths(w, o, checked);
         json_decref(checked);
     }
-    *out = o;
-    return 0;
+    if (rc == 0)
+        *out = o;
+    else
+        json_decref(o);
+    return rc == 0 ? 0 : no_memory(err);
 }
 
 /* dm-2 before dm-10 */
@@ -255,8 +275,9 @@ int moon_mpath_list(const struct moon_mpath_world *w, json_t **out, struct moon_
     json_t *list = json_array();
     if (!names || !sorted || !list) {
         json_decref(names), json_decref(list), free(sorted);
-        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, OP, "out of memory");
+        return no_memory(err);
     }
+    int rc = 0;
     json_array_foreach (names, i, name)
         sorted[i] = json_string_value(name);
     qsort(sorted, n, sizeof *sorted, by_number);
@@ -265,17 +286,17 @@ int moon_mpath_list(const struct moon_mpath_world *w, json_t **out, struct moon_
         if (strncmp(sorted[i], "dm-", 3) != 0)
             continue;
         json_t *o = describe(root_of(w), sorted[i]);
-        if (is_map(o)) {
-            put_paths(w, o, checked);
-            json_array_append(list, o);
-        }
+        rc |= !o ? -1 : is_map(o) ? put_paths(w, o, checked) | json_array_append(list, o) : 0;
         json_decref(o);
     }
     json_decref(checked);
     json_decref(names);
     free(sorted);
-    *out = list;
-    return 0;
+    if (rc == 0)
+        *out = list;
+    else
+        json_decref(list);
+    return rc == 0 ? 0 : no_memory(err);
 }
 
 /* --- identity ---------------------------------------------------------------------------- */

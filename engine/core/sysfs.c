@@ -70,8 +70,9 @@ json_t *moon_sysfs_list(const char *root, const char *fmt, ...)
 {
     JOINED(path);
     json_t *names = NULL;
-    if (!path || moon_store_list(path, &names, NULL) < 0)
-        return json_array();
+    struct moon_err err = {.code = MOON_INTERNAL};
+    if (!path || moon_store_list(path, &names, &err) < 0)
+        return err.code == MOON_INTERNAL ? NULL : json_array();
     return names;
 }
 

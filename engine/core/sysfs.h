@@ -18,7 +18,7 @@ unsigned char *moon_sysfs_bytes(size_t *len, const char *root, const char *fmt, 
 /* The number in an attribute; `otherwise` when there is none. */
 int64_t moon_sysfs_int(int64_t otherwise, const char *root, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* Names in a directory, sorted (an empty array when there is no such directory). New reference. */
+/* Names in a directory, sorted (an empty array when there is no such directory). New reference; NULL: out of memory. */
 json_t *moon_sysfs_list(const char *root, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* Where a link below root leads, without links and below root, owned; NULL when it leads nowhere. */
