@@ -4,13 +4,14 @@
 --
 -- * `sealed:1....`, what `moonsnap seal` prints; the key is a file of mode 0600, or a systemd credential
 -- * `file:/path`, the first line of a file that nobody else may read
--- * `env:NAME`, a variable of the environment
+-- * `env:NAME`, a variable of the environment, which is empty once it was read: no other process gets to see it
 -- * `credential:NAME`, a credential that systemd hands over (`LoadCredential=`, `LoadCredentialEncrypted=`)
 --
 -- No error repeats a password, or a text that may be one.
 -- @module std.secrets
 
 local file = require "engine.file"
+local process = require "engine.process"
 local seal = require "engine.seal"
 local err = require "engine.err"
 
@@ -94,11 +95,13 @@ function readers.file(text, where)
   return first_line(content, ("file '%s'"):format(path))
 end
 
+local taken = {} -- what the variables held that are empty now; another config may name them, too
+
 function readers.env(text)
   local name = text:sub(5)
   if not name:find("^[%a_][%w_]*$") then return fail("env: is followed by the name of a variable; write env:NAME") end
-  local value = os.getenv(name)
-  if value then return value end
+  taken[name] = taken[name] or process.take_env(name)
+  if taken[name] then return taken[name] end
   return fail("the environment has no variable %s", name)
 end
 

@@ -198,6 +198,25 @@ static int process_alive(lua_State *L)
     return 1;
 }
 
+/*** A variable of the environment whose value nobody else shall see from now on: it is empty afterwards, for
+ * os.getenv, for the guard process, and in /proc/PID/environ. PATH, HOME and LANG, which programs get and need,
+ * stay as they are.
+ * @function take_env
+ * @tparam string name
+ * @treturn string|nil the value; nil when it is not set
+ */
+static int process_take_env(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    char *value = getenv(name);
+    lua_pushstring(L, value);
+    /* Not unsetenv: it moves the others, while another thread may be looking for one of them. */
+    if (value && strcmp(name, "PATH") != 0 && strcmp(name, "HOME") != 0 &&
+        strcmp(name, "LANG") != 0)
+        explicit_bzero(value, strlen(value));
+    return 1;
+}
+
 /*** The running program's version.
  * @function version
  * @treturn string
@@ -254,12 +273,17 @@ static int process_realpath(lua_State *L)
 
 int luaopen_engine_process(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"run", process_call},          {"isatty", process_isatty},
-        {"echo", process_echo},         {"self", process_self},
-        {"alive", process_alive},       {"version", process_version},
-        {"shipped", process_shipped},   {"add_path", process_add_path},
-        {"realpath", process_realpath}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"run", process_call},
+                                         {"isatty", process_isatty},
+                                         {"echo", process_echo},
+                                         {"self", process_self},
+                                         {"alive", process_alive},
+                                         {"version", process_version},
+                                         {"shipped", process_shipped},
+                                         {"add_path", process_add_path},
+                                         {"realpath", process_realpath},
+                                         {"take_env", process_take_env},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     moonlua_setprims(L, prims, &plain);
     return 1;

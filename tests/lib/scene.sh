@@ -114,10 +114,13 @@ soon() { poll 5 "$@"; }
 # Snapshot names have a resolution of one second.
 next_second() { local now=$EPOCHSECONDS; while [ "$EPOCHSECONDS" = "$now" ]; do sleep 0.05; done; }
 # no_process PROGRAM: no process of it has this world in its arguments or its environment's directories.
+# Which program moonsnap's processes run only root is told; what they are called, everybody.
 no_process() {
-  local proc
+  local proc program
   for proc in /proc/[0-9]*; do
-    if [ "$(readlink "$proc/exe" 2>/dev/null)" = "$1" ] && tr '\0' ' ' 2>/dev/null <"$proc/cmdline" | grep -qF -- "$WORLD_DIR"; then
+    program=$(readlink "$proc/exe" 2>/dev/null) || { read -r -d '' program <"$proc/cmdline"; } 2>/dev/null || continue
+    if [[ $program = "$1" || $program = "${1##*/}-guard" ]] &&
+      tr '\0' ' ' 2>/dev/null <"$proc/cmdline" | grep -qF -- "$WORLD_DIR"; then
       return 1
     fi
   done

@@ -1,6 +1,7 @@
 -- Passwords that do not stand in a config: kinds, references, and what is refused.
 local config = require "std.config"
 local file = require "engine.file"
+local process = require "engine.process"
 local seal = require "engine.seal"
 local secrets = require "std.secrets"
 local t = require "std.test"
@@ -58,6 +59,19 @@ t.case("each kind gives its password", function()
   end
   t.eq(good("NTAP_USERS=c1:u/file:" .. put("crlf", "geheim7\r\n")):get("NTAP_USERS").c1.password, "geheim7")
   t.eq(good("NTAP_USERS=c1:u/env:HOME", nil):get("NTAP_USERS").c1.password, os.getenv("HOME"))
+end)
+
+t.case("a variable is empty once it was read, and can be referred to again", function()
+  local script = put("taken.lua", [[
+    local secrets = require "std.secrets"
+    print(secrets.reveal("env:MOON_TEST_TAKEN", {}), os.getenv "MOON_TEST_TAKEN", secrets.reveal("env:MOON_TEST_TAKEN", {}))
+    print(secrets.reveal("env:LANG", {}), os.getenv "LANG")
+    print(secrets.reveal("env:MOON_TEST_EMPTY", {}))
+    print(secrets.reveal("env:MOON_TEST_NONE", {}))]])
+  local out = t.ok(process.run({ process.realpath "/proc/self/exe", "run", script }, { timeout = 60, reads = true,
+    env = { "MOON_TEST_TAKEN=geheim7", "MOON_TEST_EMPTY=", "LANG=C" } }))
+  t.eq(out.stdout, "geheim7\t\tgeheim7\nC\tC\nnil\twhat env: stands for is empty\n"
+    .. "nil\tthe environment has no variable MOON_TEST_NONE\n", out.stderr)
 end)
 
 t.case("a password that a file holds is not read again at each use", function()
