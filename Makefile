@@ -51,7 +51,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 core_lib := $(B)/libmoon.a
 units    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 
-.PHONY: all help deps test unit lua e2e long contract seeds fuzz mutate adversary demo crash fault
+.PHONY: all help deps test unit lua e2e long contract seeds fuzz valgrind mutate adversary demo crash fault
 .PHONY: bench bench-pause bench-start bench-wide bench-scale bench-listing bench-multipath lab lint doc format clean install
 .DEFAULT_GOAL := all
 
@@ -181,6 +181,12 @@ fuzz:
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) CC=clang-14 OPT='-O1 -g' WERROR= \
 	  SAN=fuzzer-no-link,address,undefined fuzzers
 	$(Q)tests/fuzz/run build/san-fuzzer-no-link-address-undefined $(T) $(TARGETS)
+
+## valgrind     unit tests and what reads only, under valgrind: no memory error, nothing lost; UNITS=all: the slow ones, too
+valgrind:
+	$(Q)tests/lib/deps.sh build test valgrind
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all build-units
+	$(Q)tests/valgrind/run $(B) $(UNITS)
 
 ## mutate       N=500 replies of that suite damaged, under ASan and UBSan: no crash, no hang
 ## adversary    lying controllers: no sequence of replies makes the client revert a volume

@@ -23,7 +23,7 @@ core=(engine/core/*.[ch] engine/guard/*.[ch] engine/*.[ch])
 lua_c=(engine/lua/*.[ch])
 scripts=(scripts/**/*.lua examples/**/*.lua)
 all_lua=(stdlib/**/*.lua engine/**/*.lua scripts/**/*.lua examples/**/*.lua tests/lua/**/*.lua tests/contract/*.lua tests/fuzz/*.lua tests/fault/*.lua)
-shell=(tests/run tests/fuzz/run tests/fuzz/check tests/interop/run tests/contract/run tests/crash/run tests/fault/run tests/lab/{run,filer,lio-sync} tests/**/*.sh engine/*.sh)
+shell=(tests/run tests/fuzz/run tests/fuzz/check tests/interop/run tests/contract/run tests/crash/run tests/fault/run tests/valgrind/run tests/lab/{run,filer,lio-sync} tests/**/*.sh engine/*.sh)
 if [ -f .ci/run ]; then shell+=(.ci/run); fi
 
 rule 'lua.h belongs to engine/lua only' "$(found '#include *[<"](lua|lauxlib|lualib)\.h' "${core[@]}")"
