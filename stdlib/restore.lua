@@ -9,23 +9,17 @@ local log = require "std.log"
 local naming = require "std.naming"
 local ontap = require "std.ontap"
 local report = require "std.report"
+local power = require "std.restore_power"
 local restore_checks = require "std.restore_checks"
 local steps = require "std.restore_steps"
 local restore_vault = require "std.restore_vault"
-local retry = require "std.retry"
 local selection = require "std.selection"
 local storage = require "std.storage"
-local task = require "std.task"
 
 local restore = {}
 
-local ALIVE = { running = true, blocked = true, paused = true, shutdown = true, suspended = true, crashed = true,
-  nostate = true }
-
 -- Outcomes of a backup that left something to restore.
 local RESTORABLE = { ok = true, partial = true, ["crash-consistent"] = true }
-
-local STOP_TIMEOUT = 60 -- seconds for a destroyed guest to be gone
 
 local function names_of(record)
   local names = {}
@@ -159,7 +153,7 @@ end
 function restore.warning(ctx)
   local lines = { ("Restore from %s:"):format(ctx.snapshot) }
   for _, item in ipairs(restore.describe(ctx)) do
-    local stop = ALIVE[item.state] and "; it is " .. item.state .. " and will be powered off" or ""
+    local stop = power.ALIVE[item.state] and "; it is " .. item.state .. " and will be powered off" or ""
     lines[#lines + 1] = ("  guest %s: everything written in the last %s is lost%s"):format(item.guest,
       ago(item.lost_seconds), stop)
     for _, disk in ipairs(item.disks) do
@@ -220,58 +214,6 @@ local function drop_safety(ctx)
   if #problems == 0 then ctx.record.safety = nil end
 end
 
-local function tries(ctx, what, item)
-  return { times = ctx.cfg:get("KVM_CMD_RETRY_COUNT"), wait = ctx.cfg:get("KVM_CMD_RETRY_WAIT"),
-    on_retry = function(failed) log.warn("%s of guest '%s' failed, trying again: %s", what, item.name, failed) end }
-end
-
--- Power off, and see that it is off. A guest without a persistent definition would be gone for good.
-local function stop(ctx, item)
-  local state, failed = item.dom:state()
-  if not state then return nil, failed end
-  item.state = state.state
-  if not ALIVE[state.state] then return true end
-  if not state.persistent then
-    return nil, err.coded("kvm-00010", ("guest '%s' is transient: powered off, its definition would be lost")
-      :format(item.name), nil, { code = "conflict" })
-  end
-  local ok
-  item.stopped = true
-  ok, failed = retry.run(tries(ctx, "power off", item), function() return item.dom:destroy() end)
-  if ok == nil and failed.code ~= "conflict" then
-    return nil, err.coded("kvm-00010", ("guest '%s'"):format(item.name), failed)
-  end
-  if ctx.dry_run then return true end
-  ok, failed = task.timeout(STOP_TIMEOUT, function()
-    while true do
-      local now = item.dom:state()
-      if now and now.state == "shutoff" then return true end
-      task.sleep(0.1)
-    end
-  end)
-  if not ok then return nil, err.coded("kvm-00010", ("guest '%s' does not stop"):format(item.name), failed) end
-  log.info("Guest '%s' powered off", item.name)
-  return true
-end
-
--- Bring a guest back to the state in which it was found.
-local function start(ctx, item)
-  if not item.stopped or item.started then return true end
-  local paused = item.state == "paused"
-  local ok, failed = retry.run(tries(ctx, "start", item), function() return item.dom:start { paused = paused } end)
-  if not ok then
-    local state = item.dom:state()
-    ok = state and ALIVE[state.state]
-  end
-  if not ok then
-    return nil, err.coded("kvm-00010", ("guest '%s' could not be started"):format(item.name), failed, { exit = 5 })
-  end
-  item.started = true
-  steps.note_done(ctx, item, item.restored and "started" or "untouched")
-  log.info("Guest '%s' started%s", item.name, paused and ", paused as it was" or "")
-  return true
-end
-
 -- A disk that may be half old and half new must not be used: the guest stays off, loudly.
 local function disk_in_doubt(ctx, item, failed)
   local how = ctx.safety and ("the state before is in snapshot %s of its volume; "):format(ctx.safety) or ""
@@ -286,7 +228,7 @@ local function restore_one(ctx, item)
     if not ok then return nil, err.coded("scf-00052", ("guest '%s'"):format(item.name), failed) end
   end
   ok, failed = steps.note(ctx, item, "stopping")
-  if ok then ok, failed = stop(ctx, item) end
+  if ok then ok, failed = power.stop(ctx, item) end
   if not ok then return nil, failed end
   -- Once more, now that nothing can change any more below our hands.
   local state = item.state
@@ -295,7 +237,7 @@ local function restore_one(ctx, item)
   item.state = state
   if ok and not ctx.dry_run then ok, failed = restore_checks.users(ctx) end
   if not ok then return nil, failed end
-  if ALIVE[now] and not ctx.dry_run then
+  if power.ALIVE[now] and not ctx.dry_run then
     return nil, err.coded("kvm-00010", ("guest '%s' is %s again: somebody else started it"):format(item.name, now), nil,
       { code = "conflict" })
   end
@@ -321,7 +263,7 @@ local function restore_one(ctx, item)
     steps.note_done(ctx, item, item.restored and "restored" or "overwriting", i, "restored")
     log.info("Restoring [%s:%s] finished successfully", object.controller, object.mapping)
   end
-  return start(ctx, item)
+  return power.start(ctx, item)
 end
 
 --- Restore guest after guest; the first failure ends it.
@@ -369,7 +311,7 @@ function restore.failed(ctx, failed)
       if failed.exit ~= 5 then log.error(disk_in_doubt(ctx, item, failed)) end
       ctx:worse(5)
     else
-      local ok, problem = start(ctx, item)
+      local ok, problem = power.start(ctx, item)
       if not ok then
         log.error(err.coded("scf-00026", ("guest '%s'"):format(item.name), problem))
         ctx:worse(5)
