@@ -15,8 +15,8 @@ local FELL = { "stack traceback", "attempt to ", "bad argument", "%.lua:%d+:", "
 local CALLS = { "could not be resumed", "stays off", "could not be started", "is still quiesced", "left quiesced",
   "still under way", "journal" }
 
--- The C library's own end, and GLib's.
-local OTHERS_END = { "GLib%-ERROR", "nss_database" }
+-- The C library's own end, and GLib's. getaddrinfo uses what it did not get.
+local OTHERS_END = { "GLib%-ERROR", "nss_database", "libc%.so%.6%(getaddrinfo%+" }
 
 -- Libraries that carry out what others ask for: a crash in one of them belongs to who called it.
 local CARRIERS = { "libc%.so", "libpcre2", "libxml2", "libjansson", "libcurl", "libgcc_s", "ld%-linux" }
