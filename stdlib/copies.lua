@@ -70,7 +70,7 @@ local function secondaries_of(ctx, records)
 end
 
 -- Add the copies on the secondary. One that does not answer is no reason to show nothing.
-local function add_secondaries(ctx, records, take)
+local function add_secondaries(ctx, records, opts, take)
   local volumes = secondaries_of(ctx, records)
   local outcomes, cancelled = task.map(volumes, function(v) return ontap.snapshots(ctx, v) end, { collect = true })
   if not outcomes then return nil, cancelled end
@@ -80,7 +80,7 @@ local function add_secondaries(ctx, records, take)
     else
       log.warn("the copies on the secondary %s:%s are not shown: %s", volumes[i].controller, volumes[i].volume,
         tostring(outcome.err))
-      ctx:worse(3)
+      if not opts.spare then ctx:worse(3) end
     end
   end
   return true
@@ -88,7 +88,8 @@ end
 
 --- All copies of this config, oldest first.
 -- @tparam table ctx
--- @tparam[opt] {secondary=boolean} opts secondary: also look where the catalog says that backups were transferred to
+-- @tparam[opt] {secondary=boolean,spare=boolean} opts secondary: also look where the catalog says that backups were transferred
+--   to; spare: one that does not answer is told, but leaves the run's exit code as it is
 -- @treturn[1] {{name=,policy=(nil for a safety copy),kind="backup"|"safety",created=,volumes={{controller=,volume=,
 --   snapshot=row},...},secondary=(the same),record=(of the catalog)},...}; a copy may be on the secondary alone
 -- @return[2] nil
@@ -125,7 +126,7 @@ function copies.list(ctx, opts)
     for _, row in ipairs(rows) do take(v, row, "volumes") end
     return true
   end)
-  if ok and opts and opts.secondary then ok, failed = add_secondaries(ctx, records, take) end
+  if ok and opts and opts.secondary then ok, failed = add_secondaries(ctx, records, opts, take) end
   if not ok then return nil, failed end
   for _, record in ipairs(records) do
     local copy = record.action == "backup" and by_name[record.snapshot]

@@ -47,6 +47,9 @@ local function clones_wanted(cfg)
   return false
 end
 
+-- Asked for where it turns out to be needed: which controller it is stands in the catalog, not in the config.
+local function never() return false end
+
 local function replicates(cfg)
   return cfg:get("NTAP_SNAPMIRROR_UPDATE") or cfg:get("NTAP_SNAPVAULT_UPDATE")
 end
@@ -203,6 +206,8 @@ local list = {
     zapi = function(client) return client:call("snapmirror-update",
       ("<destination-location>%s:%s</destination-location>"):format(NOWHERE, NOWHERE)) end,
     rest = function(client) return client:request("POST", ("/snapmirror/relationships/%s/transfers"):format(NIL), {}) end },
+  { name = "restore from a vault", actions = "restore of a backup that only a vault has", command = "snapmirror",
+    access = "all", api = "/api/snapmirror/relationships", api_access = "all", when = never },
   { name = "write events", actions = "backup", command = "event generate-autosupport-log", access = "all",
     api = "/api/support/ems/application-logs", api_access = "all", optional = true,
     -- Without what a call must have, and with a severity that there is not.

@@ -70,9 +70,10 @@ local function find_item(ctx, name)
   return item
 end
 
--- What a menu offers: the backups that ended well and are still there.
+-- What a menu offers: the backups that ended well and are still there, on the primary or in a vault.
 local function can_be_restored(copy)
-  return copy.record ~= nil and RESTORABLE[copy.record.status] == true
+  if not copy.record or not RESTORABLE[copy.record.status] then return false end
+  return copy.volumes[1] ~= nil or restore_vault.has(copy)
 end
 
 --- Find the backup and check every guest that is to be restored against it. Sets `ctx.source`, `ctx.items`, `ctx.volumes`.
@@ -86,7 +87,7 @@ function restore.find(ctx)
       .. "not done to guests; write Y"):format(ctx.cfg:where("APP_DEFINED_RESTORE")), { exit = 2 })
   end
   local record, failed
-  ctx.snapshot, failed = selection.backup(ctx, can_be_restored)
+  ctx.snapshot, failed = selection.backup(ctx, can_be_restored, { secondary = true, spare = true })
   if not ctx.snapshot then return nil, failed end
   record, failed = catalog.find(ctx, ctx.snapshot)
   if failed then return nil, failed end

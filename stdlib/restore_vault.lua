@@ -34,6 +34,19 @@ local function copies_of(ctx, object)
   return list
 end
 
+--- Whether a copy is in a vault to which its backup was transferred. A mirror is none.
+-- @tparam table copy of `std.copies.list` with `secondary`, in the catalog
+-- @treturn boolean
+function restore_vault.has(copy)
+  for _, entry in ipairs(copy.record.replicated or {}) do
+    for _, place in ipairs(copy.secondary) do
+      if entry.kind == "snapvault" and not entry.gone and entry.controller == place.controller
+        and entry.volume == place.volume then return true end
+    end
+  end
+  return false
+end
+
 --- Where a vault has the copy of an object's volume. Waits for the controllers.
 -- @tparam table ctx with `source`, the backup's record, and `snapshot`
 -- @tparam table object
@@ -149,7 +162,11 @@ local function transfer(ctx, object, place, path, deadline)
   local begun
   begun, failed = client:mirror_restore(place.destination, destination, ctx.snapshot,
     { files = { { from = object.path, to = path } } })
-  if not begun then return nil, privileges.explain(controller, failed, "restore from a vault") end
+  if not begun then
+    -- Asked over REST, whatever else the controller is asked over.
+    local over_rest = setmetatable({ transport = "rest" }, { __index = controller })
+    return nil, privileges.explain(over_rest, failed, "restore from a vault")
+  end
   if begun.planned then
     done = true
     return true

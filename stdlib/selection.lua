@@ -51,6 +51,9 @@ local function choose_copy(policy)
   for i, copy in ipairs(policy.copies) do
     local volumes = {}
     for k, v in ipairs(copy.volumes) do volumes[k] = v.controller .. ":" .. v.volume end
+    for _, v in ipairs(copy.secondary) do
+      volumes[#volumes + 1] = ("%s:%s (secondary)"):format(v.controller, v.volume)
+    end
     rows[i] = { copy.name, time(copy.created), ("%.1f h"):format((now - copy.created) / 3600),
       copy.record and copy.record.status, names_of(copy), table.concat(volumes, ",") }
   end
@@ -65,7 +68,8 @@ local function on_volume(ctx, v)
 end
 
 local function on_any(ctx, copy)
-  for _, v in ipairs(copy.volumes) do
+  -- --cntName and --volName name the volumes of guests: of a copy that the secondary alone has, those of then.
+  for _, v in ipairs(copy.volumes[1] and copy.volumes or copy.record and copy.record.volumes or {}) do
     if on_volume(ctx, v) then return true end
   end
   return false
@@ -87,16 +91,17 @@ end
 -- controllers when there is a menu.
 -- @tparam table ctx --policy narrows the menu
 -- @tparam[opt] function may called with a copy of `std.copies.list`: whether it is offered
+-- @tparam[opt] table opts of `std.copies.list`
 -- @treturn[1] string
 -- @return[2] nil
 -- @treturn[2] Err `invalid` (no name and nobody to ask), `not_found` (no backup to choose), `cancelled`; exit 2
-function selection.backup(ctx, may)
+function selection.backup(ctx, may, opts)
   if ctx.opts.backupName then return ctx.opts.backupName end
   if not menu.possible(ctx) then
     return nil, err.new("invalid", ("%s needs --backupName; moonsnap backupList shows the names, and on a terminal, "
       .. "without --nonInteractive, there is a menu"):format(ctx.action), { exit = 2 })
   end
-  local all, failed = copies.list(ctx)
+  local all, failed = copies.list(ctx, opts)
   if not all then return nil, failed end
   local list = {}
   for _, copy in ipairs(all) do

@@ -3,38 +3,12 @@
 set -euo pipefail
 # shellcheck source=../lib/scene.sh
 . "$(dirname "$(realpath "$0")")/../lib/scene.sh"
+# shellcheck source=../lib/dialogue.sh
+. "$(dirname "$(realpath "$0")")/../lib/dialogue.sh"
 requires script
 scene alpha:vol1 bravo:vol2:off charlie:vol1:off
 
-# dialogue ACTION-AND-OPTIONS [PROMPT ANSWER] ...: runs it on a terminal; each answer goes when its prompt stands at the end
-# of what was printed. "EOF" hangs up. The screen is in OUT, the exit code in CODE.
-dialogue() {
-  local action=$1 pid
-  shift
-  rm -f "$WORLD_DIR/keys"
-  mkfifo "$WORLD_DIR/keys"
-  : >"$OUT"
-  : >"$ERR"
-  timeout 60 script -qefc "'$MOONSNAP' $action --profile demo --config kvm --config-dir '$WORLD_DIR/etc' \
-    --state-dir '$WORLD_DIR/state'" /dev/null <"$WORLD_DIR/keys" >"$OUT" 2>"$ERR" &
-  pid=$!
-  exec 9>"$WORLD_DIR/keys"
-  while [ $# -gt 1 ]; do
-    if ! poll 15 prompts "$1"; then
-      not_ok "the prompt '$1' comes" "$OUT"
-      break
-    fi
-    if [ "$2" = EOF ]; then printf '\004' >&9; else printf '%s\n' "$2" >&9; fi
-    shift 2
-  done
-  CODE=0
-  wait $pid || CODE=$?
-  exec 9>&-
-}
-prompts() { tail -n 1 "$OUT" | tr -d '\r' | grep -qE -- "$1 ?$"; }
-screen() { tr -d '\r' <"$OUT"; }
 state() { sum "${IMG[bravo]}"; sum "${IMG[charlie]}"; snapshots vol1; snapshots vol2; }
-NUMBER='Number, q to end:' NUMBERS='q to end:' YES='Type yes to go on:'
 
 for api in zapi rest; do
   moon_conf ONTAP_API=$api

@@ -6,6 +6,9 @@ set -euo pipefail
 . "$(dirname "$(realpath "$0")")/../lib/scene.sh"
 # shellcheck source=../lib/vault.sh
 . "$(dirname "$(realpath "$0")")/../lib/vault.sh"
+# shellcheck source=../lib/dialogue.sh
+. "$(dirname "$(realpath "$0")")/../lib/dialogue.sh"
+requires script
 scene alpha:vol1 bravo:vol2
 vault_up '.transfer_ms = 1000' v1 v2
 relate v1 vol1 kvm_vault
@@ -51,6 +54,17 @@ for api in auto rest; do
   now=$(still "${IMG[alpha]}")
   check_not "$api: the disk differs from its copy" test "$now" = "$(in_vault)"
   kept=$(safety)
+
+  # --- the menu ---
+
+  dialogue 'restore --policy daily' "$NUMBER" q
+  check_match "$api: the menu offers what only the vault has" <(screen) "^ *[0-9]+  $SNAP  .* ok +alpha,bravo +svm_vault:v1 \\(secondary\\),svm_vault:v2 \\(secondary\\)$"
+  dialogue 'restore --policy daily --volName nowhere'
+  check_match "$api: not where its guests had no volume" <(screen) 'has no backup to choose'
+  number=$(moon backupList --policy daily --json | jq -r --arg n "$SNAP" 'map(.name) | index($n) + 1')
+  dialogue 'restore --policy daily --dry-run' "$NUMBER" "$number" "$NUMBERS" 1
+  check_eq "$api: chosen there: a dry run" "$CODE" 0
+  check_match "$api: chosen there: is of the vault" <(screen) 'from the vault svm_vault:v1'
 
   # --- what stops it ---
 
@@ -142,6 +156,8 @@ check_eq 'ONTAPI alone: nothing was done' "$(sim_changes | wc -l)" "$changes"
 api=rest conf ONTAP_RETRIES=0 'MANAGEMENT_INTERFACES=svm1:127.0.0.1;svm_vault:127.0.0.2'
 check_exit 'the vault is down' 1 restore
 said 'the vault is down: said' "STORAGE-02025.*snapshot $SNAP of svm1:vol1: .*controller 'svm_vault'|STORAGE-02025.*svm1:vol1: .*svm_vault"
+dialogue 'restore --policy daily' "$NUMBER" q
+check_match 'the vault is down: the menu has the rest, and tells' <(screen) 'the copies on the secondary svm_vault:v1 are not shown'
 api=rest conf NTAP_USERS=svm1:vsadmin/secret
 check_exit 'the vault has no login' 1 restore
 said 'the vault has no login: said' "its vault's controller 'svm_vault' is not in NTAP_USERS"

@@ -4,6 +4,8 @@
 set -euo pipefail
 # shellcheck source=../lib/scene.sh
 . "$(dirname "$(realpath "$0")")/../lib/scene.sh"
+# shellcheck source=../lib/vault.sh
+. "$(dirname "$(realpath "$0")")/../lib/vault.sh"
 readme=$(realpath "$(dirname "$(realpath "$0")")/../..")/scripts/README.md
 
 # role ACTION API: its lines, "RIGHT<tab>ACCESS<tab>optional or nothing".
@@ -32,7 +34,7 @@ lines_of() {
   esac
 }
 # Lines that those of an action come on top of; each of them is tried where it stands.
-base() { case $1 in cloneVol | cloneLun) role backup "$2" ;; esac; }
+base() { case $1 in cloneVol | cloneLun) role backup "$2" ;; vault) role restore "$2" ;; esac; }
 
 actions=(discover volumeList backupList backup restore backupDel cloneList cloneVol cloneLun)
 apis=(zapi rest)
@@ -53,14 +55,17 @@ for api in "${apis[@]}"; do
   account "luns_${api}_0" "$(role_json luns "$api")"
   account "luns_${api}_1" "$(role_json restore "$api")"
 done
+for i in 0 1; do account "vault_rest_$i" "$(role_json vault rest $i)"; done
+account at_vault "$(role_json atVault rest)"
 check_eq 'every line of the blocks was understood' "$(grep -cE '^security login (role|rest-role) create ' "$readme")" \
-  "$(for api in "${apis[@]}"; do for action in "${actions[@]}" lun igroup export replicate; do role "$action" "$api"; done; done | wc -l)"
+  "$(for api in "${apis[@]}"; do for action in "${actions[@]}" lun igroup export replicate vault atVault; do role "$action" "$api"; done; done | wc -l)"
 sim_stop
-sim_config "$WORLD_DIR/sim.json" "$accounts as \$roles | .roles = \$roles
+config="$accounts as \$roles | .roles = \$roles
   | .users += (\$roles | keys | map({ name: ., password: \"secret\", svm: \"svm1\", role: . }))
   | .svms[0].luns = [{ path: \"/vol/vol2/lun1\", size: 1048576, serial: \"800Kb]Rj0Gde\" },
     { path: \"/vol/vol1/lun2\", size: 1048576, serial: \"800Kb]Rj0Gdf\" }]
   | .svms[0].igroups = [{ name: \"tape\" }]"
+sim_config "$WORLD_DIR/sim.json" "$config"
 sim_start
 
 # as USER API: a config for that account; one copy of policy hourly, so that each backup deletes the one before.
@@ -162,4 +167,27 @@ for api in "${apis[@]}"; do
   check_exit "LUN, $api: works with them" 0 timeout 60 "$MOONSNAP" run "$WORLD_DIR/lun.lua" "luns_${api}_0" "$api" "$SIM_PORT" "$SIM_CA"
   check_eq "LUN, $api: byte for byte the copy" "$(sum "$lun")" "$was"
 done
+
+# --- a backup that only a vault has ---
+
+vault_up "$config | .users += [{ name: \"reader\", password: \"secret\", svm: \"svm_vault\", role: \"at_vault\" }]" v1
+relate v1 vol1 kvm_vault
+from_vault() { # USER USER-AT-THE-VAULT COMMAND ...
+  moon_conf "NTAP_USERS=svm1:$1/secret;svm_vault:$2/secret" 'MANAGEMENT_INTERFACES=svm1:127.0.0.1;svm_vault:127.0.0.1' ONTAP_API=rest \
+    NTAP_SNAPVAULT_UPDATE=Y SNAPVAULT_VOLUMES=svm1:vol1 NTAP_SNAPSHOT_RETENTIONS=hourly:1,daily:1 NTAP_SNAPVAULT_RETENTIONS=daily:9
+  next_second
+  run "${@:3}"
+}
+restore_vault() { moon restore --backupName "$SNAP" --params KVM_RESTORE_VM_LIST=alpha --yes; }
+fetched() { find "$SIM_ROOT/svm1/vol1" -path '*/.snapshot' -prune -o -name '*.moonsnap_*' -print; }
+from_vault vsadmin vault moon backup --policy daily --json
+SNAP=$(jq -r .snapshot "$OUT")
+from_vault vsadmin vault moon backup --policy daily
+check_eq 'vault: the backup is there only' "$(snapshots vol1 | grep -cx "$SNAP" || true) $(secondary v1 | grep -c "$SNAP")" '0 1'
+from_vault vault_rest_1 reader restore_vault
+check_eq "vault: fails without '/api/snapmirror/relationships'" "$CODE" 1
+said 'vault: and says so' "the role of user 'vault_rest_1' lacks what it takes to restore from a vault: security login rest-role .*\"/api/snapmirror/relationships\" -access all"
+from_vault vault_rest_0 reader restore_vault
+check_eq 'vault: works with its role' "$CODE" 0
+check_eq 'vault: nothing fetched is left' "$(fetched)" ''
 finish
