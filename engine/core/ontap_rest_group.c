@@ -146,6 +146,8 @@ static int ask_own_group(struct moon_ontap_call *call, struct rest_ask *ask, str
     const char *known = moon_ontap_arg(call, "group");
     if (!known || !*known)
         return ask_groups(call, ask, err);
+    if (!rest_uuid(call->args, "group"))
+        return rest_fail(call, err, MOON_INVALID, "group: must be the uuid of a consistency group");
     return rest_remember(call, "group", json_string(known)) < 0 ? rest_no_memory(err) : REST_NEXT;
 }
 
