@@ -121,11 +121,12 @@ has 'the snapshot of the role is there' '<name>s1</name>'
 control "$cluster" GET requests
 has 'refusals are in the log' '"errno":13003'
 
-# every call that the simulator answers stands for a CLI command
+# every call that the simulator answers stands for a CLI command; which one wafl-sync stands for is documented nowhere, so
+# that no role of commands grants it
 source=$here/../ontapsim
 missing=$(comm -23 <(grep -oE '^    \{"[a-z-]+", zapi_' "$source"/zapi.c | cut -d'"' -f2 | sort) \
   <(grep -oE '^    \{"[a-z-]+", "' "$source/access_map.c" | cut -d'"' -f2 | sort))
-check_eq 'each ZAPI call has a CLI command' "$missing" ''
+check_eq 'each ZAPI call has a CLI command' "$missing" wafl-sync
 
 # --- REST ----------------------------------------------------------------------------------------
 rest() { R=$(fetch -u "$2" -w '\n%{http_code}' -X "${4:-GET}" "$1/api/$3" "${@:5}"); }
