@@ -88,5 +88,7 @@ said 'says who is frozen' 'alpha +frozen'
 check_eq 'alpha stays frozen' "$(agent_frozen alpha)" 3
 check_exit 'unquiesce' 0 moon unquiesce
 fine 'unquiesce'
+# it looks at the journal four times a second; a journal that is only gone lets nobody stand still unwatched
+check 'unquiesce: the guard process ends' poll 10 no_process "$MOONSNAP"
 
 finish
