@@ -13,6 +13,7 @@
 #define DEFAULT_TIMEOUT   60.0
 #define DEFAULT_CONNECT   10.0
 #define DEFAULT_MAX_REPLY ((size_t)64 << 20)
+#define IDLE              4L    /* seconds; Apache ends a connection after 5 */
 #define RETRY_AFTER_MAX   86400 /* a server that says more is not taken at its word */
 
 struct moon_http {
@@ -326,10 +327,16 @@ static void set_options(struct moon_http *x, const struct moon_http_request *req
         curl_easy_setopt(e, CURLOPT_USERNAME, req->user);
         curl_easy_setopt(e, CURLOPT_PASSWORD, req->password ? req->password : "");
     }
+    /* A server closes what has been idle for some time, and curl cannot always tell: it tries one dead connection
+     * after another, six at most. */
+    curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, IDLE);
     /* When a reused connection dies before it answers, curl sends again by itself. What changes
-     * something may have been carried out by then: it gets a connection of its own. */
-    if (req->changes)
+     * something may have been carried out by then: it gets a connection of its own, which nobody gets after it,
+     * or they would pile up. */
+    if (req->changes || req->repeated)
         curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
+    if (req->changes)
+        curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);
     if (req->cert) {
         curl_easy_setopt(e, CURLOPT_SSLCERT, req->cert);
         curl_easy_setopt(e, CURLOPT_SSLKEY, req->key ? req->key : req->cert);

@@ -24,6 +24,7 @@ struct moon_http_request {
         *key;        /* PEM files to log in with; key NULL: it stands in cert; NULL for none */
     const char *pin; /* "sha256//BASE64" of the server's public key; then no CA is asked */
     bool changes;    /* it must not be sent twice: see set_options */
+    bool repeated;   /* the last attempt was lost: not over an old connection again */
     double timeout;  /* seconds for the whole exchange from its turn on; 0 = 60 */
     double connect_timeout; /* seconds; 0 = 10 */
     size_t max_reply;       /* bytes; 0 = 64 MiB */

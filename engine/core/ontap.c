@@ -232,6 +232,7 @@ static int send_request(struct moon_ontap_call *call)
     if (call->ops->request(call, &r, &call->op.err) < 0)
         return -1;
     call->changes = r.changes;
+    bool repeated = call->repeat; /* moon_ontap_time_left ends it */
     struct moon_http_request req = {.method = r.method,
                                     .url = r.url,
                                     .headers = r.headers,
@@ -244,6 +245,7 @@ static int send_request(struct moon_ontap_call *call)
                                     .cert = o->cert,
                                     .key = o->key,
                                     .changes = r.changes && !r.warm,
+                                    .repeated = repeated,
                                     .timeout = moon_ontap_time_left(call)};
     call->http = moon_http_start(call->loop, &req, on_reply, call, &call->op.err);
     return call->http ? 0 : -1;
