@@ -177,7 +177,8 @@ static int take_doomed(struct moon_ontap_call *call, const json_t *answer, struc
     const char *of = rest_text(record_of(call), "clone.parent_volume.name");
     if (parent && (!is_clone(record_of(call)) || !of || strcmp(of, parent) != 0))
         return rest_fail(call, err, MOON_CONFLICT,
-                         "the volume is no clone of volume '%s' (any more); it was left alone", parent);
+                         "the volume is no clone of volume '%s' (any more); it was left alone",
+                         parent);
     if (!want && !is_clone(record_of(call)))
         return rest_fail(call, err, MOON_CONFLICT,
                          "the volume is no clone: it is deleted only by name and uuid");

@@ -80,8 +80,9 @@ static int ask_export(struct moon_ontap_call *call, struct rest_ask *ask, struct
     int rc = rest_path(ask, "/storage/volumes/%s", rest_known(call, "volume.uuid"));
     rc |= rest_query(ask, "return_timeout", rest_patience(call));
     return rest_body(ask, rc,
-                     json_pack("{s:{s:s, s:{s:s}}}", "nas", "path", moon_ontap_arg(call, "junction"),
-                               "export_policy", "name", moon_ontap_arg(call, "policy")),
+                     json_pack("{s:{s:s, s:{s:s}}}", "nas", "path",
+                               moon_ontap_arg(call, "junction"), "export_policy", "name",
+                               moon_ontap_arg(call, "policy")),
                      err);
 }
 

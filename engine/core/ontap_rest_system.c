@@ -215,13 +215,13 @@ static int ask_ems_log(struct moon_ontap_call *call, struct rest_ask *ask, struc
     ask->changes = true;
     return rest_body(
         ask, rest_path(ask, "/support/ems/application-logs"),
-        json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:b}", "computer_name",
-                  host ? host : "kvm-host", "event_source", moon_ontap_arg(call, "source"),
-                  "app_version", MOON_VERSION, "event_id",
-                  json_integer_value(json_object_get(call->args, "event")), "category", category ? category : "moonsnap",
-                  "event_description", moon_ontap_arg(call, "message"), "severity",
-                  severity(level ? json_integer_value(level) : 6), "autosupport_required",
-                  json_is_true(json_object_get(call->args, "autosupport"))),
+        json_pack(
+            "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:b}", "computer_name", host ? host : "kvm-host",
+            "event_source", moon_ontap_arg(call, "source"), "app_version", MOON_VERSION, "event_id",
+            json_integer_value(json_object_get(call->args, "event")), "category",
+            category ? category : "moonsnap", "event_description", moon_ontap_arg(call, "message"),
+            "severity", severity(level ? json_integer_value(level) : 6), "autosupport_required",
+            json_is_true(json_object_get(call->args, "autosupport"))),
         err);
 }
 

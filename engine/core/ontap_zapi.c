@@ -293,7 +293,8 @@ static int zapi_request(struct moon_ontap_call *call, struct moon_ontap_request 
 /* Whether the call goes on as a job that the caller waits for. What only reads never does. */
 static bool to_be_polled(struct moon_ontap_call *call, const xmlNode *results)
 {
-    if (!call->changes || step_of(call)->begins || call->verb == MOON_ONTAP_CALL || call->step == POLL_STEP)
+    if (!call->changes || step_of(call)->begins || call->verb == MOON_ONTAP_CALL ||
+        call->step == POLL_STEP)
         return false;
     AUTO_FREE char *outcome = moon_xml_child_text(results, "result-status");
     AUTO_FREE char *job = moon_xml_child_text(results, "result-jobid");

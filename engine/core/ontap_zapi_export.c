@@ -58,8 +58,7 @@ static int build_modify(struct moon_buf *b, const struct moon_ontap_call *c, str
     rc |= moon_buf_adds(b, "</volume-id-attributes></volume-attributes></query><attributes>"
                            "<volume-attributes><volume-export-attributes>");
     rc |= zapi_put_arg(b, c, "policy", "policy", err);
-    return rc | moon_buf_adds(
-                    b, "</volume-export-attributes></volume-attributes></attributes>");
+    return rc | moon_buf_adds(b, "</volume-export-attributes></volume-attributes></attributes>");
 }
 
 static int take_modified(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err)
@@ -88,14 +87,14 @@ static const struct zapi_list exported = {
     .call = "volume-get-iter",
     .record = "volume-attributes",
     .fields =
-        (const struct zapi_field[]){{.key = "name", .path = "volume-id-attributes/name"},
-                                    {.key = "junction",
-                                     .path = "volume-id-attributes/junction-path"},
-                                    {.key = "policy", .path = "volume-export-attributes/policy"},
-                                    {0}},
-    .filters = (const struct zapi_filter[]){{"volume", "volume-id-attributes/name", "name",
-                                             ZAPI_EXACT},
-                                            {0}},
+        (const struct zapi_field[]){
+            {.key = "name", .path = "volume-id-attributes/name"},
+            {.key = "junction", .path = "volume-id-attributes/junction-path"},
+            {.key = "policy", .path = "volume-export-attributes/policy"},
+            {0}},
+    .filters =
+        (const struct zapi_filter[]){{"volume", "volume-id-attributes/name", "name", ZAPI_EXACT},
+                                     {0}},
 };
 
 static int rows_exported(struct moon_ontap_call *call, const json_t *rows, struct moon_err *err)
@@ -107,9 +106,9 @@ static int rows_exported(struct moon_ontap_call *call, const json_t *rows, struc
 }
 
 const struct zapi_verb zapi_volume_export = {
-    .steps = (const struct zapi_step[]){[MODIFY] = {.call = "volume-modify-iter",
-                                                    .build = build_modify,
-                                                    .take = take_modified},
-                                        [MOUNT] = {.call = "volume-mount", .build = build_mount},
-                                        [LOOK] = {.list = &exported, .rows = rows_exported}},
+    .steps =
+        (const struct zapi_step[]){
+            [MODIFY] = {.call = "volume-modify-iter", .build = build_modify, .take = take_modified},
+            [MOUNT] = {.call = "volume-mount", .build = build_mount},
+            [LOOK] = {.list = &exported, .rows = rows_exported}},
     .look = LOOK};

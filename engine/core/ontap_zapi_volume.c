@@ -68,7 +68,8 @@ static int build_clone(struct moon_buf *b, const struct moon_ontap_call *c, stru
     bool mounted = moon_ontap_arg(c, "junction") != NULL;
     return zapi_put_arg(b, c, "parent-volume", "volume", err) |
            zapi_put_arg(b, c, "parent-snapshot", "snapshot", err) |
-           zapi_put_arg(b, c, "volume", "to", err) | zapi_put(b, "space-reserve", reserve ? reserve : "none", err) |
+           zapi_put_arg(b, c, "volume", "to", err) |
+           zapi_put(b, "space-reserve", reserve ? reserve : "none", err) |
            zapi_put_arg(b, c, "junction-path", "junction", err) |
            zapi_put(b, "junction-active", mounted ? "true" : NULL, err);
 }

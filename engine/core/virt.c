@@ -4,7 +4,7 @@
 #include <libvirt/virterror.h>
 #include <string.h>
 
-#define AGENT_WAIT 5 /* s for a guest agent to answer what takes no time */
+#define AGENT_WAIT 5  /* s for a guest agent to answer what takes no time */
 #define THAW_WAIT  10 /* s to thaw; Windows needs some for its writers */
 
 struct moon_domain {

@@ -17,8 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MOON_XML_MAX_BYTES ((size_t)64 << 20)
-#define MOON_XML_MAX_DEPTH 256
+#define MOON_XML_MAX_BYTES      ((size_t)64 << 20)
+#define MOON_XML_MAX_DEPTH      256
 #define MOON_XML_MAX_ATTRIBUTES 256 /* of one element */
 
 /* Control characters and broken UTF-8 inside a document become '?' instead of an error (ONTAP

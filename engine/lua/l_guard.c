@@ -163,8 +163,8 @@ static int guard_start(lua_State *L)
         moonlua_args(L, 1,
                      "{journal:s uri:s profile:s config:s action:s deadline:n log:s? record:s? "
                      "syslog:s?}");
-    int n = moonlua_refused(L, "guard.start",
-                            json_string_value(json_object_get(args, "journal")), NULL);
+    int n = moonlua_refused(L, "guard.start", json_string_value(json_object_get(args, "journal")),
+                            NULL);
     if (n > 0)
         return n;
     struct start_op *s = calloc(1, sizeof *s);

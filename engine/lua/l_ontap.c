@@ -29,10 +29,11 @@ static struct moon_ontap *check_ontap(lua_State *L)
  */
 static int ontap_new(lua_State *L)
 {
-    json_t *args = moonlua_args(L, 1,
-                                "{host:s name:s? port:i? https:b? user:s? password:s? svm:s? "
-                                "ca_file:s? pin:s? cert:s? key:s? timeout:n? api:s? max_requests:i? "
-                                "retries:i? retry_wait:n?}");
+    json_t *args =
+        moonlua_args(L, 1,
+                     "{host:s name:s? port:i? https:b? user:s? password:s? svm:s? "
+                     "ca_file:s? pin:s? cert:s? key:s? timeout:n? api:s? max_requests:i? "
+                     "retries:i? retry_wait:n?}");
     json_t *most = json_object_get(args, "max_requests");
     if (most)
         moon_loop_allow_connections(moonlua_get(L)->loop, (long)json_integer_value(most));

@@ -20,8 +20,7 @@ static const json_t *rule_for(json_t *rules, const char *op, const char *object)
     const json_t *hit = NULL;
     size_t i;
     json_t *rule;
-    json_array_foreach(rules, i, rule)
-    {
+    json_array_foreach (rules, i, rule) {
         if (!matches(rule, "op", op) || !matches(rule, "object", object))
             continue;
         json_int_t seen = json_integer_value(json_object_get(rule, "seen")) + 1;
@@ -131,7 +130,8 @@ static int probe_calls(lua_State *L)
  */
 static int probe_fail(lua_State *L)
 {
-    json_t *args = moonlua_args(L, 1, "op:s {object:s? nth:i? count:i? code:s? message:s? answer:v?}");
+    json_t *args =
+        moonlua_args(L, 1, "op:s {object:s? nth:i? count:i? code:s? message:s? answer:v?}");
     struct moonlua *m = moonlua_get(L);
     if (!m->rules)
         return luaL_error(L, "probe.fail: probe.start comes first");

@@ -25,9 +25,9 @@ struct moonlua {
     int alive;  /* tasks that have not ended */
     int signal; /* the signal that asked for the end, 0 */
     bool dry_run;
-    json_t *steps;       /* what the dry run refused: [{op, object, args}] */
-    json_t *calls;       /* a test's notes of what changes something, in the same form; NULL: none */
-    json_t *rules;       /* and which of these calls are to fail */
+    json_t *steps; /* what the dry run refused: [{op, object, args}] */
+    json_t *calls; /* a test's notes of what changes something, in the same form; NULL: none */
+    json_t *rules; /* and which of these calls are to fail */
     const char *lib_dir; /* overrides the compiled-in library; NULL */
 };
 

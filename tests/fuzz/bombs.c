@@ -7,7 +7,8 @@
 #define CONFIG    ((size_t)4 << 20) /* what a config file may have */
 
 /* head, then `unit` so many times, then tail. */
-static uint8_t *repeat(const char *head, const char *unit, size_t times, const char *tail, size_t *size)
+static uint8_t *repeat(const char *head, const char *unit, size_t times, const char *tail,
+                       size_t *size)
 {
     size_t h = strlen(head), u = strlen(unit), t = strlen(tail);
     *size = h + u * times + t;
@@ -41,10 +42,12 @@ BOMB(reply_rows, "400\n{\"records\":[", "{\"name\":\"s\",\"uuid\":\"u\"},", MANY
 #define LAUGH(n, m) "<!ENTITY l" #n " '&l" #m ";&l" #m ";&l" #m ";&l" #m ";&l" #m ";&l" #m ";'>"
 #define LAUGHS                                                                                     \
     "<!DOCTYPE d [<!ENTITY l0 'lol'>" LAUGH(1, 0) LAUGH(2, 1) LAUGH(3, 2) LAUGH(4, 3) LAUGH(5, 4)  \
-        LAUGH(6, 5) LAUGH(7, 6) LAUGH(8, 7) LAUGH(9, 8) LAUGH(10, 9) LAUGH(11, 10) "]>"            \
-        "<domain><name>&l11;</name></domain>"
+        LAUGH(6, 5) LAUGH(7, 6) LAUGH(8, 7) LAUGH(9, 8) LAUGH(10, 9)                               \
+            LAUGH(11, 10) "]>"                                                                     \
+                          "<domain><name>&l11;</name></domain>"
 #define FOREIGN                                                                                    \
-    "<!DOCTYPE d [<!ENTITY % p SYSTEM 'file:///etc/passwd'> %p; <!ENTITY x SYSTEM '/etc/passwd'>]>" \
+    "<!DOCTYPE d [<!ENTITY % p SYSTEM 'file:///etc/passwd'> %p; <!ENTITY x SYSTEM "                \
+    "'/etc/passwd'>]>"                                                                             \
     "<netapp><results status='passed'><name>&x;</name></results></netapp>"
 BOMB(laughs, "\1" LAUGHS, "", 0, "")
 BOMB(foreign, "\1" FOREIGN, "", 0, "")
@@ -75,7 +78,8 @@ BOMB(records, "r{\"schema\":1,\"id\":\"a\",\"action\":\"backup\",\"status\":\"ok
      "{\"name\":\"g\",\"disks\":[]},", 50000, "{}]}")
 
 BOMB(mount_fields, "1 2 0:1 / / rw", " x", MANY, " - nfs a:/b rw\n")
-BOMB(dm_words, "table mpatha: 0 1 multipath 0 0 1 1\nstatus mpatha: 0 1 multipath 0 0 1024", " 1", MANY, "\n")
+BOMB(dm_words, "table mpatha: 0 1 multipath 0 0 1 1\nstatus mpatha: 0 1 multipath 0 0 1024", " 1",
+     MANY, "\n")
 BOMB(journal_holds, "moonsnap-journal 1\n", "hold u n\n", 100000, "")
 BOMB(journal_guests, "moonsnap-journal 1\nhold ", "u", 100000, "\n")
 BOMB(pattern_stars, "(a*)*(a|aa)*$\n", "a", 100000, "b")

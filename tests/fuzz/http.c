@@ -35,8 +35,10 @@ static void done(void *arg, struct moon_http_reply *reply, const struct moon_err
     if (!fuzz_outcome(err ? -1 : 0, err))
         return;
     fuzz_check(reply->retry_after >= 0 && reply->retry_after <= 86400, "an endless Retry-After");
-    fuzz_check(memchr(reply->location, '\0', sizeof reply->location) != NULL, "a Location without end");
-    fuzz_check(!strpbrk(reply->location, "\r\n") && !strpbrk(reply->content_type, "\r\n"), "a header of two lines");
+    fuzz_check(memchr(reply->location, '\0', sizeof reply->location) != NULL,
+               "a Location without end");
+    fuzz_check(!strpbrk(reply->location, "\r\n") && !strpbrk(reply->content_type, "\r\n"),
+               "a header of two lines");
     fuzz_check(memchr(reply->content_type, '\0', sizeof reply->content_type) != NULL,
                "a content type without end");
 }
@@ -47,8 +49,12 @@ FUZZ(http)
     bool ended = false;
     start();
     fuzz_peer_says(data, size, "\r\n\r\n");
-    struct moon_http_request req = {
-        .method = "GET", .url = url, .user = "u", .password = "p", .timeout = 5, .max_reply = 1 << 20};
+    struct moon_http_request req = {.method = "GET",
+                                    .url = url,
+                                    .user = "u",
+                                    .password = "p",
+                                    .timeout = 5,
+                                    .max_reply = 1 << 20};
     fuzz_check(moon_http_start(loop, &req, done, &ended, &err) != NULL, "no exchange");
     while (!ended)
         moon_loop_once(loop, 1);

@@ -14,8 +14,8 @@ FUZZ(seal)
     size_t len = 0;
     bool is_key = fuzz_byte(&data, &size) & 1;
     AUTO_FREE char *text = fuzz_text(data, size);
-    const char *path = is_key ? fuzz_file(data, size)
-                              : fuzz_file((const uint8_t *)key, sizeof key - 1);
+    const char *path =
+        is_key ? fuzz_file(data, size) : fuzz_file((const uint8_t *)key, sizeof key - 1);
     if (fuzz_outcome(moon_unseal(path, true, is_key ? sealed : text, &secret, &len, &err), &err)) {
         fuzz_check(false, "opened what nobody sealed");
         free(secret);

@@ -33,10 +33,10 @@ static json_t *rules_of(const struct sim_export *e)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < e->rule_count; i++)
-        json_array_append_new(list, json_pack("{s:[{s:s}], s:[s], s:[s], s:[s]}", "clients", "match",
-                                              e->rules[i].client, "ro_rule", e->rules[i].ro,
-                                              "rw_rule", e->rules[i].rw, "superuser",
-                                              e->rules[i].root));
+        json_array_append_new(list,
+                              json_pack("{s:[{s:s}], s:[s], s:[s], s:[s]}", "clients", "match",
+                                        e->rules[i].client, "ro_rule", e->rules[i].ro, "rw_rule",
+                                        e->rules[i].rw, "superuser", e->rules[i].root));
     return list;
 }
 

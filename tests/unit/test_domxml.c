@@ -137,8 +137,7 @@ static void check_boot(const json_t *domain, const char *label, const char *want
     size_t i = 0;
     const json_t *disk = NULL;
     const char *found = "none";
-    json_array_foreach(json_object_get(domain, "disks"), i, disk)
-    {
+    json_array_foreach (json_object_get(domain, "disks"), i, disk) {
         if (json_is_true(json_object_get(disk, "is_boot"))) {
             assert_string_equal(found, "none");
             found = json_string_value(json_object_get(disk, "target"));

@@ -58,8 +58,7 @@ static const char *held(const json_t *j)
     size_t i, n = 0;
     json_t *h;
     out[0] = '\0';
-    json_array_foreach(json_object_get(j, "held"), i, h)
-    {
+    json_array_foreach (json_object_get(j, "held"), i, h) {
         n += (size_t)snprintf(out + n, sizeof out - n, "%s%s=%s", i ? " " : "",
                               json_string_value(json_object_get(h, "uuid")),
                               json_string_value(json_object_get(h, "name")));
@@ -359,8 +358,8 @@ static void test_freeze_record(void **state)
     (void)state;
     struct moon_err err = {0};
     put_text("");
-    AUTO_JSON json_t *domains = json_pack("[{s:s, s:s, s:b}, {s:s, s:s}]", "uuid", "u1", "name", "a",
-                                          "freeze", 1, "uuid", "u2", "name", "b");
+    AUTO_JSON json_t *domains = json_pack("[{s:s, s:s, s:b}, {s:s, s:s}]", "uuid", "u1", "name",
+                                          "a", "freeze", 1, "uuid", "u2", "name", "b");
     assert_int_equal(moon_journal_hold(path, domains, &err), 0);
     AUTO_JSON json_t *j = must_read();
     const json_t *list = json_object_get(j, "held");

@@ -574,13 +574,15 @@ static void test_rescan(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        CASE(test_any_name),       CASE(test_map),           CASE(test_states),
-        CASE(test_alias),          CASE(test_daemon),        CASE(test_kinds),
-        CASE(test_identity),       CASE(test_table_garbage), CASE(test_resize),
-        CASE(test_resize_refused), CASE(test_flush),         CASE(test_paths),
-        CASE(test_protocol),       CASE(test_holders),       CASE(test_holders_lvm),
-        CASE(test_holders_no_memory),
-        CASE(test_remove),         CASE(test_scan),          CASE(test_rescan)};
+    const struct CMUnitTest tests[] = {CASE(test_any_name),    CASE(test_map),
+                                       CASE(test_states),      CASE(test_alias),
+                                       CASE(test_daemon),      CASE(test_kinds),
+                                       CASE(test_identity),    CASE(test_table_garbage),
+                                       CASE(test_resize),      CASE(test_resize_refused),
+                                       CASE(test_flush),       CASE(test_paths),
+                                       CASE(test_protocol),    CASE(test_holders),
+                                       CASE(test_holders_lvm), CASE(test_holders_no_memory),
+                                       CASE(test_remove),      CASE(test_scan),
+                                       CASE(test_rescan)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

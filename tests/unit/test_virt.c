@@ -186,7 +186,7 @@ static void test_destroy_and_start(void **state)
     assert_non_null(strstr(err.message, "domain 'test': destroy: "));
     assert_int_equal(moon_domain_suspend(d, &err), -1);
     assert_int_equal(moon_domain_pending(d), 0);
-    assert_int_equal(moon_domain_resume(d, &err), -1); /* off is not running */
+    assert_int_equal(moon_domain_resume(d, &err), -1);      /* off is not running */
     assert_int_equal(moon_domain_start(d, true, &err), -1); /* this driver cannot */
     assert_int_equal(err.code, MOON_INVALID);
     ok(moon_domain_start(d, false, &err), &err);

@@ -328,11 +328,11 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepts), cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_attributes),
-        cmocka_unit_test(test_limits),  cmocka_unit_test(test_recover),
-        cmocka_unit_test(test_helpers), cmocka_unit_test(test_escape),
-        cmocka_unit_test(test_json),    cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_accepts),    cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_attributes), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_recover),    cmocka_unit_test(test_helpers),
+        cmocka_unit_test(test_escape),     cmocka_unit_test(test_json),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests_name("xml", tests, NULL, NULL);
 }
