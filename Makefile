@@ -105,9 +105,9 @@ doc: $(B)/doc/index.lua engine/doc/ldoc.lua
 	$(Q)echo $(B)/doc/html/index.html
 
 # The Lua library and the shipped workflows travel inside the binary, and the index of the reference.
-$(B)/embed.c: $(embedded) engine/embed.sh $(B)/doc/index.lua
+$(B)/embed.c: $(embedded) engine/embed.lua $(B)/doc/host $(B)/doc/index.lua
 	$(call say,EMBED,$@)
-	$(Q)mkdir -p $(@D) && sh engine/embed.sh $(embedded) $(B)/doc/index.lua > $@.tmp && mv $@.tmp $@
+	$(Q)mkdir -p $(B)/chunks && $(B)/doc/host engine/embed.lua $(B)/chunks $(embedded) $(B)/doc/index.lua > $@.tmp && mv $@.tmp $@
 $(B)/obj/embed.o: $(B)/embed.c
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) -c -o $@ $<
 

@@ -67,8 +67,7 @@ local function find_script(action, opts, dirs)
       return nil, failed
     end
   end
-  local text = process.shipped(("scripts/%s.lua"):format(action))
-  if text then return workflow.compile(text, ("@scripts/%s.lua"):format(action)) end
+  if process.shipped(("scripts/%s.lua"):format(action)) then return workflow.load_shipped(action) end
   local row = refused_actions.find(action)
   if row then
     return nil, err.new("unsupported", ("%s is refused: %s"):format(action, row.reason), { exit = 2, scf = row.scf })

@@ -18,7 +18,7 @@ local index
 -- @usage assert(#require("std.doc").index().entries > 300)
 function doc.index()
   if not index then
-    index = assert(load(assert(process.shipped("doc/index.lua"), "this moonsnap was built without its index"), "=index"))()
+    index = assert(process.shipped("doc/index.lua"), "this moonsnap was built without its index")()
     index.by_name = {}
     for _, kind in ipairs { index.modules, index.entries } do
       for _, entry in ipairs(kind) do index.by_name[entry.name] = entry end

@@ -117,15 +117,7 @@ function workflow.extend(action, changes)
   return workflow.new(t)
 end
 
---- Compile and run a script's text; it must return a workflow.
--- @tparam string text
--- @tparam string name for messages, "@/path"
--- @treturn[1] Workflow
--- @return[2] nil
--- @treturn[2] Err `invalid`, exit 2
-function workflow.compile(text, name)
-  local fn, syntax = load(text, name, "t")
-  if not fn then return nil, err.new("invalid", syntax, { exit = 2 }) end
+local function made_by(fn, name)
   local ok, value = pcall(fn)
   if not ok then
     return nil, err.new("invalid", ("%s: loading it failed: %s"):format(name:gsub("^@", ""), tostring(value)),
@@ -138,14 +130,27 @@ function workflow.compile(text, name)
   return value
 end
 
+--- Compile and run a script's text; it must return a workflow.
+-- @tparam string text
+-- @tparam string name for messages, "@/path"
+-- @treturn[1] Workflow
+-- @return[2] nil
+-- @treturn[2] Err `invalid`, exit 2
+function workflow.compile(text, name)
+  local fn, syntax = load(text, name, "t")
+  if not fn then return nil, err.new("invalid", syntax, { exit = 2 }) end
+  return made_by(fn, name)
+end
+
 --- A workflow that travels with moonsnap.
 -- @tparam string action
 -- @treturn Workflow
 -- @raise when there is none
 function workflow.load_shipped(action)
-  local text = process.shipped(("scripts/%s.lua"):format(action))
-  if not text then error(("there is no shipped workflow '%s'"):format(action), 3) end
-  return assert(workflow.compile(text, ("@scripts/%s.lua"):format(action)))
+  local name = ("scripts/%s.lua"):format(action)
+  local fn = process.shipped(name)
+  if not fn then error(("there is no shipped workflow '%s'"):format(action), 3) end
+  return assert(made_by(fn, name))
 end
 
 --- What the run lacks of what the workflow needs.

@@ -227,17 +227,14 @@ static int process_version(lua_State *L)
     return 1;
 }
 
-/*** Names of the scripts that travel inside the binary, and their text.
+/*** A file that travels inside the binary, compiled.
  * @function shipped
  * @tparam string name such as "scripts/backup.lua"
- * @treturn string|nil
+ * @treturn ?function what `load` would give of it: not run yet, a new one each time; nil when there is no such file
  */
 static int process_shipped(lua_State *L)
 {
-    const char *text = moonlua_embedded(luaL_checkstring(L, 1));
-    if (text)
-        lua_pushstring(L, text);
-    else
+    if (!moonlua_embedded(L, luaL_checkstring(L, 1)))
         lua_pushnil(L);
     return 1;
 }

@@ -36,8 +36,9 @@ struct moonlua *moonlua_get(lua_State *L); /* [-0, +0, -] */
 /* --- state.c --- */
 struct moonlua *moonlua_new(struct moon_loop *loop, const char *lib_dir, struct moon_err *err);
 void moonlua_free(struct moonlua *m);
-/* The text of a compiled-in file ("stdlib/err.lua"), or NULL. */
-const char *moonlua_embedded(const char *name);
+/* Pushes the chunk of a compiled-in file ("stdlib/err.lua"), as `load` gives it; false, and nothing is pushed, when there is
+ * none. Raises where the Lua library is of another version than the one the program was built with. [-0, +(0|1), e] */
+bool moonlua_embedded(lua_State *L, const char *name);
 
 /* --- util.c --- */
 void moonlua_pushjson(lua_State *L, const json_t *v); /* [-0, +1, m] */

@@ -5,15 +5,19 @@
 
 extern const struct moon_embedded {
     const char *name, *data;
+    size_t size;
 } moon_embedded[];
 
-const char *moonlua_embedded(const char *name)
+bool moonlua_embedded(lua_State *L, const char *name)
 {
-    for (const struct moon_embedded *e = moon_embedded; e->name; e++) {
-        if (strcmp(e->name, name) == 0)
-            return e->data;
-    }
-    return NULL;
+    const struct moon_embedded *e = moon_embedded;
+    while (e->name && strcmp(e->name, name) != 0)
+        e++;
+    if (!e->name)
+        return false;
+    if (luaL_loadbufferx(L, e->data, e->size, name, "b") != LUA_OK)
+        lua_error(L);
+    return true;
 }
 
 /*** io.open, refused for writing in a dry run. */
@@ -110,16 +114,11 @@ static int search_std(lua_State *L)
         lua_pop(L, 1);
     }
     lua_pushfstring(L, "stdlib/%s.lua", luaL_gsub(L, module + 4, ".", "/"));
-    const char *name = lua_tostring(L, -1);
-    const char *text = moonlua_embedded(name);
-    if (!text) {
+    if (!moonlua_embedded(L, lua_tostring(L, -1))) {
         lua_pushfstring(L, "no module '%s' in the standard library", module);
         return 1;
     }
-    lua_pushfstring(L, "@%s", name);
-    if (luaL_loadbufferx(L, text, strlen(text), lua_tostring(L, -1), "t") != LUA_OK)
-        return lua_error(L);
-    lua_pushvalue(L, -3);
+    lua_pushvalue(L, -2);
     return 2;
 }
 

@@ -32,6 +32,27 @@ t.case("the rest is there", function()
   t.ok(os.time() > 1e9 and os.date("%Y") and os.getenv("PATH") and os.clock())
 end)
 
+-- The library is compiled by the build; its errors keep their place all the same.
+t.case("an error in the library names file and line, a script may not load bytecode", function()
+  t.raises(function() require("std.report").table({ "A" }, { 1 }) end, "^stdlib/report%.lua:%d+: .*local .row.")
+  t.eq(load(string.dump(function() end)), nil)
+  local chunk = process.shipped("stdlib/naming.lua")
+  t.ok(chunk ~= process.shipped("stdlib/naming.lua") and type(chunk().make) == "function")
+end)
+
+t.case("--lib-dir replaces single modules, from their text", function()
+  local dir = TMP .. "/lib"
+  local script = dir .. "/script.lua"
+  assert(file.mkdirs(dir))
+  assert(file.replace(dir .. "/naming.lua", "return { make = function() return 'replaced' end }\n"))
+  assert(file.replace(script, 'print(require("std.naming").make(), type(require("std.err").new))\n'))
+  local run = { BINARY, "run", script, "--lib-dir", dir }
+  t.eq(assert(process.run(run)).stdout, "replaced\tfunction\n")
+  assert(file.replace(dir .. "/naming.lua", "return {\n  make =\n}\n"))
+  local out = assert(process.run(run))
+  t.ok(out.status ~= 0 and out.stderr:find("naming.lua:3:", 1, true), out.stderr)
+end)
+
 -- The library that a script requires is a table of its own, whatever the caller's globals hold.
 t.case("modules are loaded once and leave no globals", function()
   local before = {}
