@@ -130,7 +130,8 @@ function recover.stale(ctx)
       end
     elseif not j.engine_alive and (j.uri == ctx.uri or #j.held == 0) then
       if #j.held > 0 then
-        log.warn("A run of config %s died with its guard and left %d guest(s) to resume", j.config or "?", #j.held)
+        log.warn(j.gave_up and "A run of config %s died, its guard process gave up, and %d guest(s) are left to resume"
+          or "A run of config %s died with its guard and left %d guest(s) to resume", j.config or "?", #j.held)
       elseif j.fired then
         log.warn("A run of config %s died; its guests were resumed by the guard process", j.config or "?")
       end

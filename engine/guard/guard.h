@@ -5,7 +5,7 @@
  * bargain: a `hold` is acknowledged only when it is in the journal and on disk; when the socket
  * ends without `finish`, or the deadline passes, it resumes all that is held, looks again for a
  * settle period, since libvirtd may still carry out the dead engine's last call, and goes on
- * trying while libvirtd is down. */
+ * trying while libvirtd is down, for a day. */
 #ifndef MOON_GUARD_H
 #define MOON_GUARD_H
 
@@ -16,7 +16,8 @@
 struct moon_guard;
 
 /* options: {journal (path), uri, profile, config, action, deadline (seconds that a domain may be held), log
- * (path), record (path, of the run in the catalog), syslog (socket); the last three optional}. Blocks until the guard is ready. */
+ * (path), record (path, of the run in the catalog), syslog (socket), give_up (seconds after which domains
+ * that cannot be brought back are left to `recover`, default a day); the last four optional}. Blocks until the guard is ready. */
 int moon_guard_start(const json_t *options, struct moon_guard **out, struct moon_err *err);
 struct moon_guard *moon_guard_ref(struct moon_guard *g);
 /* The last one closes the socket: without finish or detach, the guard resumes what it holds. */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdbool.h>
@@ -74,6 +75,45 @@ int moon_journal_add(const char *path, struct moon_err *err, const char *fmt, ..
         return no_memory(err);
     }
     return add_line(&lines, text) < 0 ? no_memory(err) : append(path, &lines, err);
+}
+
+static int add_words(struct moon_buf *b, const struct moon_journal_head *head)
+{
+    const char *const words[] = {head->profile, head->config, head->action};
+    int rc = moon_buf_adds(b, "run");
+    for (size_t i = 0; i < 3; i++) {
+        rc |= moon_buf_adds(b, " ");
+        size_t at = b->len;
+        rc |= moon_buf_addf(b, "%.*s", i < 2 ? 255 : 63, words[i] && *words[i] ? words[i] : "-");
+        for (; at < b->len; at++) {
+            if (strchr(" \t\r\n\v\f", b->data[at]))
+                b->data[at] = '?'; /* a record is split at blanks */
+        }
+    }
+    return rc | moon_buf_adds(b, "\n");
+}
+
+static int add_process(struct moon_buf *b, const char *verb, pid_t pid)
+{
+    uint64_t start = 0;
+    moon_proc_start_time(pid, &start, NULL);
+    return moon_buf_addf(b, "%s %d %" PRIu64 "\n", verb, (int)pid, start);
+}
+
+int moon_journal_begin(const char *path, const struct moon_journal_head *head, struct moon_err *err)
+{
+    AUTO_BUF struct moon_buf b = {0};
+    AUTO_FREE char *uri = NULL;
+    if (asprintf(&uri, "uri %s", head->uri) < 0) {
+        uri = NULL;
+        return no_memory(err);
+    }
+    if (moon_buf_adds(&b, "moonsnap-journal 1\n") < 0 || add_words(&b, head) < 0 ||
+        add_line(&b, uri) < 0 || add_process(&b, "engine", head->engine) < 0 ||
+        add_process(&b, "guard", head->guard) < 0 ||
+        moon_buf_addf(&b, "deadline %.0f\n", head->deadline) < 0)
+        return no_memory(err);
+    return moon_store_replace(path, b.data, b.len, 0600, err);
 }
 
 static int add_each(const char *path, const char *verb, const json_t *list, struct moon_err *err)
@@ -192,7 +232,7 @@ static int take_record(json_t *j, const char *line)
         drop_held(held, args);
         return 0;
     }
-    if (IS("detached") || IS("fired") || IS("closed")) {
+    if (IS("detached") || IS("fired") || IS("gave_up") || IS("closed")) {
         char key[16] = {0};
         memcpy(key, line, len);
         return kept(json_object_set_new(j, key, json_true()));
@@ -213,8 +253,8 @@ int moon_journal_read(const char *path, json_t **out, struct moon_err *err)
     if (moon_store_read(path, MAX_JOURNAL, &data, &len, err) < 0)
         return -1;
     __attribute__((cleanup(decref))) json_t *j =
-        json_pack("{s:[], s:b, s:b, s:b, s:b, s:b}", "held", "detached", 0, "fired", 0, "closed", 0,
-                  "engine_alive", 0, "guard_alive", 0);
+        json_pack("{s:[], s:b, s:b, s:b, s:b, s:b, s:b}", "held", "detached", 0, "fired", 0,
+                  "gave_up", 0, "closed", 0, "engine_alive", 0, "guard_alive", 0);
     if (!j)
         return no_memory(err);
     int number = 0;

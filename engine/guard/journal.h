@@ -14,6 +14,7 @@
  *   free UUID                   it runs again
  *   detached                    `quiesce`: the engine ends while the domains stay suspended
  *   fired EPOCH                 the guard resumed them because nobody else did
+ *   gave_up EPOCH               the guard could not resume them, and tries no more
  *   closed                      nothing is held any more
  */
 #ifndef MOON_JOURNAL_H
@@ -22,6 +23,19 @@
 #include "err.h"
 
 #include <jansson.h>
+#include <sys/types.h>
+
+struct moon_journal_head {
+    const char *profile, *config, *action; /* NULL or empty: "-" */
+    const char *uri;
+    pid_t engine, guard;
+    double deadline; /* epoch */
+};
+
+/* Begin a journal with the records of its head, all at once: whoever reads one without them takes its run for dead,
+ * and removes it. Blocks on the disk. */
+int moon_journal_begin(const char *path, const struct moon_journal_head *head,
+                       struct moon_err *err);
 
 /* Add one record (without line end) and sync it. Blocks on the disk. A record that did not fit on
  * it is taken back, so that the next one begins a line. */
@@ -34,7 +48,8 @@ int moon_journal_hold(const char *path, const json_t *domains, struct moon_err *
 int moon_journal_free(const char *path, const json_t *uuids, struct moon_err *err);
 
 /* {profile, config, action, uri, engine={pid,start}, guard={pid,start}, engine_alive, guard_alive,
- * deadline, held=[{uuid,name,freeze?}], detached, fired, closed}. MOON_PROTOCOL naming file and line when
+ * deadline, held=[{uuid,name,freeze?}], detached, fired,
+ * gave_up, closed}. MOON_PROTOCOL naming file and line when
  * it is no journal. */
 int moon_journal_read(const char *path, json_t **out, struct moon_err *err);
 

@@ -8,13 +8,11 @@
 #include "hostlog.h"
 #include "journal.h"
 #include "log.h"
-#include "proc.h"
 #include "record.h"
 #include "store.h"
 #include "virt.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
@@ -31,7 +29,7 @@
             call wait 30 s for its turn at a domain */
 #define CRY           5.0     /* s after which it is said that guests do not come back */
 #define RETRY         0.25    /* s between tries */
-#define GIVE_UP       86400.0 /* s: after a day without libvirtd the guests are somebody else's */
+#define GIVE_UP       86400.0 /* s: who has not seen to it in a day runs moonsnap recover */
 #define JOURNAL_CHECK 0.25    /* s between looks at a detached run's journal */
 
 struct process {
@@ -41,9 +39,11 @@ struct process {
     struct moon_back *back;
     json_t
         *held; /* [{uuid, name, freeze?, until, thawed?}]; the latter two on the monotonic clock */
-    double limit; /* s that a domain may be held */
-    bool alive;   /* the engine is there */
+    double limit;   /* s that a domain may be held */
+    double give_up; /* s to try to bring domains back */
+    bool alive;     /* the engine is there */
     bool detached, fired, told, cried;
+    bool gave_up;     /* what is held stands still; the journal stays as it is */
     bool settled;     /* no suspend is on its way */
     json_int_t holds; /* domains that were held so far */
     json_int_t id;    /* of the request that is being answered */
@@ -123,6 +123,17 @@ static void tell(struct process *p, const char *why, bool last, size_t left, dou
     p->cried = p->cried || (left > 0 && (!last || seconds > CRY));
 }
 
+/* Trying for ever, the guard would keep `recover` and every further run waiting. The journal is theirs from here on. */
+static void give_up(struct process *p, const char *why, size_t left)
+{
+    p->gave_up = true;
+    say(p, MOON_HOSTLOG_CRIT,
+        "%s: %zu guest(s) stand still and could not be resumed in %.0f s; no more tries: run "
+        "moonsnap recover",
+        why, left, p->give_up);
+    moon_journal_add(p->journal, NULL, "gave_up %.0f", moon_clock_real());
+}
+
 /* Bring back all that is held. last: the engine cannot suspend any more, so the records may be
  * closed afterwards; else they stay for its end, and only those are brought back whose time is up. */
 static void rescue(struct process *p, const char *why, double settle, bool last)
@@ -141,13 +152,15 @@ static void rescue(struct process *p, const char *why, double settle, bool last)
             moon_back_look(p->back, p->held, last ? HUGE_VAL : begin, p->settled, round % 240 == 0);
         double now = moon_clock_mono();
         tell(p, why, last, left, now - begin);
-        if (!last || now >= begin + GIVE_UP || (left == 0 && now >= settled))
+        if (!last || now >= begin + p->give_up || (left == 0 && now >= settled))
             break;
         nap(RETRY);
     }
     if (last && left == 0) {
         mark_record(p);
         close_records(p);
+    } else if (last) {
+        give_up(p, why, left);
     }
 }
 
@@ -231,6 +244,8 @@ static void on_free(struct process *p, const json_t *request)
 
 static void close_journal(struct process *p, bool keep)
 {
+    if (p->gave_up)
+        return;
     /* A run that ended well leaves nothing; a rescued one is reported by the next start. */
     if (keep)
         moon_journal_add(p->journal, NULL, "closed");
@@ -355,7 +370,7 @@ static void serve(struct process *p)
         }
         if (moon_clock_mono() >= first_until(p)) {
             time_is_up(p);
-            if (p->detached && json_array_size(p->held) == 0) {
+            if (p->detached && (p->gave_up || json_array_size(p->held) == 0)) {
                 close_journal(p, true);
                 return;
             }
@@ -363,30 +378,18 @@ static void serve(struct process *p)
     }
 }
 
-static int open_journal(struct process *p, struct moon_err *err)
+static int open_journal(const struct process *p, struct moon_err *err)
 {
-    uint64_t engine = 0, guard = 0;
-    moon_proc_start_time(getppid(), &engine, NULL);
-    moon_proc_start_time(getpid(), &guard, NULL);
-    moon_store_remove(p->journal, NULL);
-    char words[3][64];
-    static const char *const keys[] = {"profile", "config", "action"};
-    for (size_t i = 0; i < 3; i++) {
-        const char *s = field(p->options, keys[i]);
-        snprintf(words[i], sizeof words[i], "%s", *s ? s : "-");
-        for (char *c = words[i]; *c; c++) {
-            if (strchr(" \t\r\n\v\f", *c))
-                *c = '?'; /* a record is split at blanks */
-        }
-    }
-    if (moon_journal_add(p->journal, err, "moonsnap-journal 1") < 0 ||
-        moon_journal_add(p->journal, err, "run %s %s %s", words[0], words[1], words[2]) < 0 ||
-        moon_journal_add(p->journal, err, "uri %s", field(p->options, "uri")) < 0 ||
-        moon_journal_add(p->journal, err, "engine %d %" PRIu64, (int)getppid(), engine) < 0 ||
-        moon_journal_add(p->journal, err, "guard %d %" PRIu64, (int)getpid(), guard) < 0)
-        return -1;
-    double seconds = json_number_value(json_object_get(p->options, "deadline"));
-    return moon_journal_add(p->journal, err, "deadline %.0f", moon_clock_real() + seconds);
+    struct moon_journal_head head = {
+        .profile = field(p->options, "profile"),
+        .config = field(p->options, "config"),
+        .action = field(p->options, "action"),
+        .uri = field(p->options, "uri"),
+        .engine = getppid(),
+        .guard = getpid(),
+        .deadline = moon_clock_real() + p->limit,
+    };
+    return moon_journal_begin(p->journal, &head, err);
 }
 
 /* It must work when memory is what ran out: the kernel shall choose somebody else, and what it has
@@ -416,6 +419,9 @@ int moon_guard_main(const char *options)
     if (!p.options || !p.held || !*p.journal)
         return 2;
     p.limit = json_number_value(json_object_get(p.options, "deadline"));
+    p.give_up = json_number_value(json_object_get(p.options, "give_up"));
+    if (p.give_up <= 0)
+        p.give_up = GIVE_UP;
     const char *log = field(p.options, "log");
     struct moon_log_options lo = {.out = *log ? log : NULL, .quiet = true};
     moon_log_open(&lo, NULL);

@@ -150,7 +150,7 @@ static int start_finish(lua_State *L, struct moon_op *op)
  * assert(guard:settled(1))
  * assert(guard:finish())
  * @awaits
- * @tparam {journal=string,uri=string,profile=string,config=string,action=string,deadline=number,log=string,record=string,syslog=string} options deadline: seconds that a domain may be held
+ * @tparam {journal=string,uri=string,profile=string,config=string,action=string,deadline=number,log=string,record=string,syslog=string,give_up=number} options deadline: seconds that a domain may be held; give_up: seconds after which the guard leaves domains that it cannot bring back to `moonsnap recover`, default a day
  * @treturn[1] Guard
  * @return[2] nil
  * @treturn[2] Err `unreachable` (its libvirt connection), `io`, `timeout`
@@ -162,7 +162,7 @@ static int guard_start(lua_State *L)
     json_t *args =
         moonlua_args(L, 1,
                      "{journal:s uri:s profile:s config:s action:s deadline:n log:s? record:s? "
-                     "syslog:s?}");
+                     "syslog:s? give_up:n?}");
     int n = moonlua_refused(L, "guard.start", json_string_value(json_object_get(args, "journal")),
                             NULL);
     if (n > 0)

@@ -11,10 +11,14 @@
 #include "xml.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+
+#define GONE 4194305 /* beyond what a pid can be */
 
 static char path[64];
 
@@ -78,20 +82,26 @@ static const char *text_of(const json_t *j, const char *key)
     return s ? s : "(none)";
 }
 
+static void begin(const char *profile)
+{
+    struct moon_err err = {0};
+    struct moon_journal_head head = {
+        .profile = profile,
+        .config = "c",
+        .action = "backup",
+        .uri = "qemu+ssh://a b/system",
+        .engine = getpid(),
+        .guard = GONE,
+        .deadline = 1773453601.0,
+    };
+    if (moon_journal_begin(path, &head, &err) < 0)
+        fail_msg("%s", err.message);
+}
+
 static void test_round_trip(void **state)
 {
     (void)state;
-    uint64_t start = 0;
-    assert_int_equal(moon_proc_start_time(getpid(), &start, NULL), 0);
-    struct moon_err err = {0};
-    assert_int_equal(moon_journal_add(path, &err, "moonsnap-journal 1"), 0);
-    assert_int_equal(moon_journal_add(path, &err, "run %s %s %s", "p", "c", "backup"), 0);
-    assert_int_equal(moon_journal_add(path, &err, "uri %s", "qemu+ssh://a b/system"), 0);
-    assert_int_equal(
-        moon_journal_add(path, &err, "engine %ld %llu", (long)getpid(), (unsigned long long)start),
-        0);
-    assert_int_equal(moon_journal_add(path, &err, "guard 1 1"), 0);
-    assert_int_equal(moon_journal_add(path, &err, "deadline %.0f", 1773453601.0), 0);
+    begin("p");
     add("hold u-1 web server");
     add("hold u-2 db");
     struct stat st = {0};
@@ -114,12 +124,14 @@ static void test_round_trip(void **state)
     add("free u-1");
     add("detached");
     add("fired 1773453700");
+    add("gave_up 1773540100");
     add("free u-2");
     add("closed");
     AUTO_JSON json_t *end = must_read();
     assert_string_equal(held(end), "");
     assert_true(is(end, "detached"));
     assert_true(is(end, "fired"));
+    assert_true(is(end, "gave_up"));
     assert_true(is(end, "closed"));
 }
 
@@ -284,6 +296,58 @@ static void test_files(void **state)
     assert_null(j);
 }
 
+static atomic_bool begun;
+
+static void *begin_often(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 50; i++) {
+        unlink(path);
+        begin("p");
+    }
+    atomic_store(&begun, true);
+    return NULL;
+}
+
+/* Other runs look at it meanwhile: one that does not name its engine yet would be taken for dead. */
+static void test_begins_whole(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    unlink(path);
+    atomic_store(&begun, false);
+    assert_int_equal(pthread_create(&thread, NULL, begin_often, NULL), 0);
+    bool whole = true;
+    while (!atomic_load(&begun)) {
+        struct moon_err err = {0};
+        AUTO_JSON json_t *j = NULL;
+        int rc = moon_journal_read(path, &j, &err);
+        whole = whole && (rc == 0 ? is(j, "engine_alive") && json_object_get(j, "deadline") != NULL
+                                  : err.code == MOON_NOT_FOUND);
+    }
+    pthread_join(thread, NULL);
+    assert_true(whole);
+}
+
+static void test_names_of_a_run(void **state)
+{
+    (void)state;
+    char name[251];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    begin(name);
+    AUTO_JSON json_t *j = must_read();
+    assert_string_equal(text_of(j, "profile"), name);
+    begin("a\nhold u x");
+    AUTO_JSON json_t *odd = must_read();
+    assert_string_equal(text_of(odd, "profile"), "a?hold?u?x");
+    assert_string_equal(held(odd), "");
+    begin(NULL);
+    AUTO_JSON json_t *none = must_read();
+    assert_string_equal(text_of(none, "profile"), "-");
+    assert_string_equal(text_of(none, "config"), "c");
+}
+
 /* A record that does not fit is taken back whole, and the next one begins a line. */
 static void test_no_space(void **state)
 {
@@ -412,6 +476,8 @@ int main(void)
         CASE(test_names_with_line_ends),
         CASE(test_processes),
         CASE(test_files),
+        CASE(test_begins_whole),
+        CASE(test_names_of_a_run),
         CASE(test_no_space),
         CASE(test_lists),
         CASE(test_no_memory),
