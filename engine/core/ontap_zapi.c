@@ -205,12 +205,6 @@ int zapi_not_so(struct moon_ontap_call *call, struct moon_err *err)
                         zapi_value(why, "op"), "%s", zapi_value(why, "message"));
 }
 
-int zapi_look_refused(struct moon_ontap_call *call, int number, struct moon_err *err)
-{
-    (void)number;
-    return zapi_not_so(call, err);
-}
-
 /* A reply that was lost says nothing about what was done. */
 static int zapi_lost(struct moon_ontap_call *call, const struct moon_err *why, struct moon_err *err)
 {
@@ -354,12 +348,22 @@ static int take_list(struct moon_ontap_call *call, const xmlNode *results, struc
                : rc;
 }
 
+/* Whether this step looks what became of the change. The object is not there, or may not be seen: neither says that the
+ * change was refused, which is what the look's own error would be taken for. */
+static bool in_doubt(const struct moon_ontap_call *call)
+{
+    return call->step == verbs[call->verb]->look && json_object_get(call->memo, "why");
+}
+
 static int take_results(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err)
 {
     const struct zapi_step *step = step_of(call);
     int number = 0;
-    if (zapi_check_results(call, results, &number, err) < 0)
+    if (zapi_check_results(call, results, &number, err) < 0) {
+        if (number && in_doubt(call))
+            return zapi_not_so(call, err);
         return step->refused && number ? step->refused(call, number, err) : -1;
+    }
     if (to_be_polled(call, results)) {
         call->pages = -1;
         return zapi_go(call, POLL_STEP);

@@ -119,12 +119,9 @@ int zapi_go(struct moon_ontap_call *call, int step); /* ZAPI_NEXT */
 int zapi_doubt(struct moon_ontap_call *call, const struct moon_err *err);
 /* Whether that doubt came of the controller's own refusal, and not of an answer that got lost. */
 bool zapi_was_refused(const struct moon_ontap_call *call);
-/* For a look: what raised the doubt is *err again, after another look or two when the answer was
+/* For a look, and where the look itself is refused: what raised the doubt is *err again, after another look or two when the answer was
  * lost. */
 int zapi_not_so(struct moon_ontap_call *call, struct moon_err *err);
-/* `refused` of a look: the object is not there, or may not be seen. Neither says that the change was
- * refused, which is what the look's own error would be taken for. */
-int zapi_look_refused(struct moon_ontap_call *call, int number, struct moon_err *err);
 
 /* `take` of a step whose result is {}. */
 int zapi_take_empty(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err);

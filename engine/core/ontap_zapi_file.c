@@ -168,7 +168,6 @@ const struct zapi_verb zapi_file_clone = {
                                         {.call = "file-get-file-info",
                                          .build = build_cloned_file,
                                          .take = take_cloned_file,
-                                         .refused = zapi_look_refused,
                                          .reads = true}},
     .look = 1};
 
@@ -201,9 +200,8 @@ static int rows_cloned_lun(struct moon_ontap_call *call, const json_t *rows, str
 }
 
 const struct zapi_verb zapi_lun_clone = {
-    .steps = (const struct zapi_step[]){{.call = "clone-create", .build = build_lun_clone},
-                                        {.list = &zapi_luns,
-                                         .where = where_cloned_lun,
-                                         .rows = rows_cloned_lun,
-                                         .refused = zapi_look_refused}},
+    .steps =
+        (const struct zapi_step[]){
+            {.call = "clone-create", .build = build_lun_clone},
+            {.list = &zapi_luns, .where = where_cloned_lun, .rows = rows_cloned_lun}},
     .look = 1};

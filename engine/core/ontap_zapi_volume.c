@@ -86,11 +86,9 @@ static int rows_cloned(struct moon_ontap_call *call, const json_t *rows, struct 
 }
 
 const struct zapi_verb zapi_volume_clone = {
-    .steps = (const struct zapi_step[]){{.call = "volume-clone-create", .build = build_clone},
-                                        {.list = &whole,
-                                         .where = where_cloned,
-                                         .rows = rows_cloned,
-                                         .refused = zapi_look_refused}},
+    .steps =
+        (const struct zapi_step[]){{.call = "volume-clone-create", .build = build_clone},
+                                   {.list = &whole, .where = where_cloned, .rows = rows_cloned}},
     .look = 1};
 
 static int build_split(struct moon_buf *b, const struct moon_ontap_call *c, struct moon_err *err)

@@ -173,6 +173,26 @@ for _, row in ipairs(ONCE) do
   end
 end
 
+-- What is looked at when it is not known whether they were carried out.
+local LOOKS = { snapshot_create = "snapshots", snapshot_delete = "snapshots", lun_delete = "luns", lun_offline = "luns" }
+local ARGS = {
+  snapshot_create = function(w) return { w:volume(), "s", { comment = "mine" } } end,
+  snapshot_delete = ONCE[1][2], lun_delete = ONCE[4][2], lun_offline = ONCE[4][2],
+}
+
+for verb, look in pairs(LOOKS) do
+  c.case { verb .. " whose reply is lost, and who may not look: not called refused", run = function(w)
+    local args, warm = ARGS[verb](w), client(w)
+    w:begin()
+    w:fault(verb, { action = "drop", after = true, count = 1 })
+    w:fault(look, { action = "error", errno = 13003, code = 6, reason = "Said so." })
+    local value, e = warm[verb](warm, table.unpack(args))
+    if w:count(w:call(verb)) == 0 then return end -- over REST some are looked up before
+    c.fails(value, e, e.code)
+    c.ok(e.code ~= "denied" and e.code ~= "not_found", tostring(e))
+  end }
+end
+
 c.case { "a reused connection that is reset: the read is repeated", run = function(w)
   local warm = client(w)
   c.ok(warm:volumes { name = "plain" })
