@@ -5,7 +5,7 @@
 local core = require "engine.task"
 local err = require "engine.err"
 
-local task = { sleep = core.sleep, cancelled = core.cancelled }
+local task = { sleep = core.sleep, cancelled = core.cancelled, limit = core.limit }
 
 -- Cancels and waits for what is still running when the group is left, for whatever reason.
 local function group()

@@ -15,6 +15,16 @@
 #include <lua.h>
 #include <lualib.h>
 #include <stdbool.h>
+#include <time.h>
+
+/* What the handler of a signal reads; see watch.c. */
+struct moonlua_watch {
+    lua_State *volatile current; /* whose Lua code runs now: a task or a coroutine of its own */
+    volatile int ticks;          /* since the running task went on */
+    int strikes;                 /* errors that were raised since then */
+    volatile double limit;       /* s without a wait; 0: none */
+    timer_t timer;
+};
 
 /* What one Lua state needs to know of its engine; reached from any of its threads. */
 struct moonlua {
@@ -28,6 +38,7 @@ struct moonlua {
     json_t *steps; /* what the dry run refused: [{op, object, args}] */
     json_t *calls; /* a test's notes of what changes something, in the same form; NULL: none */
     json_t *rules; /* and which of these calls are to fail */
+    struct moonlua_watch watch;
     const char *lib_dir; /* overrides the compiled-in library; NULL */
 };
 
@@ -73,9 +84,19 @@ int moonlua_finish_default(lua_State *L, struct moon_op *op);
  * leftover tasks are cancelled and waited for. Pushes its results: true and values, or false and
  * an error object. Returns their number. */
 int moonlua_run(struct moonlua *m, int nargs);
-void moonlua_task_init(lua_State *L); /* [-0, +0, m] */
+void moonlua_task_init(lua_State *L);       /* [-0, +0, m] */
+bool moonlua_istask(lua_State *L, int idx); /* whether the thread at idx is a task's [-0, +0, -] */
 /* Ask the main task to end because of a signal; the second time the loop gives up waiting. */
 void moonlua_interrupt(struct moonlua *m, int signal);
+
+/* --- watch.c, coroutine.c --- */
+/* Scripts are watched from now on, on this thread, which is the loop's. */
+void moonlua_watch_start(struct moonlua *m);
+void moonlua_watch_stop(struct moonlua *m);
+/* lua_resume, with its time counted; the way all Lua code of tasks and of their coroutines goes. */
+int moonlua_watch_resume(struct moonlua *m, lua_State *co, lua_State *from, int nargs,
+                         int *nresults);
+void moonlua_coroutine_init(lua_State *L); /* [-0, +0, m] */
 
 /* --- prim.c --- */
 /* What changes something asks here first. In a dry run the step is recorded and {planned = true} pushed; a

@@ -201,6 +201,7 @@ void moonlua_free(struct moonlua *m)
 {
     if (!m)
         return;
+    moonlua_watch_stop(m);
     if (m->L)
         lua_close(m->L);
     json_decref(m->steps);

@@ -10,13 +10,11 @@
 
 #include "clock.h"
 
-#include <signal.h>
 #include <string.h>
 
 #define TASK_TYPE "engine.Task"
 #define WAIT_TYPE "engine.Wait"
-#define GRACE     120.0   /* seconds for closing handlers after a signal */
-#define BUDGET    1000000 /* instructions between two looks for a signal */
+#define GRACE     120.0 /* seconds for closing handlers after a signal */
 
 static const char sentinel; /* its address marks an engine wait */
 static const char active;   /* registry key: task userdata that have not ended */
@@ -109,6 +107,51 @@ static int after_wait(lua_State *L, int status, lua_KContext box)
     return w->finish(L, w->op);
 }
 
+/* Where the function was called from which Lua code cannot wait: the innermost C function that is not made
+ * for it, or a finalizer. Pushes words for it. */
+static void push_boundary(lua_State *L)
+{
+    lua_Debug ar, caller;
+    for (int level = 1; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "nSf", &ar);
+        lua_CFunction f = lua_tocfunction(L, -1);
+        lua_pop(L, 1);
+        if (ar.name && strcmp(ar.name, "__gc") == 0) {
+            lua_pushfstring(L, "in the finalizer at %s:%d", ar.short_src, ar.linedefined);
+            return;
+        }
+        if (!f)
+            continue;
+        lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+        lua_getfield(L, -1, LUA_GNAME);
+        lua_getfield(L, -1, "pcall");
+        lua_getfield(L, -2, "xpcall");
+        bool waits = lua_tocfunction(L, -1) == f || lua_tocfunction(L, -2) == f;
+        lua_pop(L, 4);
+        if (waits || !lua_getstack(L, level + 1, &caller))
+            continue;
+        lua_getinfo(L, "Sl", &caller);
+        bool required = ar.name && strcmp(ar.name, "require") == 0;
+        lua_pushfstring(L, "%s%s%s called at %s:%d",
+                        required ? "at file level of a module, " : "within ",
+                        ar.name ? ar.name : "a function of C", required ? " was" : ",",
+                        caller.short_src, caller.currentline);
+        return;
+    }
+    lua_pushliteral(L, "at file level");
+}
+
+/* The first function of the coroutine, in words. */
+static void push_origin(lua_State *L)
+{
+    lua_Debug ar, first;
+    int level = 0;
+    for (; lua_getstack(L, level, &ar); level++)
+        first = ar;
+    lua_getinfo(L, "S", &first);
+    lua_pushfstring(L, "%s:%d", first.short_src, first.linedefined);
+}
+
 int moonlua_await(lua_State *L, struct moon_op *op, moonlua_finish finish)
 {
     struct moonlua *m = moonlua_get(L);
@@ -119,12 +162,21 @@ int moonlua_await(lua_State *L, struct moon_op *op, moonlua_finish finish)
     int box = lua_gettop(L);
     if (!t || t->co != L) {
         op->done = true; /* never started: nothing to abandon */
-        return luaL_error(L, t ? "this call waits, which a coroutine of the script's own cannot do"
-                               : "this call waits and needs a task (not at file level)");
+        if (!t)
+            return luaL_error(L, "this call waits and needs a task (not at file level)");
+        push_origin(L);
+        return luaL_error(
+            L,
+            "this call waits, which a coroutine of the script's own cannot do (that of "
+            "the function at %s); std.task has functions that run things at the same time",
+            lua_tostring(L, -1));
     }
     if (!lua_isyieldable(L)) {
         op->done = true;
-        return luaL_error(L, "this call waits and cannot be made here (sort, gsub, file level)");
+        push_boundary(L);
+        return luaL_error(
+            L, "this call waits and cannot be made here: %s; make it before, and keep its result",
+            lua_tostring(L, -1));
     }
     if (t->cancel && !t->delivered) {
         op->done = true;
@@ -205,7 +257,7 @@ static void resume(struct moonlua_task *t, int nargs)
     struct moonlua_task *before = m->running;
     m->running = t;
     int n = 0;
-    int rc = lua_resume(t->co, m->L, nargs, &n);
+    int rc = moonlua_watch_resume(m, t->co, m->L, nargs, &n);
     m->running = before;
     if (rc == LUA_YIELD) {
         if (n == 1 && lua_touserdata(t->co, -1) == &sentinel) {
@@ -227,16 +279,6 @@ static void resume(struct moonlua_task *t, int nargs)
     finish_task(t);
 }
 
-/* Signals are read by the loop, which a script that never waits keeps from running. */
-static void on_budget(lua_State *L, lua_Debug *ar)
-{
-    (void)ar;
-    sigset_t pending;
-    if (sigpending(&pending) == 0 &&
-        (sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM)))
-        luaL_error(L, "interrupted: the script held the loop when the signal came");
-}
-
 /* Function and nargs arguments on top of L; leaves the task's userdata there. */
 static struct moonlua_task *spawn(lua_State *L, int nargs)
 {
@@ -246,7 +288,6 @@ static struct moonlua_task *spawn(lua_State *L, int nargs)
     *t = (struct moonlua_task){.m = m, .done = true};
     luaL_setmetatable(L, TASK_TYPE);
     t->co = lua_newthread(L);
-    lua_sethook(t->co, on_budget, LUA_MASKCOUNT, BUDGET);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &threads);
     lua_pushvalue(L, -2);
     lua_pushboolean(L, true);
@@ -314,6 +355,7 @@ int moonlua_run(struct moonlua *m, int nargs)
     lua_State *L = m->L;
     struct moonlua_task *main = spawn(L, nargs);
     int handle = lua_gettop(L);
+    moonlua_watch_start(m);
     double give_up = 0;
     bool told = false;
     while (m->alive > 0) {
@@ -383,7 +425,7 @@ static int task_spawn(lua_State *L)
     return 1;
 }
 
-/*** Wait.
+/*** Wait. `sleep(0)` lets everything else go on for a moment, in the middle of long computing.
  * @function sleep
  * @awaits
  * @tparam number seconds
@@ -405,6 +447,26 @@ static int task_cancelled(lua_State *L)
 {
     struct moonlua_task *t = moonlua_get(L)->running;
     lua_pushboolean(L, t && t->cancel);
+    return 1;
+}
+
+/*** How long scripts may compute without a wait: the one that goes on gets an error (`timeout`) that names the
+ * line where it was, so that guests that stand still are resumed and what is open is closed. Time of the CPU
+ * counts. Until it is set, 30 s.
+ * @function limit
+ * @usage
+ * local before = require("engine.task").limit(120)
+ * assert(require("engine.task").limit(before) == 120)
+ * @tparam[opt] number seconds 0: no limit; nil: leave it
+ * @treturn number the limit before, in seconds
+ */
+static int task_limit(lua_State *L)
+{
+    struct moonlua *m = moonlua_get(L);
+    double before = m->watch.limit, seconds = luaL_optnumber(L, 1, before);
+    luaL_argcheck(L, seconds >= 0 && seconds < 1e9, 1, "not a number of seconds");
+    m->watch.limit = seconds;
+    lua_pushnumber(L, before);
     return 1;
 }
 
@@ -490,8 +552,11 @@ static int task_gc(lua_State *L)
 
 int luaopen_engine_task(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"spawn", task_spawn}, {"sleep", task_sleep}, {"cancelled", task_cancelled}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"spawn", task_spawn},
+                                         {"sleep", task_sleep},
+                                         {"cancelled", task_cancelled},
+                                         {"limit", task_limit},
+                                         {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"join", task_join}, {"cancel", task_cancel}, {"done", task_done}, {NULL, NULL}};
     moonlua_methods(L, TASK_TYPE);
@@ -500,26 +565,14 @@ int luaopen_engine_task(lua_State *L)
     return 1;
 }
 
-/* coroutine.resume and coroutine.close, but never on a task: only the engine knows what it waits
- * for. Upvalue: the original. */
-static int call_done(lua_State *L, int status, lua_KContext ctx)
+bool moonlua_istask(lua_State *L, int idx)
 {
-    (void)status, (void)ctx;
-    return lua_gettop(L);
-}
-
-static int not_on_tasks(lua_State *L)
-{
-    luaL_checktype(L, 1, LUA_TTHREAD);
+    lua_pushvalue(L, idx);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &threads);
-    lua_pushvalue(L, 1);
-    if (lua_rawget(L, -2) != LUA_TNIL)
-        return luaL_error(L, "a task is resumed and closed by the engine only");
+    lua_insert(L, -2);
+    bool is = lua_rawget(L, -2) != LUA_TNIL;
     lua_pop(L, 2);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
-    lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, call_done);
-    return call_done(L, LUA_OK, 0);
+    return is;
 }
 
 void moonlua_task_init(lua_State *L)
@@ -536,12 +589,5 @@ void moonlua_task_init(lua_State *L)
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &threads);
-    lua_getglobal(L, "coroutine");
-    static const char *const guarded[] = {"resume", "close"};
-    for (size_t i = 0; i < 2; i++) {
-        lua_getfield(L, -1, guarded[i]);
-        lua_pushcclosure(L, not_on_tasks, 1);
-        lua_setfield(L, -2, guarded[i]);
-    }
-    lua_pop(L, 1);
+    moonlua_coroutine_init(L);
 }

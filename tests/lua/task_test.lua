@@ -129,12 +129,20 @@ t.case("inside pcall, iterators, metamethods and closing values", function()
   t.eq(closed, true)
 end)
 
-t.case("not where Lua cannot go on", function()
-  t.raises(function() coroutine.wrap(function() core.sleep(0) end)() end, "a coroutine of the script's own cannot do")
-  t.raises(function() table.sort({ 2, 1 }, function(a, b) core.sleep(0) return a < b end) end, "cannot be made here")
-  t.raises(function() return ("x"):gsub("x", function() core.sleep(0) end) end, "cannot be made here")
+t.case("not where Lua cannot go on, and it is said where that is", function()
+  local here = "task_test%.lua:%d+"
+  t.raises(function() coroutine.wrap(function() core.sleep(0) end)() end,
+    "a coroutine of the script's own cannot do %(that of the function at .*" .. here .. "%)")
+  t.raises(function() table.sort({ 2, 1 }, function(a, b) core.sleep(0) return a < b end) end,
+    "cannot be made here: within sort, called at .*" .. here)
+  t.raises(function() return ("x"):gsub("x", function() pcall(core.sleep, 0) core.sleep(0) end) end,
+    "cannot be made here: within gsub, called at .*" .. here)
   t.raises(function() core.spawn(function() end):join(coroutine.wrap(function() file.read("/") end)()) end,
     "a coroutine of the script's own cannot do")
+  local _, said
+  do setmetatable({}, { __gc = function() _, said = pcall(core.sleep, 0) end }) end
+  collectgarbage()
+  t.ok(said:find("cannot be made here: in the finalizer at .*" .. here), said)
   turns()
 end)
 
@@ -143,7 +151,80 @@ t.case("nor at file level", function()
   assert(file.mkdirs(dir))
   assert(file.replace(dir .. "/waits_at_load.lua", 'require("engine.task").sleep(0)\n'))
   process.add_path(dir)
-  t.raises(function() require "waits_at_load" end, "file level")
+  t.raises(function() require "waits_at_load" end, "at file level of a module, require was called at .*task_test%.lua:%d+")
+end)
+
+-- --- computing without a wait
+
+-- Ends what runs within it soon; as short as a look comes again.
+local function limited(fn)
+  local before = core.limit(0.2)
+  local out = table.pack(pcall(fn))
+  core.limit(before)
+  return table.unpack(out, 1, out.n)
+end
+
+local LOOPS = "task_test%.lua:%d+: the script computed for 0%.2 s without a wait"
+local function spin() while true do local _ = {} end end
+
+t.case("a loop that never waits is ended, and its line named", function()
+  local closed
+  local ok, problem = limited(function()
+    local _c <close> = setmetatable({}, { __close = function() core.sleep(0.001) closed = true end })
+    spin()
+  end)
+  t.eq(ok, false)
+  t.err(nil, problem, "timeout", LOOPS)
+  t.eq(closed, true, "what closes may wait")
+end)
+
+t.case("also in a coroutine of the script's own", function()
+  for _, run in ipairs { function() coroutine.wrap(spin)() end,
+    function() error(select(2, coroutine.resume(coroutine.create(spin))), 0) end } do
+    local _, problem = limited(run)
+    t.err(nil, problem, "timeout", LOOPS)
+  end
+end)
+
+t.case("and in a task beside others, which go on", function()
+  local before = core.limit(0.2)
+  local a, b = core.spawn(spin), core.spawn(function() core.sleep(0.01) return "fine" end)
+  local _, problem = a:join()
+  t.err(nil, problem, "timeout", LOOPS)
+  t.eq({ b:join() }, { true, "fine" })
+  core.limit(before)
+end)
+
+t.case("one that catches the error is ended all the same", function()
+  local before, caught = core.limit(0.2), 0
+  local _, problem = core.spawn(function()
+    while true do
+      pcall(spin)
+      caught = caught + 1
+    end
+  end):join()
+  core.limit(before)
+  t.err(nil, problem, "timeout", LOOPS)
+  t.ok(caught >= 1 and caught <= 3, caught)
+end)
+
+t.case("a wait now and then is enough", function()
+  local before = core.limit(0.3)
+  local start = os.clock()
+  while os.clock() - start < 0.7 do core.sleep(0) end
+  t.eq(core.limit(0), 0.3)
+  local stop = os.clock() + 0.5
+  while os.clock() < stop do end
+  core.limit(before)
+end)
+
+t.case("a loop where no error can be raised ends the process", function()
+  local path = TMP .. "/finalizer.lua"
+  assert(file.replace(path, 'require("engine.task").limit(0)\nrequire("engine.task").limit(0.01)\n'
+    .. 'setmetatable({}, { __gc = function() while true do local _ = {} end end })\ncollectgarbage()\n'))
+  local out = t.ok(process.run({ BINARY, "run", path }, { timeout = 100 }))
+  t.eq(out.status, 1)
+  t.ok(out.stderr:find("computes where it cannot be stopped", 1, true), out.stderr)
 end)
 
 t.case("coroutines of the script's own work", function()
