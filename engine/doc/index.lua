@@ -205,7 +205,7 @@ local function read_verbs(header, source)
       name = nil
     end
   end
-  for verb, signature, changes in read_file(source):gmatch('= {"([%w_]+)",%s*"([^"]*)",%s*(%l+)}') do
+  for verb, signature, changes in read_file(source):gmatch('=%s*{"([%w_]+)",%s*"([^"]*)",%s*(%l+)}') do
     local lines = about[verb]
     local meaning = lines and table.concat(lines, " ") or ""
     local arguments = lines and lines.arguments or "-"
