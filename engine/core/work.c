@@ -13,6 +13,7 @@
 
 struct lane {
     struct moon_work *work;
+    pthread_cond_t more; /* of this lane only: one operation wakes one thread, not all of both */
     struct moon_op *head, *tail;
     int limit, threads, idle, lost, queued;
 };
@@ -20,7 +21,7 @@ struct lane {
 /* Every field is guarded by `lock`. Not freed while a thread lives: see moon_work_stop. */
 struct moon_work {
     pthread_mutex_t lock;
-    pthread_cond_t more, gone;
+    pthread_cond_t gone;
     struct moon_loop *loop;
     struct lane normal, rescue;
     bool stopping;
@@ -37,7 +38,6 @@ struct moon_work *moon_work_new(struct moon_loop *loop, int threads, int rescue_
     if (!w)
         return NULL;
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->more, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -46,6 +46,8 @@ struct moon_work *moon_work_new(struct moon_loop *loop, int threads, int rescue_
     w->loop = loop;
     w->normal = (struct lane){.work = w, .limit = threads};
     w->rescue = (struct lane){.work = w, .limit = rescue_threads};
+    pthread_cond_init(&w->normal.more, NULL);
+    pthread_cond_init(&w->rescue.more, NULL);
     return w;
 }
 
@@ -73,7 +75,7 @@ static void *thread_main(void *arg)
             if (w->stopping)
                 break;
             lane->idle++;
-            pthread_cond_wait(&w->more, &w->lock);
+            pthread_cond_wait(&lane->more, &w->lock);
             lane->idle--;
             continue;
         }
@@ -134,7 +136,7 @@ int moon_work_submit(struct moon_work *w, struct moon_op *op)
     } else {
         rc = 0;
     }
-    pthread_cond_broadcast(&w->more);
+    pthread_cond_signal(&lane->more);
     pthread_mutex_unlock(&w->lock);
     return rc;
 }
@@ -184,7 +186,8 @@ bool moon_work_stop(struct moon_work *w, double seconds)
     until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&w->lock);
     w->stopping = true;
-    pthread_cond_broadcast(&w->more);
+    pthread_cond_broadcast(&w->normal.more);
+    pthread_cond_broadcast(&w->rescue.more);
     int rc = 0;
     while (w->normal.threads + w->rescue.threads > 0 && rc == 0)
         rc = pthread_cond_timedwait(&w->gone, &w->lock, &until);
@@ -206,7 +209,8 @@ void moon_work_free(struct moon_work *w)
         return;
     drop_queue(&w->normal);
     drop_queue(&w->rescue);
-    pthread_cond_destroy(&w->more);
+    pthread_cond_destroy(&w->normal.more);
+    pthread_cond_destroy(&w->rescue.more);
     pthread_cond_destroy(&w->gone);
     pthread_mutex_destroy(&w->lock);
     free(w);
