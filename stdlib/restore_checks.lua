@@ -94,15 +94,15 @@ function restore_checks.snapshot(ctx, object, disk)
   return rows[1]
 end
 
--- The disk and the images below it, as storage objects.
-local function objects_of(ctx, disk)
+-- The disk and the images below it, each as a disk that can be located.
+local function layers_of(ctx, disk)
   local list = {}
   local function add(one)
     if one.type == "volume" and one.source then
       local volume = ctx.conn:volume(one.source.pool, one.source.volume)
       if volume then one = { type = "file", path = volume.path } end
     end
-    list[#list + 1] = one.path and storage.locate(ctx, { type = one.type, path = one.path, target = disk.target })
+    list[#list + 1] = one.path and { type = one.type, path = one.path, target = disk.target } or nil
   end
   add(disk)
   for _, below in ipairs(disk.backing or {}) do add(below) end
@@ -112,7 +112,24 @@ local function objects_of(ctx, disk)
   return list
 end
 
---- No other guest may use what is going to be overwritten, as a disk or below one. Waits for libvirt.
+-- What a guest uses, now and after its next start: disks that can be located. Empty when it is gone meanwhile.
+local function layers_of_guest(ctx, row)
+  local dom, list = ctx.conn:domain(row), {}
+  for _, inactive in ipairs { true, false } do
+    local xml, problem = dom:xml { inactive = inactive }
+    if not xml and problem.code == "not_found" then return list end
+    local parsed
+    if xml then parsed, problem = domxml.parse(xml) end
+    if not parsed then return nil, problem end
+    for _, disk in ipairs(parsed.disks) do
+      local layers = layers_of(ctx, disk)
+      table.move(layers, 1, #layers, #list + 1, list)
+    end
+  end
+  return list
+end
+
+--- No other guest may use what is going to be overwritten, as a disk or below one. Waits for libvirt and the controllers.
 -- @tparam table ctx with `conn` and `items`
 -- @treturn[1] boolean true
 -- @return[2] nil
@@ -124,29 +141,26 @@ function restore_checks.users(ctx)
   end
   local rows, failed = ctx.conn:list()
   if not rows then return nil, failed end
+  local used
+  used, failed = task.map(rows, function(row) return layers_of_guest(ctx, row) end)
+  if not used then return nil, failed end
+  local all = {}
+  for _, layers in ipairs(used) do table.move(layers, 1, #layers, #all + 1, all) end
   local ok
-  ok, failed = task.map(rows, function(row)
-    local dom = ctx.conn:domain(row)
-    for _, inactive in ipairs { true, false } do
-      local xml, problem = dom:xml { inactive = inactive }
-      if not xml and problem.code == "not_found" then return true end
-      local parsed
-      if xml then parsed, problem = domxml.parse(xml) end
-      if not parsed then return nil, problem end
-      for _, disk in ipairs(parsed.disks) do
-        for _, object in ipairs(objects_of(ctx, disk)) do
-          local item = wanted[object.controller .. ":" .. object.mapping]
-          if item and item.recorded.uuid ~= row.uuid then
-            return nil, err.coded("kvm-00012", ("guest '%s': %s:%s is also used by guest '%s' (%s)"):format(item.name,
-              object.controller, object.mapping, row.name, row.state), nil, { code = "conflict" })
-          end
+  ok, failed = storage.with_expected(ctx, all, function()
+    return task.map(rows, function(row, i)
+      for _, layer in ipairs(used[i]) do
+        local object = storage.locate(ctx, layer)
+        local item = object and wanted[object.controller .. ":" .. object.mapping]
+        if item and item.recorded.uuid ~= row.uuid then
+          return nil, err.coded("kvm-00012", ("guest '%s': %s:%s is also used by guest '%s' (%s)"):format(item.name,
+            object.controller, object.mapping, row.name, row.state), nil, { code = "conflict" })
         end
       end
-    end
-    return true
+      return true
+    end)
   end)
-  if not ok then return nil, failed end
-  return true
+  return ok and true, failed
 end
 
 return restore_checks

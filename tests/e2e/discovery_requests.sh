@@ -30,6 +30,24 @@ for api in zapi rest; do
   check_eq "$api: each list once, LUNs by the page" "$(calls | jq -c 'del(.["system-get-version"], .["GET /cluster"], .["vserver-get-iter"])')" "$want"
 done
 
+# Before a restore overwrites a disk, every guest of the host is asked whether it uses it: the same pages once more.
+cat >"$WORLD_DIR/users.lua" <<'LUA'
+return require("std.workflow").extend("discover", {
+  discover = function(ctx, next)
+    next()
+    local mine, other = ctx.guests[2], ctx.guests[4]
+    ctx.items = { { name = mine.name, recorded = { uuid = mine.uuid }, objects = { mine.disks[1].object } } }
+    assert(require("std.restore_checks").users(ctx))
+    ctx.items[1].objects = { other.disks[1].object }
+    local ok, failed = require("std.restore_checks").users(ctx)
+    assert(not ok and failed.scf == "kvm-00012", failed)
+  end,
+})
+LUA
+sim_curl -X DELETE "$SIM_URL/sim/requests" >/dev/null
+check_exit 'users of a disk' 0 moon discover --script "$WORLD_DIR/users.lua" --params ONTAP_API=zapi
+check_eq 'are found by the page, too' "$(calls | jq '.["lun-get-iter"]')" 15
+
 # few guests on LUNs: a question each, and no list of all
 sim_curl -X DELETE "$SIM_URL/sim/requests" >/dev/null
 check_exit 'discover of three guests' 0 moon discover --json --params ONTAP_API=rest KVM_VMS=d0001,d0003,d0005
