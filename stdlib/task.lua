@@ -72,7 +72,7 @@ function task.map(list, fn, opts)
   for i = 1, math.min(limit, #list) do g.members[i] = core.spawn(worker, i) end
   for _, t in ipairs(g.members) do
     local ok, problem = t:join()
-    if not ok then failed = failed or problem end
+    if not ok then failed = failed or object_of(problem) end
   end
   if failed then return nil, failed end
   return results
@@ -90,28 +90,20 @@ end
 
 --- Run functions at the same time; the first that ends decides, the others are cancelled.
 -- @tparam {function,...} fns
--- @return what it returned, or nil and what it raised
+-- @return what it returned, or nil and what it raised, as an error object
+-- @raise when there are none, or when cancelled
 -- @usage
 -- local task = require "std.task"
 -- local first = task.race { function() return "quick" end, function() return task.sleep(60) end }
 -- assert(first == "quick")
 function task.race(fns)
+  if #fns == 0 then error("task.race: nothing to run", 2) end
   local g <close> = group()
-  local winner
-  local waiter
-  for i, fn in ipairs(fns) do
-    g.members[i] = core.spawn(function()
-      local out = table.pack(pcall(fn))
-      winner = winner or out
-      if waiter then waiter:cancel() end
-    end)
-  end
-  waiter = core.spawn(function() core.sleep(1e8) end)
-  table.insert(g.members, waiter)
-  if not winner then waiter:join() end
-  if not winner then return nil, err.new { code = "cancelled", message = "cancelled" } end
-  if winner[1] then return table.unpack(winner, 2, winner.n) end
-  return nil, winner[2]
+  for i, fn in ipairs(fns) do g.members[i] = core.spawn(fn) end
+  -- The engine says who has ended: one that memory ran out for can tell nobody.
+  local out = table.pack(g.members[core.first(table.unpack(g.members))]:join())
+  if out[1] then return table.unpack(out, 2, out.n) end
+  return nil, object_of(out[2])
 end
 
 --- Run fn with a time limit.

@@ -495,6 +495,34 @@ static int join_finish(lua_State *L, struct moon_op *op)
     return push_outcome(L, lua_touserdata(L, 1));
 }
 
+/* Wait for the end of one of the n tasks at the bottom of the stack; at once when one has ended. */
+static int await_first(lua_State *L, int n, moonlua_finish finish)
+{
+    struct moonlua_task *running = moonlua_get(L)->running;
+    bool ended = false;
+    for (int i = 1; i <= n; i++) {
+        struct moonlua_task *t = check_task(L, i);
+        if (t == running)
+            return luaL_error(L, "a task cannot wait for itself");
+        ended = ended || t->done;
+    }
+    if (ended)
+        return finish(L, NULL);
+    struct moon_op *op = moon_loop_event();
+    for (int i = 1; i <= n && op; i++) {
+        struct moonlua_task *t = check_task(L, i);
+        struct moon_op **more = realloc(t->joiners, (t->njoiners + 1) * sizeof *more);
+        if (!more) {
+            moon_op_unref(op);
+            op = NULL;
+        } else {
+            t->joiners = more;
+            t->joiners[t->njoiners++] = moon_op_ref(op);
+        }
+    }
+    return op ? moonlua_await(L, op, finish) : luaL_error(L, "out of memory");
+}
+
 /*** Wait for a task to end.
  * @function Task:join
  * @awaits
@@ -504,20 +532,36 @@ static int join_finish(lua_State *L, struct moon_op *op)
  */
 static int task_join(lua_State *L)
 {
-    struct moonlua_task *t = check_task(L, 1);
     lua_settop(L, 1);
-    if (t->done)
-        return push_outcome(L, t);
-    if (t == t->m->running)
-        return luaL_error(L, "a task cannot wait for itself");
-    struct moon_op **more = realloc(t->joiners, (t->njoiners + 1) * sizeof *more);
-    struct moon_op *op = more ? moon_loop_event() : NULL;
-    if (more)
-        t->joiners = more;
-    if (!op)
-        return luaL_error(L, "out of memory");
-    t->joiners[t->njoiners++] = moon_op_ref(op);
-    return moonlua_await(L, op, join_finish);
+    return await_first(L, 1, join_finish);
+}
+
+static int first_finish(lua_State *L, struct moon_op *op)
+{
+    (void)op;
+    int i = 1;
+    while (!check_task(L, i)->done)
+        i++;
+    lua_pushinteger(L, i);
+    return 1;
+}
+
+/*** Wait until one of several tasks has ended, in whatever way: out of memory is one.
+ * @function first
+ * @awaits
+ * @usage
+ * local task = require "engine.task"
+ * local slow = task.spawn(function() task.sleep(60) end)
+ * local quick = task.spawn(function() return "done" end)
+ * assert(task.first(slow, quick) == 2)
+ * slow:cancel()
+ * @tparam Task ... at least one
+ * @treturn integer which of them, counted from 1; of several that have, the first
+ */
+static int task_first(lua_State *L)
+{
+    luaL_argcheck(L, lua_gettop(L) > 0, 1, "a task expected");
+    return await_first(L, lua_gettop(L), first_finish);
 }
 
 /*** Ask a task to end: the call in which it waits raises an error with code `cancelled`, once.
@@ -552,11 +596,9 @@ static int task_gc(lua_State *L)
 
 int luaopen_engine_task(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"spawn", task_spawn},
-                                         {"sleep", task_sleep},
-                                         {"cancelled", task_cancelled},
-                                         {"limit", task_limit},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"spawn", task_spawn},         {"sleep", task_sleep},
+                                         {"cancelled", task_cancelled}, {"limit", task_limit},
+                                         {"first", task_first},         {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"join", task_join}, {"cancel", task_cancel}, {"done", task_done}, {NULL, NULL}};
     moonlua_methods(L, TASK_TYPE);

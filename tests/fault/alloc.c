@@ -52,6 +52,12 @@ static struct {
     enum class class;
 } sites[SITES];
 static _Thread_local bool inside; /* of the tracer, which may allocate */
+static _Thread_local char crash_stack[32768];
+static _Thread_local bool crash_ready;
+
+/* What stands between an allocation and who asks for it is not told when it crashes. */
+#define SEAM __attribute__((section("moon_seam"), noinline))
+extern const char __start_moon_seam[], __stop_moon_seam[];
 
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
@@ -102,7 +108,13 @@ static void on_crash(int sig)
     void *frames[40];
     inside = true;
     signal(sig, SIG_DFL);
-    backtrace_symbols_fd(frames, backtrace(frames, 40), 2);
+    int depth = backtrace(frames, 40), kept = 0;
+    for (int i = 0; i < depth; i++) {
+        if ((const char *)frames[i] < __start_moon_seam ||
+            (const char *)frames[i] > __stop_moon_seam)
+            frames[kept++] = frames[i];
+    }
+    backtrace_symbols_fd(frames, kept, 2);
     raise(sig);
 }
 
@@ -128,8 +140,9 @@ __attribute__((constructor)) static void begin(void)
     }
     void *frames[2];
     backtrace(frames, 2); /* loads its library now */
-    signal(SIGSEGV, on_crash);
-    signal(SIGABRT, on_crash);
+    struct sigaction crash = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK};
+    sigaction(SIGSEGV, &crash, NULL);
+    sigaction(SIGABRT, &crash, NULL);
     if (trace) {
         trace = strdup(trace);
         atexit(write_sites);
@@ -174,8 +187,17 @@ static void note_site(enum class class, unsigned long n)
     inside = false;
 }
 
-static bool fails(size_t size, const void *caller)
+/* A stack of its own for each thread's crash: a recursion that has used up the other one says where, too. */
+static void prepare_crash(void)
 {
+    crash_ready = true;
+    sigaltstack(&(stack_t){.ss_sp = crash_stack, .ss_size = sizeof crash_stack}, NULL);
+}
+
+SEAM static bool fails(size_t size, const void *caller)
+{
+    if (range_count && !crash_ready)
+        prepare_crash();
     if (range_count == 0 || inside)
         return false;
     enum class class = who(caller);
@@ -202,7 +224,7 @@ static bool fails(size_t size, const void *caller)
     return false;
 }
 
-void *malloc(size_t size)
+SEAM void *malloc(size_t size)
 {
     if (!fails(size, __builtin_return_address(0)))
         return __libc_malloc(size);
@@ -210,7 +232,7 @@ void *malloc(size_t size)
     return NULL;
 }
 
-void *calloc(size_t n, size_t size)
+SEAM void *calloc(size_t n, size_t size)
 {
     if (!fails(n * size, __builtin_return_address(0)))
         return __libc_calloc(n, size);
@@ -218,7 +240,7 @@ void *calloc(size_t n, size_t size)
     return NULL;
 }
 
-void *realloc(void *p, size_t size)
+SEAM void *realloc(void *p, size_t size)
 {
     if (size == 0 || !fails(size, __builtin_return_address(0)))
         return __libc_realloc(p, size);

@@ -417,6 +417,27 @@ t.case("all", function()
   t.err(out, problem, "io", "second")
 end)
 
+t.case("first: the number of one that has ended, in whatever way", function()
+  local slow = core.spawn(function() core.sleep(60) end)
+  local quick_one = core.spawn(function() core.sleep(0.002) end)
+  t.eq(quick(function() return core.first(slow, quick_one) end), 2)
+  t.eq(core.first(slow, quick_one), 2, "asked again")
+  local broken = core.spawn(function() core.sleep(0.002) error("broken") end)
+  t.eq(quick(function() return core.first(broken, slow) end), 1)
+  local waits = core.spawn(function() return core.first(slow) end)
+  turns(2)
+  waits:cancel()
+  local ok, problem = quick(function() return waits:join() end)
+  t.err(ok, problem, "cancelled")
+  slow:cancel()
+  t.eq(quick(function() return core.first(slow) end), 1)
+  t.raises(function() core.first() end, "a task expected")
+  t.raises(function() core.first(slow, 1) end, "bad argument #2")
+  local itself
+  itself = core.spawn(function() return core.first(slow, itself) end)
+  t.ok(select(2, itself:join()).message:find("a task cannot wait for itself", 1, true))
+end)
+
 t.case("race", function()
   local lost
   local out = table.pack(quick(function()
@@ -431,6 +452,9 @@ t.case("race", function()
     return task.race { function() core.sleep(3) end, function() error(err.new("io", "first to end")) end }
   end)
   t.err(none, problem, "io", "first to end")
+  none, problem = task.race { function() error("a text") end }
+  t.err(none, problem, "internal", "a text")
+  t.raises(function() task.race {} end, "nothing to run")
 end)
 
 t.case("timeout", function()
