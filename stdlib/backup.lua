@@ -264,6 +264,13 @@ local function mark(ctx, v, row)
   end
 end
 
+-- What a dry run can tell of that: over ONTAPI a group's snapshots are made without.
+local function plan_marks(ctx)
+  task.map(ctx.as_group and ctx.data_volumes or {}, function(v)
+    if ctx.controllers[v.controller].transport == "zapi" then mark(ctx, v, { name = ctx.snapshot }) end
+  end)
+end
+
 --- Look at every snapshot on its controller, note uuids, and write the record with its outcome.
 -- @tparam table ctx
 -- @treturn[1] boolean true
@@ -285,7 +292,10 @@ function backup.confirm(ctx)
     end
   end
   ctx.confirmed = ctx.dry_run
-  if ctx.dry_run then return true end
+  if ctx.dry_run then
+    plan_marks(ctx)
+    return true
+  end
   local uuids = {}
   local ok, failed = task.map(ctx.volumes, function(v, i)
     local rows, problem = ontap.snapshots(ctx, v, ctx.snapshot)

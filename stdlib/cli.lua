@@ -5,13 +5,16 @@ local clock = require "engine.clock"
 local file = require "engine.file"
 local plan = require "engine.plan"
 local process = require "engine.process"
+local apply = require "std.apply"
 local cli_info = require "std.cli_info"
 local config = require "std.config"
 local err = require "std.err"
+local facts = require "std.facts"
 local jobs = require "std.jobs"
 local log = require "std.log"
 local naming = require "std.naming"
 local options = require "std.options"
+local plans = require "std.plans"
 local refused_actions = require "std.refused_actions"
 local report = require "std.report"
 local traps = require "std.traps"
@@ -60,6 +63,7 @@ local function find_script(action, opts, dirs)
     if text then
       local real = process.realpath(path)
       process.add_path(real:match("^(.*)/[^/]*$"))
+      opts.source = plans.source(path, text)
       return workflow.compile(text, "@" .. path)
     end
     if opts.script or failed.code ~= "not_found" then
@@ -67,7 +71,11 @@ local function find_script(action, opts, dirs)
       return nil, failed
     end
   end
-  if process.shipped(("scripts/%s.lua"):format(action)) then return workflow.load_shipped(action) end
+  local shipped = ("scripts/%s.lua"):format(action)
+  if process.shipped(shipped) then
+    opts.source = plans.source(shipped)
+    return workflow.load_shipped(action)
+  end
   local row = refused_actions.find(action)
   if row then
     return nil, err.new("unsupported", ("%s is refused: %s"):format(action, row.reason), { exit = 2, scf = row.scf })
@@ -239,12 +247,17 @@ local function run_workflow(wf, opts, dirs, words)
   if bound and not opts.config then
     return fail(err.new("invalid", "no config is given; write --profile P --config C", { exit = 2 }))
   end
-  if opts["dry-run"] then plan.start() end
+  if opts["dry-run"] then
+    plan.start()
+    opts.facts = facts.new()
+    plan.observe(function(call) opts.facts:take(call) end)
+  end
   local ctx
   ctx, failed = (bound and load_config or without_config)(opts, dirs, wf.action)
   if not ctx then return fail(failed, 2) end
   -- Two runs of one second, for two policies say, are still two.
   ctx.id = ("%s-%d"):format(ctx.stamp, process.self().pid)
+  if opts.held then opts.held:begin(ctx) end
   -- The lock comes before the logs: a run that may not start leaves no files behind.
   if wf.lock and not plan.active() then
     ok, failed = take_lock(ctx)
@@ -269,7 +282,7 @@ end
 
 -- A script outside the search path: a workflow, run with the options behind it, or plain Lua that gets
 -- them as its arguments and may return an exit code.
-local function run_file(path, args)
+local function run_file(path, args, held)
   local text, failed = file.read(path)
   if not text then
     failed.exit = 2
@@ -286,25 +299,47 @@ local function run_file(path, args)
   local opts
   opts, failed = options.parse(args)
   if not opts then return fail(failed, 2) end
+  opts.args, opts.held, opts.source = { "run", path, table.unpack(args) }, held, plans.source(path, text)
   return run_workflow(value, opts, directories(opts), 0)
 end
 
---- The command line.
--- @tparam {string,...} args
--- @treturn integer exit code
-function cli.main(args)
+local main
+
+-- The directories of a command that is not this one.
+local function directories_of(args)
+  local rest = args[1] == "run" and table.move(args, 3, #args, 1, {}) or args
+  return directories(assert(options.parse(rest)))
+end
+
+local function run_plan(opts)
+  local ok, failed = log.open { verbose = opts.verbose, console_debug = opts.debug, quiet = opts.quiet }
+  local code
+  if ok then code, failed = apply.main(opts, directories_of, main) end
+  return code or fail(failed, 1)
+end
+
+function main(args, held)
   if args[1] == "run" and args[2] and not args[2]:find("^%-") then
-    return run_file(args[2], table.move(args, 3, #args, 1, {}))
+    return run_file(args[2], table.move(args, 3, #args, 1, {}), held)
   end
   local opts, failed = options.parse(args)
   if not opts then return fail(failed, 2) end
+  if opts.action == "apply" then return run_plan(opts) end
   local info = cli_info[opts.action]
   if info then
     local code
     code, failed = info(opts, directories(opts))
     return code or fail(failed, 2)
   end
+  opts.args, opts.held = args, held
   return run_action(opts.action, opts)
+end
+
+--- The command line.
+-- @tparam {string,...} args
+-- @treturn integer exit code
+function cli.main(args)
+  return main(args)
 end
 
 return cli

@@ -32,6 +32,7 @@ local OTHERS = {
   { "init", "write a first workflow, its test and an editor's files: moonsnap init DIR" },
   { "test", "run tests of workflows in a private world: moonsnap test FILE_test.lua ..." },
   { "doc", "reference for workflow authors: moonsnap doc [MODULE | FUNCTION | MESSAGE]" },
+  { "apply", "carry out a plan of --dry-run --json, if nothing has changed since: moonsnap apply PLAN.json" },
   { "run", "run a Lua script: moonsnap run FILE.lua [ARG ...]" },
   { "version", "version" },
 }

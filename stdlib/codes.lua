@@ -44,6 +44,8 @@ local list = {
     "run virsh domfsthaw, then moonsnap recover; writes in the guest wait until then" },
   { "kvm-00018", "guests of KVM_ANTI_AFFINITY share a volume and would stand still together",
     "move a disk of one of them to another volume, or take them out of the set" },
+  { "kvm-00019", "the world is not what it was when the plan was made",
+    "see what has changed, and make a new plan with --dry-run --json" },
 
   -- Framework
   { "scf-00004", "the plug-in could not make the clone", "use cloneVol or cloneLun" },

@@ -159,6 +159,19 @@ function Config:where(name)
   return entry and entry.where or "default"
 end
 
+--- What the config's files set, as it was written; nothing that holds a password.
+-- @treturn {{name=string,text=string,where=string},...} in the order of the names
+function Config:settings()
+  local list = {}
+  for name, entry in pairs(self.entries) do
+    local row = params.find(name)
+    local secret = row and row.secret or not row and (entry.revealed or config_secrets.is_own(name, entry.text))
+    if entry.file and not secret then list[#list + 1] = { name = name, text = entry.text, where = entry.where } end
+  end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
 --- Fill in `%NAME`.
 -- The longest known name at each position is taken: any config key, any parameter, and the run's
 -- variables. What is not known or has no value stays as it is, and so does a parameter that holds

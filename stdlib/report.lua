@@ -4,7 +4,7 @@
 local json = require "engine.json"
 local plan = require "engine.plan"
 local err = require "std.err"
-local log = require "std.log"
+local plans = require "std.plans"
 local blanks = require "std.blanks"
 
 local report = {}
@@ -59,17 +59,6 @@ function report.size(bytes)
   end
 end
 
---- A copy of a value in which every password is blacked out.
--- @param value plain data
--- @return the copy
-function report.redacted(value)
-  if type(value) == "string" then return log.redact(value) end
-  if type(value) ~= "table" then return value end
-  local copy = {}
-  for key, item in pairs(value) do copy[key] = report.redacted(item) end
-  return copy
-end
-
 -- Whoever asked for the result must learn that it did not arrive.
 local function put(text)
   local ok, why = io.stdout:write(text, "\n")
@@ -98,7 +87,7 @@ local UNTOLD = { data = true, xml = true, mode = true }
 --- Print what a dry run would have done.
 -- @tparam table ctx
 function report.steps(ctx)
-  local steps = report.redacted(plan.steps()) -- a hook may have a password among its arguments
+  local steps = plans.redacted(plan.steps()) -- a hook may have a password among its arguments
   local lines = {}
   for _, step in ipairs(steps) do
     local args = {}
@@ -116,7 +105,7 @@ function report.steps(ctx)
   local text = #lines == 0 and "Dry run: nothing would be changed."
     or ("Dry run: nothing was changed. These %d steps would be carried out:\n%s"):format(#lines,
       table.concat(lines, "\n"))
-  report.print(ctx, { dry_run = true, plan = ctx.plan, steps = steps }, text, true)
+  report.print(ctx, ctx.opts.json and plans.document(ctx, steps) or {}, text, true)
 end
 
 return report

@@ -218,7 +218,10 @@ end
 
 -- Runs in a function of its own, so that the scope closes on errors and cancels alike.
 local function run_phases(wf, ctx)
-  local _scope <close> = setmetatable({}, { __close = function() close_owned(ctx) end })
+  local _scope <close> = setmetatable({}, { __close = function(_, failed)
+    if failed then plan.hold(nil) end -- a plan ends where it fails: it knows nothing of the clean-up
+    close_owned(ctx)
+  end })
   for _, name in ipairs(wf.phases) do
     local phase = wf[name]
     if phase then

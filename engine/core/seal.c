@@ -183,3 +183,10 @@ int moon_unseal(const char *key_path, bool guarded, const char *sealed, char **s
     *len = (size_t)plain;
     return 0;
 }
+
+void moon_digest(const void *text, size_t len, char out[MOON_DIGEST_SIZE])
+{
+    unsigned char bytes[crypto_hash_sha256_BYTES];
+    crypto_hash_sha256(bytes, text, len);
+    sodium_bin2hex(out, MOON_DIGEST_SIZE, bytes, sizeof bytes);
+}

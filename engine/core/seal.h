@@ -31,4 +31,9 @@ int moon_seal(const char *key_path, bool guarded, const void *secret, size_t len
 int moon_unseal(const char *key_path, bool guarded, const char *sealed, char **secret, size_t *len,
                 struct moon_err *err);
 
+/* SHA-256 of a text in hexadecimal digits, ended by a zero byte. Says nothing of a long text that nobody can guess, and
+ * gives a short one away to whoever tries them all. */
+#define MOON_DIGEST_SIZE 65
+void moon_digest(const void *text, size_t len, char out[MOON_DIGEST_SIZE]);
+
 #endif

@@ -31,6 +31,7 @@ static int http_request(lua_State *L)
     bool reads = method ? strcasecmp(method, "GET") == 0 || strcasecmp(method, "HEAD") == 0
                         : !json_object_get(args, "body");
     const char *url = json_string_value(json_object_get(args, "url"));
+    moonlua_finish finish = NULL;
     /* Neither headers, body, query nor a user in the address are recorded: they may hold what
      * nobody should read. */
     if (!reads) {
@@ -40,13 +41,15 @@ static int http_request(lua_State *L)
         const char *at = memrchr(host, '@', authority);
         host = at ? at + 1 : host;
         lua_pushlstring(L, host, strcspn(host, "?#"));
-        int n = moonlua_refused(L, "http.request", lua_tostring(L, -1), NULL);
+        const char *object = lua_tostring(L, -1);
+        int n = moonlua_refused(L, "http.request", object, NULL);
         if (n > 0)
             return n;
+        finish = moonlua_note(L, "http.request", object, NULL, true);
     }
     struct moon_err err;
     struct moon_op *op = moon_http_op(args, &err);
-    return op ? moonlua_await(L, op, NULL) : moonlua_pusherr(L, &err);
+    return op ? moonlua_await(L, op, finish) : moonlua_pusherr(L, &err);
 }
 
 /*** The certificate that a server shows; no request and no login is sent.

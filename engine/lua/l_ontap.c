@@ -59,15 +59,16 @@ static int ontap_verb(lua_State *L)
     enum moon_ontap_verb verb = (enum moon_ontap_verb)lua_tointeger(L, lua_upvalueindex(1));
     struct moon_ontap *o = check_ontap(L);
     json_t *args = moonlua_args(L, 2, moon_ontap_verb_signature(verb));
-    if (moon_ontap_verb_changes(verb, args)) {
-        lua_pushfstring(L, "ontap.%s", moon_ontap_verb_name(verb));
-        int n = moonlua_refused(L, lua_tostring(L, -1), moon_ontap_name(o), args);
-        if (n > 0)
-            return n;
-    }
+    bool changes = moon_ontap_verb_changes(verb, args);
+    lua_pushfstring(L, "ontap.%s", moon_ontap_verb_name(verb));
+    const char *name = lua_tostring(L, -1);
+    int n = changes ? moonlua_refused(L, name, moon_ontap_name(o), args) : 0;
+    if (n > 0)
+        return n;
+    moonlua_finish finish = moonlua_note(L, name, moon_ontap_name(o), args, changes);
     struct moon_err err;
     struct moon_op *op = moon_ontap_call_new(o, verb, args, &err);
-    return op ? moonlua_await(L, op, NULL) : moonlua_pusherr(L, &err);
+    return op ? moonlua_await(L, op, finish) : moonlua_pusherr(L, &err);
 }
 
 /* --- lists page by page ------------------------------------------------------------------ */
@@ -80,7 +81,12 @@ static int finish_page(lua_State *L, struct moon_op *op)
         moonlua_pusherr(L, &op->err);
         return lua_error(L);
     }
+    struct moon_ontap **o = lua_touserdata(L, lua_upvalueindex(PAGES_CLIENT));
     json_t **args = lua_touserdata(L, lua_upvalueindex(PAGES_ARGS));
+    int verb = (int)lua_tointeger(L, lua_upvalueindex(PAGES_VERB));
+    lua_pushfstring(L, "ontap.%s", moon_ontap_verb_name((enum moon_ontap_verb)verb));
+    if (moonlua_note(L, lua_tostring(L, -1), moon_ontap_name(*o), *args, false))
+        moonlua_observed(L, lua_gettop(L), op);
     json_t *next = json_object_get(op->result, "next");
     if (next) {
         /* The page before would come again, and again. */

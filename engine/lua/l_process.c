@@ -17,8 +17,10 @@ static int process_run(void *self, const json_t *args, json_t **out, struct moon
 {
     (void)self;
     json_t *list = json_object_get(args, "argv"), *env = json_object_get(args, "env");
-    size_t n = json_array_size(list), m = json_array_size(env);
-    const char **argv = calloc(n + 1, sizeof *argv), **envp = calloc(m + 1, sizeof *envp);
+    size_t n = json_array_size(list), m = json_array_size(env), own = 0;
+    while (json_is_true(json_object_get(args, "inherit")) && environ && environ[own])
+        own++;
+    const char **argv = calloc(n + 1, sizeof *argv), **envp = calloc(m + own + 1, sizeof *envp);
     int rc = 0;
     for (size_t i = 0; argv && i < n; i++) {
         argv[i] = json_string_value(json_array_get(list, i));
@@ -32,6 +34,8 @@ static int process_run(void *self, const json_t *args, json_t **out, struct moon
             rc = moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, "run",
                               "environment entry %zu is not a string", i + 1);
     }
+    for (size_t i = 0; envp && i < own; i++)
+        envp[m + i] = environ[i];
     json_t *input = json_object_get(args, "input");
     json_int_t kept = json_integer_value(json_object_get(args, "max_output"));
     if (kept < 0)
@@ -62,8 +66,9 @@ static int process_run(void *self, const json_t *args, json_t **out, struct moon
  * assert(out.status == 0 and out.stdout == "hello\n")
  * @awaits
  * @tparam {string,...} argv
- * @tparam[opt] {env={string,...},cwd=string,input=string,timeout=number,max_output=integer,
- *   reads=boolean} options env as "NAME=value", added to a minimal environment; timeout in seconds;
+ * @tparam[opt] {env={string,...},inherit=boolean,cwd=string,input=string,timeout=number,max_output=integer,
+ *   reads=boolean} options env as "NAME=value", added to a minimal environment; inherit: to moonsnap's own, which may
+ *   hold secrets; timeout in seconds;
  *   max_output: bytes of each stream that are kept, 1 MiB when not given
  * @treturn[1] table `{status | signal, stdout, stderr, truncated, timed_out, seconds}`
  * @return[2] nil
@@ -73,20 +78,24 @@ static int process_call(lua_State *L)
 {
     static const struct moonlua_prim prim = {"run", "", 0, process_run};
     json_t *args =
-        moonlua_args(L, 1, "argv:t {env:t? cwd:s? input:d? timeout:n? max_output:i? reads:b?}");
+        moonlua_args(L, 1,
+                     "argv:t {env:t? inherit:b? cwd:s? input:d? timeout:n? max_output:i? "
+                     "reads:b?}");
     bool reads = json_is_true(json_object_get(args, "reads"));
     const char *program = json_string_value(json_array_get(json_object_get(args, "argv"), 0));
+    moonlua_finish finish = NULL;
     if (!reads) {
         /* Environment and input may hold secrets. */
-        json_t *told = json_copy(args);
-        json_object_del(told, "env");
-        json_object_del(told, "input");
-        int n = moonlua_refused(L, "process.run", program, told);
-        json_decref(told);
+        json_t **told = moonlua_newjson(L);
+        *told = json_copy(args);
+        json_object_del(*told, "env");
+        json_object_del(*told, "input");
+        int n = moonlua_refused(L, "process.run", program, *told);
         if (n > 0)
             return n;
+        finish = moonlua_note(L, "process.run", program, *told, true);
     }
-    return moonlua_await(L, moonlua_prim_op(L, &prim, &plain, NULL, args), NULL);
+    return moonlua_await(L, moonlua_prim_op(L, &prim, &plain, NULL, args), finish);
 }
 
 static int read_line(void *self, const json_t *args, json_t **out, struct moon_err *err)

@@ -31,13 +31,16 @@ struct moonlua {
     lua_State *L;
     struct moon_loop *loop;
     struct moonlua_task *running; /* the task whose Lua code runs now */
+    struct moonlua_task *main;    /* the one that all others come from; NULL before it begins */
+    int turns;                    /* how often its Lua code was gone on with */
     struct moonlua_task *ready_head, *ready_tail;
     int alive;  /* tasks that have not ended */
     int signal; /* the signal that asked for the end, 0 */
     bool dry_run;
-    json_t *steps; /* what the dry run refused: [{op, object, args}] */
-    json_t *calls; /* a test's notes of what changes something, in the same form; NULL: none */
-    json_t *rules; /* and which of these calls are to fail */
+    json_t *steps;     /* what the dry run refused: [{op, object, args, side}] */
+    int hold, observe; /* registry: functions of engine.plan; 0: none */
+    json_t *calls;     /* a test's notes of what changes something, in the same form; NULL: none */
+    json_t *rules;     /* and which of these calls are to fail */
     struct moonlua_watch watch;
     const char *lib_dir; /* overrides the compiled-in library; NULL */
 };
@@ -99,10 +102,16 @@ int moonlua_watch_resume(struct moonlua *m, lua_State *co, lua_State *from, int 
 void moonlua_coroutine_init(lua_State *L); /* [-0, +0, m] */
 
 /* --- prim.c --- */
-/* What changes something asks here first. In a dry run the step is recorded and {planned = true} pushed; a
- * test may let the call fail: nil and an error. The number of results that the caller then returns at
- * once; 0: go on. [-0, +0|1|2, m] */
+/* What changes something asks here first. In a dry run the step is recorded and {planned = true} pushed; one
+ * that plan.hold's function does not let pass is nil and its error, and a test may let the call fail, too. The
+ * number of results that the caller then returns at once; 0: go on. [-0, +0|1|2, e] */
 int moonlua_refused(lua_State *L, const char *op, const char *object, const json_t *args);
+/* For plan.observe: push a note of a call that is going to be made, and give the finish to await it with. Nothing
+ * is pushed, and NULL given, when nobody observes. args may be NULL. [-0, +0|1, m] */
+moonlua_finish moonlua_note(lua_State *L, const char *op, const char *object, const json_t *args,
+                            bool changes);
+/* The call of the note at idx has ended; what that finish does, for one of its own. [-0, +0, e] */
+void moonlua_observed(lua_State *L, int idx, const struct moon_op *op);
 
 /* --- l_probe.c --- */
 /* The same for a test's notes and rules alone. [-0, +0|2, m] */

@@ -256,6 +256,8 @@ static void resume(struct moonlua_task *t, int nargs)
     struct moonlua *m = t->m;
     struct moonlua_task *before = m->running;
     m->running = t;
+    if (t == m->main)
+        m->turns++;
     int n = 0;
     int rc = moonlua_watch_resume(m, t->co, m->L, nargs, &n);
     m->running = before;
@@ -354,6 +356,7 @@ int moonlua_run(struct moonlua *m, int nargs)
 {
     lua_State *L = m->L;
     struct moonlua_task *main = spawn(L, nargs);
+    m->main = main;
     int handle = lua_gettop(L);
     moonlua_watch_start(m);
     double give_up = 0;

@@ -162,7 +162,7 @@ t.case("no primitive of the sources is missing above", function()
   end
   t.ok(found >= 14, found)
   found = 0
-  for name in text("engine/core/ontap_verbs.c"):gmatch('= {"([%w_]+)",%s*"[^"]*",%s*true}') do
+  for name in text("engine/core/ontap_verbs.c"):gmatch('=%s*{"([%w_]+)",%s*"[^"]*",%s*true}') do
     found = found + 1
     t.ok(changing["ontap." .. name], name)
   end

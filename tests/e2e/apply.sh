@@ -1,0 +1,149 @@
+#!/bin/bash
+# A plan of --dry-run --json is carried out as it stands, or not at all: on both transports, and for each way in which the
+# world or the file may have changed since.
+set -euo pipefail
+# shellcheck source=../lib/scene.sh
+. "$(dirname "$(realpath "$0")")/../lib/scene.sh"
+scene alpha:vol1 bravo:vol2
+PLAN=$WORLD_DIR/plan.json
+
+plan() { # action and options
+  next_second
+  moon "$@" --dry-run --json >"$PLAN" 2>"$WORLD_DIR/plan.err" || world_fail "no plan: $(cat "$WORLD_DIR/plan.err")"
+}
+apply() { timeout 60 "$MOONSNAP" apply "$PLAN" "$@"; }
+# edit JQ: the plan changed by somebody who knows how to make it fit
+edit() {
+  local part digests=''
+  jq "$1" "$PLAN" >"$PLAN.new"
+  for part in run steps facts plan; do
+    digests+=".digests.$part = \"$(jq -cSj ".$part // []" "$PLAN.new" | sha256sum | cut -c 1-64)\" | "
+  done
+  jq "$digests ." "$PLAN.new" >"$PLAN"
+}
+# refused NAME CODE REGEX: apply says so, and changes nothing
+refused() {
+  local before
+  before=$(sim_changes)
+  check_exit "$1: refused" "$2" apply
+  said "$1: why" "$3"
+  check_eq "$1: nothing was changed" "$(sim_changes)" "$before"
+}
+
+for api in zapi rest; do
+  moon_conf ONTAP_API=$api NTAP_SNAPSHOT_CLEANUP=Y
+  moon discover >/dev/null # the mapping is in the config, and a plan need not write it there
+  plan backup --policy daily
+  check_no_match "$api: no password in a plan" "$PLAN" 'secret'
+  named=$(jq -r '[.steps[] | select(.op == "ontap.snapshot_create")][0].args.name' "$PLAN")
+  next_second
+  check_exit "$api: the plan of a backup is carried out" 0 apply --json
+  SNAP=$(jq -r .snapshot "$OUT")
+  check_eq "$api: on both volumes" "$(snapshots vol1 | grep -c "^$SNAP$") $(snapshots vol2 | grep -c "^$SNAP$")" '1 1'
+  check "$api: the snapshot has the time at which it was taken" test "$SNAP" \> "$named"
+  check "$api: all guests run" all_running alpha bravo
+  next_second
+  refused "$api: twice" 1 "snapshots of svm1:vol1: '$SNAP .*' is not in the plan"
+
+  plan restore --backupName "$SNAP" --params KVM_RESTORE_VM_LIST=alpha
+  spoil "${IMG[alpha]}" 1
+  check_exit "$api: a restore wants its answer all the same" 2 apply
+  said "$api: the question" '\-\-yes'
+  check_exit "$api: the plan of a restore is carried out" 0 apply --yes
+  check_eq "$api: alpha's disk is the snapshot's" "$(still "${IMG[alpha]}")" "$(still "$(copy alpha)")"
+
+  # A failure of the controller is not the plan's: what is left is cleaned up as in any run.
+  plan backup --policy daily
+  before=$(snapshots vol1; snapshots vol2)
+  call=$([ $api = zapi ] && echo snapshot-create || echo 'POST /storage/volumes/*/snapshots')
+  sim_fault '{"match":"'"$call"'","nth":2,"action":"error"}'
+  check_exit "$api: a snapshot fails on the way" 1 apply
+  sim_faults_clear
+  check "$api: all guests run after it" all_running alpha bravo
+  check_eq "$api: no snapshot is left" "$(snapshots vol1; snapshots vol2)" "$before"
+done
+
+# --- the world is another one ---
+
+plan backup --policy daily
+echo 'KVM_MAX_SUSPENDED=1' >>"$WORLD_DIR/etc/demo/kvm.conf"
+refused 'a parameter more' 1 'kvm\.conf:[0-9]+: KVM_MAX_SUSPENDED was not set'
+sed -i 's/^KVM_MAX_SUSPENDED=1/KVM_MAX_SUSPENDED=2/' "$WORLD_DIR/etc/demo/kvm.conf"
+plan backup --policy daily
+sed -i 's/^KVM_MAX_SUSPENDED=2/KVM_MAX_SUSPENDED=3/' "$WORLD_DIR/etc/demo/kvm.conf"
+refused 'another value' 1 'kvm\.conf:[0-9]+: KVM_MAX_SUSPENDED has another value'
+sed -i '/^KVM_MAX_SUSPENDED/d' "$WORLD_DIR/etc/demo/kvm.conf"
+
+plan backup --policy daily
+guest_stop bravo
+refused 'a guest was stopped' 1 "state of guest 'bravo': 'running' in the plan, 'shutoff' now"
+
+plan backup --policy daily
+cp "${IMG[bravo]}" "${IMG[bravo]%.img}2.img"
+own "${IMG[bravo]%.img}2.img"
+vsh dumpxml bravo --inactive | sed 's/bravo\.img/bravo2.img/' >"$WORLD_DIR/moved.xml"
+vsh define "$WORLD_DIR/moved.xml" >/dev/null
+refused 'a disk was moved' 1 "disks of guest 'bravo'.*bravo2\.img' is not in the plan"
+sed -i 's/bravo2\.img/bravo.img/' "$WORLD_DIR/moved.xml"
+vsh define "$WORLD_DIR/moved.xml" >/dev/null
+
+plan backup --policy daily
+vsh domrename bravo bravo3 >/dev/null
+refused 'a guest was renamed' 2 "'bravo'"
+vsh domrename bravo3 bravo >/dev/null
+
+cat >"$WORLD_DIR/site.lua" <<'LUA'
+local process = require "std.process"
+return require("std.workflow").extend("backup", {
+  quiesce = function(ctx, next)
+    local ok, failed = next()
+    if not ok then return nil, failed end
+    -- The worst of scripts: its dry run says something else, and it finds out while guests stand still.
+    return process.run { ctx.dry_run and "/bin/true" or "/bin/touch", os.getenv("HOME") .. "/touched" }
+  end,
+})
+LUA
+export HOME=$WORLD_DIR/local
+plan backup --policy daily --script "$WORLD_DIR/site.lua"
+before=$(snapshots vol1; snapshots vol2)
+check_exit 'a step that is not in the plan' 1 apply --quiet
+said 'what the plan has and what came' "kvm-00019.*step [0-9]+: the plan has 'process\.run /bin/true .*there, not 'process\.run /bin/touch"
+check 'it was not carried out' test ! -e "$HOME/touched"
+check 'the guest runs again' all_running alpha
+check_eq 'no snapshot was taken' "$(snapshots vol1; snapshots vol2)" "$before"
+plan backup --policy daily --script "$WORLD_DIR/site.lua"
+echo '-- changed' >>"$WORLD_DIR/site.lua"
+refused 'the script was changed' 1 'site\.lua: the script is another one'
+
+# --- the file is not to be trusted ---
+
+plan backup --policy daily
+cp "$PLAN" "$WORLD_DIR/good.json"
+jq '.steps = []' "$WORLD_DIR/good.json" >"$PLAN"
+refused 'edited by hand' 2 "plan\.json: 'steps' was changed"
+cp "$WORLD_DIR/good.json" "$PLAN"
+edit '.run.made -= 90000'
+refused 'an old one' 2 'plan\.json: it was made on .*holds for 24 hours'
+cp "$WORLD_DIR/good.json" "$PLAN"
+edit '.run.host = "elsewhere"'
+refused 'of another host' 2 "plan\.json: it was made on host 'elsewhere'"
+cp "$WORLD_DIR/good.json" "$PLAN"
+edit '.run.directory = "/nowhere"'
+refused 'of another directory' 2 'plan\.json: it was made in /nowhere'
+cp "$WORLD_DIR/good.json" "$PLAN"
+edit 'del(.steps[] | select(.op == "domain.suspend"))'
+refused 'a step less, made to fit' 1 "step [0-9]+: the plan has 'ontap\.snapshot_create .*not 'domain\.suspend"
+cp "$WORLD_DIR/good.json" "$PLAN"
+chmod o+w "$PLAN"
+refused 'everybody may write it' 2 'plan\.json: everybody may write it'
+chmod o-w "$PLAN"
+printf '{"run":\n' >"$PLAN"
+refused 'half a file' 2 'plan\.json: .*line 2'
+echo '{"steps":[]}' >"$PLAN"
+refused 'no plan' 2 'plan\.json: is no plan'
+plan backup --policy daily --params NTAP_USERS=svm1:vsadmin/secret
+check_no_match 'no password in a plan, from the command line neither' "$PLAN" 'secret'
+refused 'a password on the command line' 2 'plan\.json: its command has a password'
+rm "$PLAN"
+refused 'no file' 2 'plan\.json'
+finish
