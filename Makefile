@@ -211,11 +211,12 @@ crash: build/.deps
 
 ## fault        every primitive call of every workflow that changes something goes wrong in turn, in nine ways, over
 ##              both transports; N=100: so many of the cases, ONLY='backup rest kill': some of them;
-##              ALLOC=all|sites|N: allocations of a backup fail instead; ONLY='backup zapi own 100-150': some of those
+##              ALLOC=all|sites|N: allocations of a backup fail instead; ONLY='backup zapi own 100-150': some of those;
+##              J=4: in so many worlds at once (two for each processor)
 fault: N = all
 fault: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all $(B)/moonsnap-fault
-	$(Q)$(if $(ALLOC),MOON_FAULT_ALLOC=$(ALLOC) )tests/fault/run $(B) $(N) $(if $(ONLY),'$(ONLY)')
+	$(Q)$(if $(ALLOC),MOON_FAULT_ALLOC=$(ALLOC) )$(if $(J),MOON_FAULT_JOBS=$(J) )tests/fault/run $(B) $(N) $(if $(ONLY),'$(ONLY)')
 
 ## bench        all of these, side by side with their ratios: some 20 minutes, on an idle machine
 ## bench-pause  pause per guest: a shell script of virsh and curl, the modes, a bare C program; bench-start, bench-wide, bench-scale

@@ -18,7 +18,7 @@ world.__index = world
 local LIMIT = 75 -- seconds that a run may take: it may wait 60 for a guest to stop
 
 --- The world.
--- @tparam table made by tests/fault/run: dir, uri, url, root, ca, engine (with the seam), plain (moonsnap), guests
+-- @tparam table made by tests/fault/cell.sh: dir, uri, url, root, ca, engine (with the seam), plain (moonsnap), guests
 -- @treturn table
 function world.new(made)
   local scheme, host, port = made.url:match("^(https?)://([^/:]+):(%d+)")
@@ -28,6 +28,7 @@ function world.new(made)
   w.conn = assert(virt.open(made.uri))
   w.filer = assert(ontap.new { name = "filer", host = host, port = tonumber(port), https = scheme == "https",
     user = "vsadmin", password = "secret", ca_file = made.ca, api = "rest", timeout = 10 })
+  w.first = w:stored()
   return w
 end
 
@@ -78,10 +79,11 @@ end
 
 --- Wait until nothing stands still.
 -- @tparam number seconds
+-- @tparam[opt] string but what nobody will make run, "alpha is shutoff": it is not waited for
 -- @treturn {string,...} what does all the same
-function world:wait_running(seconds)
+function world:wait_running(seconds, but)
   local till, list = clock.mono() + seconds, self:standing()
-  while #list > 0 and clock.mono() < till do
+  while #list > 0 and not (#list == 1 and list[1] == but) and clock.mono() < till do
     task.sleep(0.02)
     list = self:standing()
   end
@@ -189,13 +191,35 @@ function world:back()
   return lost
 end
 
---- Remove everything that any run has made, and begin a workflow's own base.
-function world:clear(first)
-  self.base = first
+--- Remove everything that any run has made: as the world was found.
+function world:clear()
+  self.base = self.first
   end_guards(self)
   revive(self)
   world.sh("rm", "-rf", self.state)
-  remove(self, self:stored(), first)
+  remove(self, self:stored(), self.first)
+end
+
+--- Make a workflow's own base.
+-- @tparam table flow of `workflows`
+-- @tparam string api zapi or rest
+function world:begin(flow, api)
+  self.api = api
+  self:clear()
+  world.sh("rm", "-rf", self.etc)
+  world.sh("cp", "-a", self.dir .. "/etc.kept", self.etc)
+  if flow.base then
+    flow.base(self)
+    world.next_second()
+  end
+  self:keep()
+end
+
+--- Make ready for a case: the base, and what the workflow needs before each.
+-- @tparam table flow
+function world:arrange(flow)
+  if #self:back() > 0 then self:begin(flow, self.api) end
+  if flow.arrange then flow.arrange(self) end
 end
 
 --- The records of the catalog by file name: the text and, where it can be read, the record.
