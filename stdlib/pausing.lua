@@ -119,18 +119,22 @@ end
 --- Let a guest stand still. The guard process must hold it.
 -- @tparam table ctx
 -- @tparam table guest of which `choose` was asked
--- @tparam function gone called when it turns out that nothing is to be done to it
+-- @tparam function paused called when it is paused already: true, it stays so, and nothing is done to it; false, it runs
+--   again; nil and an Err
 -- @treturn[1] boolean true
 -- @return[2] nil
--- @treturn[2] Err kvm-00003, kvm-00016; something may have been done to it all the same
-function pausing.stop(ctx, guest, gone)
+-- @treturn[2] Err kvm-00003, kvm-00016, of `paused`; but for the last something may have been done to it all the same
+function pausing.stop(ctx, guest, paused)
   -- The list may be minutes old: whom an administrator has paused since then is his. libvirt would not tell.
   local before = guest.dom:state()
   if before and before.state == "paused" then
-    log.info("Guest '%s' was paused meanwhile (%s); it stays so", guest.name, before.reason)
-    guest.state_before = "paused"
-    gone()
-    return true
+    local stays, failed = paused()
+    if failed then return nil, failed end
+    if stays then
+      log.info("Guest '%s' was paused meanwhile (%s); it stays so", guest.name, before.reason)
+      guest.state_before = "paused"
+      return true
+    end
   end
   guest.attempted = true
   if guest.method == "freeze" then return freeze(ctx, guest) end

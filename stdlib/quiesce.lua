@@ -48,13 +48,29 @@ local function held_by(self, guest)
   if not list then return nil, failed end
   for _, entry in ipairs(list) do
     local j = entry.journal
-    if (j.guard_alive or j.engine_alive) and j.uri == self.ctx.uri then
+    local another = entry.path ~= self.ctx:journal_path()
+    if another and (j.guard_alive or j.engine_alive) and j.uri == self.ctx.uri then
       for _, held in ipairs(j.held) do
         if held.uuid == guest.uuid then return j end
       end
     end
   end
   return nil
+end
+
+-- Whether a paused guest stays so, since somebody wants it paused who is no run of ours. Looked at once more after the
+-- journals: a run that lets it go in between leaves it running.
+local function stays_paused(self, guest)
+  local holder, failed = held_by(self, guest)
+  if failed then return nil, failed end
+  if holder then
+    return nil, err.new("busy", ("guest '%s' is suspended by a run of config %s of profile %s, and would run again "
+      .. "in the middle of this one"):format(guest.name, holder.config, holder.profile), { exit = 4 })
+  end
+  local state
+  state, failed = guest.dom:state()
+  if not state then return nil, failed end
+  return not RUNNING[state.state]
 end
 
 -- Whether a guest runs now; the others need nothing.
@@ -72,12 +88,12 @@ local function look(self, guest)
     log.info("Guest '%s' is %s; no suspend is needed", guest.name, state.state)
     return false
   end
-  local holder
-  holder, failed = held_by(self, guest)
+  local stays
+  stays, failed = stays_paused(self, guest)
   if failed then return nil, failed end
-  if holder then
-    return nil, err.new("busy", ("guest '%s' is suspended by a run of config %s of profile %s, and would run again "
-      .. "in the middle of this one"):format(guest.name, holder.config, holder.profile), { exit = 4 })
+  if not stays then
+    guest.state_before, guest.reason_before = "running", nil
+    return true
   end
   log.info("Guest '%s' is paused already (%s); it stays so", guest.name, state.reason)
   return false
@@ -162,9 +178,12 @@ local function stop(self, guest)
   if not begun then return nil, err.coded("scf-00037", "the guard process", problem) end
   self.attempted[#self.attempted + 1] = guest
   local ok, failed = pausing.stop(self.ctx, guest, function()
+    local stays, trouble = stays_paused(self, guest)
+    if stays == false then return false end
     guest.nothing_done = true
     if self.process then self.process:free { guest.uuid } end
     guest.held = nil
+    return stays, trouble
   end)
   if guest.fell_back and guest.method == "none" then self.unquiet[#self.unquiet + 1] = guest end
   if ok then return true end
@@ -174,7 +193,7 @@ local function stop(self, guest)
     log.warn("[scf-00038] going on although guest '%s' is not suspended (APP_IGNORE_ERROR=Y)", guest.name)
     return true
   end
-  return nil, err.coded("scf-00037", ("guest '%s'"):format(guest.name), failed.cause or failed)
+  return nil, err.coded("scf-00037", ("guest '%s'"):format(guest.name), failed.cause or failed, { exit = failed.exit })
 end
 
 --- Let the guests that run stand still: one after another in their order, or (KVM_QUIESCE_MODE) many at once.

@@ -2,6 +2,7 @@
 -- back on success, error and cancel.
 local file = require "engine.file"
 local plan = require "engine.plan"
+local process = require "engine.process"
 local tasks = require "engine.task"
 local virt = require "engine.virt"
 local err = require "std.err"
@@ -199,6 +200,51 @@ t.case("a guest of which nobody can say whether it stood still", function()
   t.eq(#list, 1)
   t.eq(list[1].name, row.name)
   t.eq(list[1].unknown.message, "made to fail")
+end)
+
+-- The journal of another run of this host that lives, and holds the guest.
+local function others_journal()
+  local own = process.self()
+  t.ok(file.mkdirs(TMP .. "/state/journal"))
+  local path = TMP .. "/state/journal/p.other.1.journal"
+  t.ok(file.replace(path, ("moonsnap-journal 1\nrun p other backup\nuri %s\nengine %d %d\nguard %d %d\n"
+    .. "deadline 1\nhold %s one\n"):format(URI, own.pid, own.start, own.pid, own.start, row.uuid)))
+  return setmetatable({}, { __close = function() file.remove(path) end })
+end
+
+t.case("a guest that another run suspends after it was looked at", function()
+  local asked, journal = 0, nil
+  local g = guest(failing { state = function()
+    asked = asked + 1
+    if asked == 2 then
+      t.ok(conn:domain(row):suspend())
+      journal = others_journal()
+    end
+  end })
+  do
+    local guard <close> = quiesce.guard(context(), { g })
+    local ok, failed = guard:suspend()
+    t.eq(ok, nil)
+    t.eq({ failed.scf, failed.code, failed.exit }, { "scf-00037", "busy", 4 })
+    t.ok(tostring(failed):find("config other", 1, true), tostring(failed))
+  end
+  t.eq(state(), "paused") -- it is that run's to resume
+  local _journal <close> = journal
+  t.ok(conn:domain(row):resume())
+end)
+
+t.case("a guest that another run lets go while it is looked at", function()
+  local asked = 0
+  t.ok(conn:domain(row):suspend())
+  local g = guest(failing { state = function()
+    asked = asked + 1
+    if asked == 2 then t.ok(conn:domain(row):resume()) end
+  end })
+  local guard <close> = quiesce.guard(context(), { g })
+  t.ok(guard:suspend())
+  t.eq({ g.state_before, g.stopped, state() }, { "running", "suspend", "paused" })
+  guard:release()
+  t.eq(state(), "running")
 end)
 
 t.case("a dry run suspends nothing and starts no guard process", function()
