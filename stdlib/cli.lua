@@ -216,7 +216,10 @@ end
 -- From the first line of the log to the exit code.
 local function run_bound(wf, ctx)
   local ok, failed = open_logs(ctx)
-  if not ok then return fail(failed, 1), failed end
+  if not ok then
+    traps.failed(ctx, failed)
+    return fail(failed, 1), failed
+  end
   log.info("Action started! moonsnap %s (Action: %s) (Config: %s) (Profile: %s)", process.version(), ctx.action,
     ctx.config_name, ctx.profile or "-")
   if ctx.cfg then
@@ -254,14 +257,22 @@ local function run_workflow(wf, opts, dirs, words)
   end
   local ctx
   ctx, failed = (bound and load_config or without_config)(opts, dirs, wf.action)
-  if not ctx then return fail(failed, 2) end
+  if not ctx then
+    local code = fail(failed, 2)
+    traps.unread({ profile = opts.profile, config = opts.config, config_dir = dirs.config },
+      { action = wf.action, policy = opts.policy, stamp = naming.stamp(), opts = opts }, failed)
+    return code
+  end
   -- Two runs of one second, for two policies say, are still two.
   ctx.id = ("%s-%d"):format(ctx.stamp, process.self().pid)
   if opts.held then opts.held:begin(ctx) end
   -- The lock comes before the logs: a run that may not start leaves no files behind.
   if wf.lock and not plan.active() then
     ok, failed = take_lock(ctx)
-    if not ok then return fail(failed, 1) end
+    if not ok then
+      traps.failed(ctx, failed)
+      return fail(failed, 1)
+    end
   end
   local code
   code, failed = run_bound(wf, ctx)

@@ -112,6 +112,22 @@ function config_file.parse(text, name)
   return items
 end
 
+--- The settings of those lines that can be read: of a file that `parse` refuses.
+-- @tparam string text
+-- @tparam string name of the file
+-- @treturn {{key=,text=,line=,where=,file=},...} of a key that is set twice, both
+function config_file.salvage(text, name)
+  local items = {}
+  for number, line in each_line(text) do
+    local item = (config_file.parse(line, name) or {})[1]
+    if item then
+      item.line, item.where = number, name .. ":" .. number
+      items[#items + 1] = item
+    end
+  end
+  return items
+end
+
 --- Read what was given to --params, as settings like those of a file.
 -- @tparam table given {"K=V",...} or {K=V,...}
 -- @treturn[1] {{key=,text=,where=},...}

@@ -288,7 +288,8 @@ local groups = {
       meaning = "Y: an error is written to the controllers' event log, too, which send an AutoSupport message of it." },
     { name = "FAILURE_MSG", type = "text", meaning = "Text that is logged when the run failed." },
     { name = "SENDTRAP", type = "command",
-      meaning = "Command that passes the failure text on; %MSG is the text, as one argument." },
+      meaning = "Command that passes the failure text on, also of a run that does not begin; %MSG is the text, as one "
+        .. "argument." },
     { name = "SUCCESS_MSG", type = "text", meaning = "Text that is logged when the run succeeded." },
     { name = "SUCCESS_TRAP", type = "command",
       meaning = "Command that passes the success text of a backup on; %SUCCESS_MSG is the text, as one argument." },

@@ -4,6 +4,7 @@
 -- @module std.traps
 
 local command = require "std.command"
+local config_salvage = require "std.config_salvage"
 local err = require "std.err"
 local hooks = require "std.hooks"
 local log = require "std.log"
@@ -45,6 +46,15 @@ function traps.failed(ctx, failed)
   local text = message(ctx, "FAILURE_MSG", { MSG = reason })
   if text then log.error(text) end
   send(ctx, "SENDTRAP", { MSG = plain(text or reason) })
+end
+
+--- Pass on that a run did not begin, since its config cannot be read.
+-- @tparam {profile=?string,config=?string,config_dir=string} place
+-- @tparam table ctx action, policy, stamp, opts
+-- @tparam Err failed
+function traps.unread(place, ctx, failed)
+  ctx.cfg = config_salvage.read(place)
+  if ctx.cfg then traps.failed(ctx, failed) end
 end
 
 --- Say and pass on that a run succeeded. Only a backup is passed on: by SUCCESS_TRAP, else, with SUCCESS_MSG,

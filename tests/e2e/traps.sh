@@ -58,6 +58,34 @@ check_exit 'a dry run' 0 moon backup --policy daily --dry-run
 check_match 'names the trap' "$OUT" 'process.run .*trap'
 check_eq 'and does not run it' "$(trail)" ''
 
+# --- a run that does not begin ---
+
+conf=$WORLD_DIR/etc/demo/kvm.conf
+next_second
+moon_conf "SENDTRAP=$trap_cmd %MSG %SNAME" "FAILURE_MSG=broken: %MSG" SNAME=nightly
+printf 'this is no setting\n' >>"$conf"
+check_exit 'a config with a line that is none' 2 moon backup --policy daily
+check_match 'is passed on by the SENDTRAP that can be read' <(trail) "^2\|broken: .*kvm\.conf:[0-9]+: line has no '=' ?.*\|nightly\|\$"
+moon_conf NTAP_SNAPSHOT_RETENTIONS=often USE_GLOBAL_CONFIG=Y
+printf 'SENDTRAP=%s %%MSG %%NTAP_USERS %%MY_PASSWORD\nMY_PASSWORD=geheim1\n' "$trap_cmd" >"$WORLD_DIR/etc/global.conf"
+chmod 600 "$WORLD_DIR/etc/global.conf"
+check_exit 'a value that cannot be read, and the trap in the global config' 2 moon backup --policy daily
+check_match 'is passed on; no password is filled in' <(trail) '^3\|.*NTAP_SNAPSHOT_RETENTIONS.*\|%NTAP_USERS\|%MY_PASSWORD\|$'
+rm "$WORLD_DIR/etc/global.conf"
+check_exit 'a config that is not there' 2 moon_with nosuch backup --policy daily
+check_eq 'has no trap' "$(trail)" ''
+
+moon_conf "SENDTRAP=$trap_cmd %MSG"
+held
+check_exit 'a config whose lock is held' 4 moon backup --policy daily
+check_match 'is passed on' <(trail) '^1\|.*another run holds its lock'
+held_ends
+rm -f "$trail"
+mkdir "$WORLD_DIR/nowhere"
+: >"$WORLD_DIR/nowhere/demo"
+check_exit 'a log that cannot be opened' 1 moon backup --policy daily --log-dir "$WORLD_DIR/nowhere"
+check_match 'is passed on, too' <(trail) '^1\|.*nowhere/demo'
+
 # --- the controllers' event log ---
 
 told() { sim_requests | jq -r '[.log[] | select(.call | test("ems-autosupport-log|application-logs"))] | length'; }
