@@ -3,6 +3,7 @@ local workflow = require "std.workflow"
 local confirm = require "std.confirm"
 local discovery = require "std.discovery"
 local err = require "std.err"
+local events = require "std.events"
 local hooks = require "std.hooks"
 local log = require "std.log"
 local ontap = require "std.ontap"
@@ -35,6 +36,7 @@ return workflow {
     assert(hooks.check(ctx, { "PRE_RESTORE_CMD", "POST_RESTORE_CMD" }))
     local ok, failed = hooks.phase(ctx, "PRE_RESTORE_CMD")
     if not ok then return nil, err.coded("scf-00027", "nothing was restored", failed) end
+    events.tell(ctx, "started")
   end,
 
   fetch = function(ctx)
@@ -51,12 +53,14 @@ return workflow {
   end,
 
   post = function(ctx)
+    events.tell(ctx, "finished")
     local ok, failed = hooks.phase(ctx, "POST_RESTORE_CMD")
     restore.report(ctx)
     if not ok then return nil, err.coded("scf-00025", "the guests are restored", failed) end
   end,
 
   failed = function(ctx, failed)
-    return restore.failed(ctx, failed)
+    restore.failed(ctx, failed) -- first: guests come back by it
+    if ctx.record then events.tell(ctx, "failed", failed) end
   end,
 }

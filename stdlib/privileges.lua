@@ -208,7 +208,7 @@ local list = {
     rest = function(client) return client:request("POST", ("/snapmirror/relationships/%s/transfers"):format(NIL), {}) end },
   { name = "restore from a vault", actions = "restore of a backup that only a vault has", command = "snapmirror",
     access = "all", api = "/api/snapmirror/relationships", api_access = "all", when = never },
-  { name = "write events", actions = "backup", command = "event generate-autosupport-log", access = "all",
+  { name = "write events", actions = "backup, restore", command = "event generate-autosupport-log", access = "all",
     api = "/api/support/ems/application-logs", api_access = "all", optional = true,
     -- Without what a call must have, and with a severity that there is not.
     zapi = function(client) return client:call("ems-autosupport-log") end,

@@ -104,5 +104,17 @@ for api in zapi rest; do
     case $asup in N) want=1 ;; Y) want=2 ;; esac
     check_eq "$api, $asup: what is told" "$(($(told) - before))" "$want"
   done
+  backup
+  next_second
+  before=$(told)
+  check_exit "$api: a restore" 0 moon restore --backupName "$SNAP" --params KVM_RESTORE_VM_LIST=bravo --yes
+  check_eq "$api: start and end are told" "$(($(told) - before))" 2
 done
+moon_conf NTAP_ASUP_ERROR_ENABLE=Y
+sim_fault '{"match": "snapshot-create", "action": "nospace"}'
+before=$(told)
+next_second
+check_exit 'a restore that fails' 1 moon restore --backupName "$SNAP" --params KVM_RESTORE_VM_LIST=bravo --yes
+check_eq 'start and failure are told' "$(($(told) - before))" 2
+sim_faults_clear
 finish
