@@ -169,12 +169,14 @@ function expire.run(ctx)
   if not records then return nil, failed end
   local by_name, there, gone, plans = outcomes(records), {}, {}, {}
   local command = expire.has_command(ctx)
-  for i, v in ipairs(ctx.volumes) do
-    local decided
-    decided, failed = plan_of(ctx, v, by_name, there)
-    if not decided then return nil, failed end
-    plans[i] = { v = v, decided = decided }
-  end
+  local decided, ok = {}
+  ok, failed = ontap.each(ctx, ctx.volumes, function(v)
+    local problem
+    decided[v], problem = plan_of(ctx, v, by_name, there)
+    return decided[v] and true, problem
+  end)
+  if not ok then return nil, failed end
+  for i, v in ipairs(ctx.volumes) do plans[i] = { v = v, decided = decided[v] } end
   for _, p in ipairs(plans) do
     local v, kept = p.v, 0
     for _, s in ipairs(p.decided.blocked) do
