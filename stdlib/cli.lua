@@ -10,6 +10,7 @@ local cli_info = require "std.cli_info"
 local config = require "std.config"
 local err = require "std.err"
 local facts = require "std.facts"
+local failure = require "std.failure"
 local jobs = require "std.jobs"
 local log = require "std.log"
 local naming = require "std.naming"
@@ -23,8 +24,8 @@ local workflow = require "std.workflow"
 local cli = {}
 
 -- Errors that nobody logged yet, and the exit code they stand for.
-local function fail(failed, otherwise)
-  log.error(failed)
+local function fail(failed, otherwise, opts)
+  failure.tell(failed, opts)
   return failed.exit or otherwise
 end
 
@@ -193,8 +194,8 @@ end
 
 local function finish(ctx, ok, failed)
   if not ok then
-    log.error(failed)
-    if failed.traceback then log.debug(failed.traceback) end
+    failure.tell(failed, ctx.opts)
+    if ctx.opts.json and not ctx.printed then report.print(ctx, { failed = failure.facts(failed) }) end
     traps.failed(ctx, failed)
     if ctx.exit == 5 then return 5 end -- a guest that is not back comes first, whatever failed
     if failed.exit then return failed.exit end
@@ -299,14 +300,20 @@ local function run_file(path, args, held)
     failed.exit = 2
     return fail(failed)
   end
-  local fn, syntax = load(text, "@" .. path, "t")
-  if not fn then return fail(err.new("invalid", syntax, { exit = 2 })) end
+  local fn
+  fn, failed = failure.compile(text, path)
+  if not fn then return fail(failed) end
   process.add_path(process.realpath(path):match("^(.*)/[^/]*$"))
-  for _, arg in ipairs(args) do
-    if arg == "--dry-run" then plan.start() end
+  local given = {}
+  for _, arg in ipairs(args) do given[arg:match("^%-%-(.*)$") or ""] = true end
+  if given["dry-run"] then plan.start() end
+  if given.debug then log.open { console_debug = true } end
+  local ok, value = xpcall(fn, err.caught, table.unpack(args))
+  if not workflow.is(value) then
+    local code = not ok and fail(value, 1, given) or math.type(value) == "integer" and value or 0
+    failure.forgotten(ok)
+    return code
   end
-  local value = fn(table.unpack(args))
-  if not workflow.is(value) then return math.type(value) == "integer" and value or 0 end
   local opts
   opts, failed = options.parse(args)
   if not opts then return fail(failed, 2) end

@@ -4,7 +4,7 @@
 local core = require "engine.err"
 local codes = require "std.codes"
 
-local err = { is = core.is, codes = core.codes }
+local err = { is = core.is, codes = core.codes, caught = core.caught }
 
 --- An error object.
 -- @tparam string code one of `err.codes()`

@@ -75,6 +75,7 @@ function report.print(ctx, document, text, last)
   if ctx.opts.json and ctx.dry_run and not last then
     ctx.plan = ctx.plan or document
   elseif ctx.opts.json then
+    ctx.printed = true
     put(json.encode(document, true))
   elseif text and not ctx.opts.quiet then
     put(text)

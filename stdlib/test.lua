@@ -8,6 +8,9 @@
 -- that must not wait shows here, and global variables that it left behind make it fail.
 -- @module std.test
 
+local core = require "engine.err"
+local failure = require "std.failure"
+
 local test = {}
 
 local passed, failed, skipped = 0, {}, 0
@@ -77,8 +80,12 @@ function test.case(name, body)
   if current then error("test.case: '" .. name .. "' begins inside '" .. current .. "'", 2) end
   local before = globals()
   current = name
-  local ok, problem = pcall(body)
+  -- With the lines that say where it comes from, and what led to it.
+  local ok, problem = xpcall(body, function(raised) return raised == SKIP and raised or core.caught(raised) end)
   current = nil
+  if not ok and problem ~= SKIP then
+    problem = table.concat({ tostring(problem), table.unpack(failure.lines(problem)) }, "\n")
+  end
   collectgarbage()
   if ok or problem == SKIP then
     local left = {}

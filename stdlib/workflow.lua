@@ -9,6 +9,7 @@
 local plan = require "engine.plan"
 local process = require "engine.process"
 local err = require "std.err"
+local failure = require "std.failure"
 local log = require "std.log"
 
 local workflow = {}
@@ -118,10 +119,10 @@ function workflow.extend(action, changes)
 end
 
 local function made_by(fn, name)
-  local ok, value = pcall(fn)
+  local ok, value = xpcall(fn, err.caught)
   if not ok then
     return nil, err.new("invalid", ("%s: loading it failed: %s"):format(name:gsub("^@", ""), tostring(value)),
-      { exit = 2 })
+      { exit = 2, cause = value, at = value.at, traceback = value.traceback })
   end
   if not workflow.is(value) then
     return nil, err.new("invalid", ("%s: does not return a workflow; write return workflow { ... }")
@@ -137,8 +138,8 @@ end
 -- @return[2] nil
 -- @treturn[2] Err `invalid`, exit 2
 function workflow.compile(text, name)
-  local fn, syntax = load(text, name, "t")
-  if not fn then return nil, err.new("invalid", syntax, { exit = 2 }) end
+  local fn, failed = failure.compile(text, (name:gsub("^@", "")))
+  if not fn then return nil, failed end
   return made_by(fn, name)
 end
 
@@ -240,9 +241,8 @@ end
 -- @return[2] nil
 -- @treturn[2] Err of the phase that failed; everything owned is closed and `failed` has run
 function workflow.run(wf, ctx)
-  local ok, failed = pcall(run_phases, wf, ctx)
+  local ok, failed = xpcall(run_phases, err.caught, wf, ctx)
   if ok then return true end
-  if not err.is(failed) then failed = err.new("internal", tostring(failed)) end
   if failed.exit == 1 or failed.exit == 3 or failed.exit == 5 then ctx:worse(failed.exit) end
   if wf.failed then
     local cleaned, problem = pcall(wf.failed, ctx, failed)

@@ -368,6 +368,11 @@ const char *moon_domain_name(const struct moon_domain *d)
     return d->name;
 }
 
+const char *moon_domain_uri(const struct moon_domain *d)
+{
+    return moon_virt_uri(d->virt);
+}
+
 int moon_domain_pending(const struct moon_domain *d)
 {
     return atomic_load(&d->pending);

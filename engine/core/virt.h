@@ -46,6 +46,7 @@ struct moon_domain *moon_domain_ref(struct moon_domain *d);
 void moon_domain_unref(struct moon_domain *d);
 const char *moon_domain_uuid(const struct moon_domain *d);
 const char *moon_domain_name(const struct moon_domain *d);
+const char *moon_domain_uri(const struct moon_domain *d); /* of its connection */
 
 /* Suspends and freezes of this handle that have not returned yet, for instance because their
  * waiter gave up: while there are any, a resume may be followed by a late suspend. */

@@ -1,5 +1,6 @@
 /*** Error objects: tables with `code`, `message`, `source`, `native`, `op`, optional `cause`, `scf`
- * (a framework code such as scf-00037) and `exit` (the process's exit code it asks for).
+ * (a framework code such as scf-00037) and `exit` (the process's exit code it asks for). Where it comes from: `at`
+ * ("FILE:LINE", the script's line) and `after` (the number of the last call before it; see `engine.trace`).
  * @module engine.err
  */
 #include "moonlua.h"
@@ -34,6 +35,7 @@ static int err_new(lua_State *L)
     }
     lua_settop(L, 1);
     moonlua_markerr(L);
+    moonlua_placeerr(L);
     return 1;
 }
 
@@ -48,6 +50,17 @@ static int err_is(lua_State *L)
     lua_pushboolean(L, moonlua_iserr(L, 1));
     return 1;
 }
+
+/*** As the handler of `xpcall`: what was raised as an error object, which has also its `traceback`. One that
+ * is an error object stays the same.
+ * @function caught
+ * @usage
+ * local err = require "engine.err"
+ * local ok, failed = xpcall(function() error("boom") end, err.caught)
+ * assert(not ok and failed.code == "internal" and failed.traceback:find("boom"))
+ * @param raised anything
+ * @treturn Err
+ */
 
 /*** The closed list of codes.
  * @function codes
@@ -65,8 +78,11 @@ static int err_codes(lua_State *L)
 
 int luaopen_engine_err(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"new", err_new}, {"is", err_is}, {"codes", err_codes}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"new", err_new},
+                                         {"is", err_is},
+                                         {"codes", err_codes},
+                                         {"caught", moonlua_caught},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

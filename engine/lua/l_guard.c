@@ -68,8 +68,8 @@ static int guard_finish(void *g, const json_t *args, json_t **out, struct moon_e
     return moon_guard_finish(g, out, err);
 }
 
-static const struct moonlua_self guard_self = {GUARD_TYPE, "guard",     check_guard,
-                                               guard_ref,  guard_unref, guard_name};
+static const struct moonlua_self guard_self = {GUARD_TYPE,  "guard",    check_guard, guard_ref,
+                                               guard_unref, guard_name, NULL,        NULL};
 
 /*** @type Guard */
 static const struct moonlua_prim guard_prims[] = {
@@ -135,6 +135,9 @@ static int start_finish(lua_State *L, struct moon_op *op)
     luaL_setmetatable(L, GUARD_TYPE);
     *box = s->guard;
     s->guard = NULL;
+    lua_pushfstring(L, "guard process of %s", moon_guard_journal(*box));
+    lua_insert(L, -2);
+    moonlua_opened(L, lua_tostring(L, -2));
     return 1;
 }
 
@@ -173,6 +176,7 @@ static int guard_start(lua_State *L)
         return luaL_error(L, "out of memory");
     }
     moon_op_init(&s->op, &kind);
+    moonlua_call_begins(moonlua_get(L), "guard.start", NULL, NULL, true);
     return moonlua_await(L, &s->op, start_finish);
 }
 
@@ -181,6 +185,7 @@ static int guard_gc(lua_State *L)
     struct moon_guard **box = luaL_checkudata(L, 1, GUARD_TYPE);
     moon_guard_unref(*box);
     *box = NULL;
+    moonlua_closed(L, 1);
     return 0;
 }
 

@@ -49,6 +49,7 @@ static int http_request(lua_State *L)
     }
     struct moon_err err;
     struct moon_op *op = moon_http_op(args, &err);
+    moonlua_call_begins(moonlua_get(L), "http.request", NULL, NULL, !reads);
     return op ? moonlua_await(L, op, finish) : moonlua_pusherr(L, &err);
 }
 

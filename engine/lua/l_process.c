@@ -95,6 +95,7 @@ static int process_call(lua_State *L)
             return n;
         finish = moonlua_note(L, "process.run", program, *told, true);
     }
+    moonlua_call_begins(moonlua_get(L), "process.run", program, NULL, !reads);
     return moonlua_await(L, moonlua_prim_op(L, &prim, &plain, NULL, args), finish);
 }
 

@@ -78,8 +78,8 @@ static const char *conn_name(void *self)
     return moon_virt_uri(self);
 }
 
-static const struct moonlua_self conn_self = {CONN_TYPE, "virt",     check_conn,
-                                              conn_ref,  conn_unref, conn_name};
+static const struct moonlua_self conn_self = {CONN_TYPE,  "virt",    check_conn, conn_ref,
+                                              conn_unref, conn_name, NULL,       NULL};
 
 /*** @type Connection */
 static const struct moonlua_prim conn_prims[] = {
@@ -144,6 +144,9 @@ static int open_finish(lua_State *L, struct moon_op *op)
     luaL_setmetatable(L, CONN_TYPE);
     *box = o->virt;
     o->virt = NULL;
+    lua_pushfstring(L, "connection %s", o->uri);
+    lua_insert(L, -2);
+    moonlua_opened(L, lua_tostring(L, -2));
     return 1;
 }
 
@@ -169,6 +172,7 @@ static int virt_open(lua_State *L)
         return luaL_error(L, "out of memory");
     }
     moon_op_init(&o->op, &kind);
+    moonlua_call_begins(moonlua_get(L), "virt.open", uri, NULL, false);
     return moonlua_await(L, &o->op, open_finish);
 }
 
@@ -187,6 +191,7 @@ static int conn_gc(lua_State *L)
     struct moon_virt **box = luaL_checkudata(L, 1, CONN_TYPE);
     struct moon_virt *virt = *box;
     *box = NULL;
+    moonlua_closed(L, 1);
     struct open_op *o = virt ? calloc(1, sizeof *o) : NULL;
     if (o) {
         moon_op_init(&o->op, &kind);
@@ -334,8 +339,18 @@ static const char *dom_name(void *self)
     return moon_domain_name(self);
 }
 
-static const struct moonlua_self dom_self = {DOMAIN_TYPE, "domain",  check_domain,
-                                             dom_ref,     dom_unref, dom_name};
+static const char *dom_uri(void *self)
+{
+    return moon_domain_uri(self);
+}
+
+static const char *dom_uuid(void *self)
+{
+    return moon_domain_uuid(self);
+}
+
+static const struct moonlua_self dom_self = {DOMAIN_TYPE, "domain", check_domain, dom_ref,
+                                             dom_unref,   dom_name, dom_uri,      dom_uuid};
 
 /*** @type Domain
  * Every method returns true or a value; nil and an error object when libvirt refuses:

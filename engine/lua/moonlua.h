@@ -42,7 +42,9 @@ struct moonlua {
     json_t *calls;     /* a test's notes of what changes something, in the same form; NULL: none */
     json_t *rules;     /* and which of these calls are to fail */
     struct moonlua_watch watch;
-    const char *lib_dir; /* overrides the compiled-in library; NULL */
+    struct moonlua_trace *trace; /* the last calls; NULL before the first */
+    long call;                   /* the number of the one that is about to wait, 0 */
+    const char *lib_dir;         /* overrides the compiled-in library; NULL */
 };
 
 struct moonlua *moonlua_get(lua_State *L); /* [-0, +0, -] */
@@ -65,6 +67,8 @@ json_t **moonlua_newjson(lua_State *L);
 int moonlua_pusherr(lua_State *L, const struct moon_err *err);
 /* Make the table at the top an error object. [-1, +1, m] */
 void moonlua_markerr(lua_State *L);
+/* nil and an error object -> the same with what messages want to know of its origin, unless it has it. [-0, +0, m] */
+void moonlua_placeerr(lua_State *L);
 bool moonlua_iserr(lua_State *L, int idx); /* [-0, +0, -] */
 /* Arguments from index `first` by a signature into JSON; raises what is wrong.
  * "volume:s name:s {comment:s? label:s?}": positional arguments, then one options table. Types: s
@@ -87,6 +91,8 @@ int moonlua_finish_default(lua_State *L, struct moon_op *op);
  * leftover tasks are cancelled and waited for. Pushes its results: true and values, or false and
  * an error object. Returns their number. */
 int moonlua_run(struct moonlua *m, int nargs);
+/* Message handler, and engine.err.caught: what was raised becomes an error object with its traceback. */
+int moonlua_caught(lua_State *L);
 void moonlua_task_init(lua_State *L);       /* [-0, +0, m] */
 bool moonlua_istask(lua_State *L, int idx); /* whether the thread at idx is a task's [-0, +0, -] */
 /* Ask the main task to end because of a signal; the second time the loop gives up waiting. */
@@ -100,6 +106,23 @@ void moonlua_watch_stop(struct moonlua *m);
 int moonlua_watch_resume(struct moonlua *m, lua_State *co, lua_State *from, int nargs,
                          int *nresults);
 void moonlua_coroutine_init(lua_State *L); /* [-0, +0, m] */
+
+/* --- l_trace.c --- */
+/* "FILE:LINE" of the innermost function that is not of the shipped library, else of the innermost; "". Whether it
+ * is the innermost, and not of the library. */
+bool moonlua_place(lua_State *L, char *place, size_t size); /* [-0, +0, -] */
+/* The next moonlua_await is this call. args may be NULL; of them only names are kept. */
+void moonlua_call_begins(struct moonlua *m, const char *op, const char *object, const json_t *args,
+                         bool changes);
+/* The call that began last is about this domain. */
+void moonlua_call_domain(struct moonlua *m, const char *uri, const char *uuid);
+/* err: NULL when it went well. A number of 0 is no call. [-0, +0, -] */
+void moonlua_call_ended(lua_State *L, long number, const struct moon_err *err);
+long moonlua_call_count(const struct moonlua *m);
+/* The handle at the top wants closing by the script; and was closed. [-0, +0, m] */
+void moonlua_opened(lua_State *L, const char *what);
+void moonlua_closed(lua_State *L, int idx);
+void moonlua_trace_init(lua_State *L); /* [-0, +0, m] */
 
 /* --- prim.c --- */
 /* What changes something asks here first. In a dry run the step is recorded and {planned = true} pushed; one
@@ -138,6 +161,9 @@ struct moonlua_self {
     void *(*ref)(void *self);
     void (*unref)(void *self);
     const char *(*name)(void *self);
+    /* Of a domain: its connection and its uuid; NULL for others. */
+    const char *(*uri)(void *self);
+    const char *(*uuid)(void *self);
 };
 
 /* Add a function per row (ended by a NULL name) to the table at the top. The rows and `self` must
@@ -168,6 +194,7 @@ int luaopen_engine_probe(lua_State *L);
 int luaopen_engine_process(lua_State *L);
 int luaopen_engine_seal(lua_State *L);
 int luaopen_engine_task(lua_State *L);
+int luaopen_engine_trace(lua_State *L);
 int luaopen_engine_virt(lua_State *L);
 int luaopen_engine_xml(lua_State *L);
 

@@ -142,6 +142,7 @@ static void open_modules(lua_State *L)
                                        {"engine.process", luaopen_engine_process},
                                        {"engine.seal", luaopen_engine_seal},
                                        {"engine.task", luaopen_engine_task},
+                                       {"engine.trace", luaopen_engine_trace},
                                        {"engine.virt", luaopen_engine_virt},
                                        {"engine.xml", luaopen_engine_xml},
                                        {NULL, NULL}};
@@ -169,6 +170,7 @@ static int open_all(lua_State *L)
 {
     open_libraries(L);
     moonlua_task_init(L);
+    moonlua_trace_init(L);
     open_modules(L);
     return 0;
 }
@@ -207,5 +209,6 @@ void moonlua_free(struct moonlua *m)
     json_decref(m->steps);
     json_decref(m->calls);
     json_decref(m->rules);
+    free(m->trace);
     free(m);
 }

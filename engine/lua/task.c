@@ -37,6 +37,7 @@ struct wait {
     struct moonlua *m;
     struct moon_op *op;
     moonlua_finish finish;
+    long call; /* see l_trace.c */
 };
 
 static int wait_gc(lua_State *L)
@@ -70,7 +71,7 @@ static void on_done(struct moon_op *op, void *arg)
     make_ready(arg);
 }
 
-static int raise_cancelled(lua_State *L, struct moonlua_task *t)
+static int raise_cancelled(lua_State *L, struct moonlua_task *t, long call)
 {
     t->delivered = true;
     struct moon_err err;
@@ -79,6 +80,7 @@ static int raise_cancelled(lua_State *L, struct moonlua_task *t)
                      "interrupted by signal %d (%s)", t->m->signal, strsignal(t->m->signal));
     else
         moon_err_set(&err, MOON_CANCELLED, MOON_SRC_ENGINE, 0, "task", "cancelled");
+    moonlua_call_ended(L, call, &err);
     moonlua_pusherr(L, &err);
     return lua_error(L);
 }
@@ -103,7 +105,8 @@ static int after_wait(lua_State *L, int status, lua_KContext box)
         return luaL_error(L, "a task is resumed by the engine only");
     t->op = NULL;
     if (t->cancel && !t->delivered)
-        return raise_cancelled(L, t);
+        return raise_cancelled(L, t, w->call);
+    moonlua_call_ended(L, w->call, w->op->failed ? &w->op->err : NULL);
     return w->finish(L, w->op);
 }
 
@@ -157,7 +160,8 @@ int moonlua_await(lua_State *L, struct moon_op *op, moonlua_finish finish)
     struct moonlua *m = moonlua_get(L);
     struct moonlua_task *t = m->running;
     struct wait *w = lua_newuserdatauv(L, sizeof *w, 0);
-    *w = (struct wait){m, op, finish ? finish : moonlua_finish_default};
+    *w = (struct wait){m, op, finish ? finish : moonlua_finish_default, m->call};
+    m->call = 0;
     luaL_setmetatable(L, WAIT_TYPE);
     int box = lua_gettop(L);
     if (!t || t->co != L) {
@@ -180,10 +184,11 @@ int moonlua_await(lua_State *L, struct moon_op *op, moonlua_finish finish)
     }
     if (t->cancel && !t->delivered) {
         op->done = true;
-        return raise_cancelled(L, t);
+        return raise_cancelled(L, t, w->call);
     }
     if (moon_op_start(op, m->loop, on_done, t) < 0) {
         op->done = true;
+        moonlua_call_ended(L, w->call, &op->err);
         return w->finish(L, op);
     }
     t->op = op;
@@ -193,12 +198,13 @@ int moonlua_await(lua_State *L, struct moon_op *op, moonlua_finish finish)
 
 /* --- running tasks ----------------------------------------------------------------------- */
 
-/* Message handler: every error becomes an object that knows where it was raised. */
-static int on_error(lua_State *L)
+int moonlua_caught(lua_State *L)
 {
+    luaL_checkstack(L, 8, NULL);
+    lua_settop(L, 1);
     if (!moonlua_iserr(L, 1)) {
         const char *text = luaL_tolstring(L, 1, NULL);
-        lua_createtable(L, 0, 5);
+        lua_createtable(L, 0, 7);
         lua_pushstring(L, "internal");
         lua_setfield(L, -2, "code");
         lua_pushstring(L, "engine");
@@ -209,6 +215,7 @@ static int on_error(lua_State *L)
     } else {
         lua_pushvalue(L, 1);
     }
+    moonlua_placeerr(L);
     if (lua_getfield(L, -1, "traceback") == LUA_TNIL) {
         luaL_traceback(L, L, NULL, 1);
         lua_setfield(L, -3, "traceback");
@@ -228,7 +235,7 @@ static int task_end(lua_State *L, int status, lua_KContext ctx)
 /* Stack: function, arguments. */
 static int task_main(lua_State *L)
 {
-    lua_pushcfunction(L, on_error);
+    lua_pushcfunction(L, moonlua_caught);
     lua_insert(L, 1);
     return task_end(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, task_end), 0);
 }

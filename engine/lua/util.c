@@ -205,6 +205,19 @@ void moonlua_markerr(lua_State *L)
     lua_setmetatable(L, -2);
 }
 
+void moonlua_placeerr(lua_State *L)
+{
+    char place[192];
+    if (lua_getfield(L, -1, "at") == LUA_TNIL) {
+        moonlua_place(L, place, sizeof place);
+        lua_pushstring(L, place);
+        lua_setfield(L, -3, "at");
+        lua_pushinteger(L, moonlua_call_count(moonlua_get(L)));
+        lua_setfield(L, -3, "after");
+    }
+    lua_pop(L, 1);
+}
+
 bool moonlua_iserr(lua_State *L, int idx)
 {
     if (!lua_istable(L, idx) || !lua_getmetatable(L, idx))
@@ -230,6 +243,7 @@ int moonlua_pusherr(lua_State *L, const struct moon_err *err)
     lua_pushstring(L, err->message);
     lua_setfield(L, -2, "message");
     moonlua_markerr(L);
+    moonlua_placeerr(L);
     return 2;
 }
 
