@@ -1,5 +1,7 @@
 #include "buf.h"
 
+#include "memory.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +21,10 @@ static int reserve(struct moon_buf *b, size_t extra)
         cap *= 2;
     }
     char *data = realloc(b->data, cap);
-    if (!data)
+    if (!data) {
+        moon_memory_note();
         return -1;
+    }
     b->data = data;
     b->cap = cap;
     return 0;

@@ -1,6 +1,7 @@
 #include "dmtable.h"
 
 #include "auto.h"
+#include "memory.h"
 #include "store.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@ static char *recorded_line(const char *text, const char *kind, const char *name)
 {
     AUTO_FREE char *head = NULL;
     if (asprintf(&head, "%s %s: ", kind, name) < 0)
-        return NULL;
+        return head = moon_memory_got(NULL);
     size_t n = strlen(head);
     for (const char *p = text; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
         if (strncmp(p, head, n) != 0)
@@ -30,7 +31,7 @@ static char *recorded_line(const char *text, const char *kind, const char *name)
         if (!target || (end && target > end))
             return NULL;
         target += strlen(" multipath ");
-        return strndup(target, end ? (size_t)(end - target) : strlen(target));
+        return moon_memory_got(strndup(target, end ? (size_t)(end - target) : strlen(target)));
     }
     return NULL;
 }

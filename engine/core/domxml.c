@@ -1,6 +1,7 @@
 #include "domxml.h"
 
 #include "domxml_priv.h"
+#include "memory.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -368,6 +369,7 @@ int moon_domxml_parse(const char *xml, json_t **out, struct moon_err *err)
 {
     AUTO_XML xmlDocPtr doc = NULL;
     xmlNodePtr domain = NULL;
+    unsigned long before = moon_memory_failures();
     if (moon_domxml_open(xml, &doc, &domain, err) < 0)
         return -1;
     AUTO_FREE char *name = moon_xml_child_text(domain, "name");
@@ -399,6 +401,8 @@ int moon_domxml_parse(const char *xml, json_t **out, struct moon_err *err)
             return -1;
     }
     mark_boot(disks);
+    if (moon_memory_failures() != before) /* a source that is missing is a disk without a file */
+        return no_memory(err);
     *out = MOON_STEAL(result);
     return 0;
 }

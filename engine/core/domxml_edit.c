@@ -1,6 +1,7 @@
 #include "domxml.h"
 
 #include "domxml_priv.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <string.h>
@@ -332,8 +333,9 @@ int moon_domxml_edit(const char *xml, const json_t *edits, char **out, struct mo
 {
     AUTO_XML xmlDocPtr doc = NULL;
     xmlNodePtr domain = NULL;
+    unsigned long before = moon_memory_failures();
     /* jansson walks only through tables that it could change. */
-    AUTO_JSON json_t *todo = json_deep_copy(edits);
+    AUTO_JSON json_t *todo = moon_memory_copy(edits);
     if (edits && !todo)
         return no_memory(err);
     if (check_keys(todo, err) < 0 || moon_domxml_open(xml, &doc, &domain, err) < 0)
@@ -344,8 +346,10 @@ int moon_domxml_edit(const char *xml, const json_t *edits, char **out, struct mo
             return -1;
     }
     char *text = dump(domain);
-    if (!text)
+    if (!text || moon_memory_failures() != before) {
+        free(text);
         return no_memory(err);
+    }
     *out = text;
     return 0;
 }

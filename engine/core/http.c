@@ -3,6 +3,7 @@
 #include "auto.h"
 #include "http_priv.h"
 #include "loop.h"
+#include "memory.h"
 
 #include <limits.h>
 #include <math.h>
@@ -293,18 +294,19 @@ static long millis(double seconds, double otherwise)
     return s > 86400 ? 86400000L : (long)ceil(s * 1000);
 }
 
-static void set_options(struct moon_http *x, const struct moon_http_request *req)
+static CURLcode set_options(struct moon_http *x, const struct moon_http_request *req)
 {
     CURL *e = x->easy;
+    CURLcode rc = CURLE_OK;
     curl_easy_setopt(e, CURLOPT_PRIVATE, x);
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, x->error);
-    curl_easy_setopt(e, CURLOPT_URL, req->url);
-    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    moon_http_text(e, CURLOPT_URL, req->url, &rc);
+    moon_http_text(e, CURLOPT_PROTOCOLS_STR, "http,https", &rc);
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(e, CURLOPT_PROXY, ""); /* a controller is never behind http_proxy */
+    moon_http_text(e, CURLOPT_PROXY, "", &rc); /* a controller is never behind http_proxy */
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, x->headers);
-    curl_easy_setopt(e, CURLOPT_USERAGENT, "moonsnap/" MOON_VERSION);
+    moon_http_text(e, CURLOPT_USERAGENT, "moonsnap/" MOON_VERSION, &rc);
     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(e, CURLOPT_WRITEDATA, x);
     curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
@@ -315,17 +317,17 @@ static void set_options(struct moon_http *x, const struct moon_http_request *req
     curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     /* Many HTTP/2 streams in one connection would get round the limit of requests per address. */
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, req->method);
+    moon_http_text(e, CURLOPT_CUSTOMREQUEST, req->method, &rc);
     if (strcmp(req->method, "HEAD") == 0)
         curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
     if (req->body) {
         curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
-        curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, req->body);
+        moon_http_text(e, CURLOPT_COPYPOSTFIELDS, req->body, &rc);
     }
     if (req->user) {
         curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        curl_easy_setopt(e, CURLOPT_USERNAME, req->user);
-        curl_easy_setopt(e, CURLOPT_PASSWORD, req->password ? req->password : "");
+        moon_http_text(e, CURLOPT_USERNAME, req->user, &rc);
+        moon_http_text(e, CURLOPT_PASSWORD, req->password ? req->password : "", &rc);
     }
     /* A server closes what has been idle for some time, and curl cannot always tell: it tries one dead connection
      * after another, six at most. */
@@ -338,18 +340,20 @@ static void set_options(struct moon_http *x, const struct moon_http_request *req
     if (req->changes)
         curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);
     if (req->cert) {
-        curl_easy_setopt(e, CURLOPT_SSLCERT, req->cert);
-        curl_easy_setopt(e, CURLOPT_SSLKEY, req->key ? req->key : req->cert);
-        curl_easy_setopt(e, CURLOPT_KEYPASSWD, ""); /* a key with a password must not ask for it */
+        moon_http_text(e, CURLOPT_SSLCERT, req->cert, &rc);
+        moon_http_text(e, CURLOPT_SSLKEY, req->key ? req->key : req->cert, &rc);
+        moon_http_text(e, CURLOPT_KEYPASSWD, "",
+                       &rc); /* a key with a password must not ask for it */
     }
     if (req->ca_file)
-        curl_easy_setopt(e, CURLOPT_CAINFO, req->ca_file);
+        moon_http_text(e, CURLOPT_CAINFO, req->ca_file, &rc);
     if (req->pin) {
         /* The key itself is named, so who signed the certificate does not matter. */
-        curl_easy_setopt(e, CURLOPT_PINNEDPUBLICKEY, req->pin);
+        moon_http_text(e, CURLOPT_PINNEDPUBLICKEY, req->pin, &rc);
         curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);
     }
+    return rc;
 }
 
 struct moon_http *moon_http_start(struct moon_loop *loop, const struct moon_http_request *req,
@@ -370,7 +374,13 @@ struct moon_http *moon_http_start(struct moon_loop *loop, const struct moon_http
     x->done = done;
     x->arg = arg;
     describe(x, req);
-    set_options(x, req);
+    CURLcode rc = set_options(x, req);
+    if (rc != CURLE_OK) {
+        moon_err_set(err, MOON_INTERNAL, MOON_SRC_HTTP, (int)rc, "http", "%s: %s", x->what,
+                     curl_easy_strerror(rc));
+        exchange_free(x);
+        return NULL;
+    }
     curl_easy_setopt(x->easy, CURLOPT_SHARE, moon_loop_share(loop));
     if (under_way(loop, server(x)) < moon_loop_connections(loop) && send_now(loop, x, err) < 0) {
         exchange_free(x);
@@ -451,8 +461,13 @@ static int op_start(struct moon_op *op, struct moon_loop *loop)
         if (!text_value || strpbrk(name, "\r\n:") || strpbrk(text_value, "\r\n"))
             return moon_err_set(&op->err, MOON_INVALID, MOON_SRC_ENGINE, 0, "http",
                                 "header '%s': must be one line of text", name);
-        if (lines && asprintf(&lines[n], "%s: %s", name, text_value) >= 0)
-            n++;
+        if (!lines || asprintf(&lines[n], "%s: %s", name, text_value) < 0) {
+            if (lines)
+                lines[n] = NULL;
+            return moon_err_set(&op->err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "http",
+                                "out of memory");
+        }
+        n++;
     }
     json_t *body = json_object_get(h->request, "body");
     const char *method = text(h->request, "method");
@@ -490,7 +505,7 @@ struct moon_op *moon_http_op(const json_t *request, struct moon_err *err)
     static const struct moon_op_kind kind = {
         .name = "http", .start = op_start, .cancel = op_cancel, .destroy = op_destroy};
     struct http_op *h = calloc(1, sizeof *h);
-    json_t *copy = json_deep_copy(request);
+    json_t *copy = moon_memory_copy(request);
     if (!h || !copy) {
         free(h);
         json_decref(copy);

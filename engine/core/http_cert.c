@@ -2,6 +2,7 @@
 
 #include "auto.h"
 #include "http_priv.h"
+#include "memory.h"
 
 #include <curl/curl.h>
 #include <string.h>
@@ -64,9 +65,10 @@ static CURLcode look(const struct cert_op *c, bool verify, json_t *out, char *er
     }
     json_t *t = json_object_get(c->args, "timeout");
     double timeout = json_number_value(t) > 0 ? json_number_value(t) : DEFAULT_TIMEOUT;
-    curl_easy_setopt(e, CURLOPT_URL, url);
-    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "https");
-    curl_easy_setopt(e, CURLOPT_PROXY, "");
+    CURLcode rc = CURLE_OK;
+    moon_http_text(e, CURLOPT_URL, url, &rc);
+    moon_http_text(e, CURLOPT_PROTOCOLS_STR, "https", &rc);
+    moon_http_text(e, CURLOPT_PROXY, "", &rc);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, error);
     curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, 1L);
@@ -74,14 +76,15 @@ static CURLcode look(const struct cert_op *c, bool verify, json_t *out, char *er
     curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, timeout > 3600 ? 3600000L : (long)(timeout * 1000) + 1);
     if (text(c, "ca_file"))
-        curl_easy_setopt(e, CURLOPT_CAINFO, text(c, "ca_file"));
+        moon_http_text(e, CURLOPT_CAINFO, text(c, "ca_file"), &rc);
     if (text(c, "pin") && verify)
-        curl_easy_setopt(e, CURLOPT_PINNEDPUBLICKEY, text(c, "pin"));
+        moon_http_text(e, CURLOPT_PINNEDPUBLICKEY, text(c, "pin"), &rc);
     if (!verify || text(c, "pin")) {
         curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);
     }
-    CURLcode rc = curl_easy_perform(e);
+    if (rc == CURLE_OK)
+        rc = curl_easy_perform(e);
     struct curl_certinfo *info = NULL;
     if (rc == CURLE_OK && curl_easy_getinfo(e, CURLINFO_CERTINFO, &info) == CURLE_OK && info &&
         info->num_of_certs > 0)
@@ -133,7 +136,7 @@ struct moon_op *moon_http_certificate_op(const json_t *args, struct moon_err *er
         return NULL;
     }
     struct cert_op *c = calloc(1, sizeof *c);
-    json_t *copy = json_deep_copy(args);
+    json_t *copy = moon_memory_copy(args);
     if (!c || !copy) {
         free(c);
         json_decref(copy);

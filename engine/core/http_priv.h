@@ -11,6 +11,14 @@ struct moon_http;
 /* Any thread, before any other call of curl's: initializes it once. */
 void moon_http_init(void);
 
+/* Set a text that curl copies; *rc is the first failure of several. Lost, it would mean something else:
+ * another method, a proxy, any certificate. */
+static inline void moon_http_text(CURL *easy, CURLoption option, const char *text, CURLcode *rc)
+{
+    CURLcode now = curl_easy_setopt(easy, option, text);
+    *rc = *rc == CURLE_OK ? now : *rc;
+}
+
 /* Ends the transfers that curl reports as done. */
 void moon_http_drain(struct moon_loop *loop);
 

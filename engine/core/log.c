@@ -91,10 +91,10 @@ void moon_log_close(void)
     pthread_mutex_unlock(&lock);
 }
 
-void moon_log_secret(const char *secret)
+int moon_log_secret(const char *secret)
 {
     if (strlen(secret) < 2)
-        return;
+        return 0;
     pthread_mutex_lock(&lock);
     bool known = false;
     for (size_t i = 0; i < secret_count; i++)
@@ -112,6 +112,7 @@ void moon_log_secret(const char *secret)
         free(copy);
     }
     pthread_mutex_unlock(&lock);
+    return known || more ? 0 : -1;
 }
 
 static char *redact_locked(const char *text)

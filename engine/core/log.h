@@ -36,8 +36,9 @@ struct moon_log_options {
 int moon_log_open(const struct moon_log_options *options, struct moon_err *err);
 void moon_log_close(void);
 
-/* A string that must never appear; shorter than two bytes is ignored. */
-void moon_log_secret(const char *secret);
+/* A string that must never appear; shorter than two bytes is ignored. 0; -1 when it could not be kept, out of
+ * memory. */
+int moon_log_secret(const char *secret);
 
 /* The text with every secret replaced: owned. */
 char *moon_log_redact(const char *text);

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "http_priv.h"
+#include "memory.h"
 #include "op.h"
 #include "work.h"
 
@@ -42,6 +43,7 @@ struct moon_loop {
 struct moon_loop *moon_loop_new(struct moon_err *err)
 {
     struct moon_loop *loop = calloc(1, sizeof *loop);
+    moon_memory_watch();
     if (loop) {
         pthread_mutex_init(&loop->lock, NULL);
         loop->watch_fd = -1;

@@ -2,6 +2,7 @@
 
 #include "auto.h"
 #include "clock.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -156,7 +157,7 @@ int moon_mpathd_paths(const char *socket, const char *map, json_t **out, struct 
         return failed(err, ENOMEM, "show maps");
     if (moon_mpathd_ask(socket, command, ASK_WAIT, &reply, err) < 0)
         return -1;
-    json_t *doc = json_loads(reply, 0, &bad);
+    json_t *doc = moon_memory_parse(reply, strlen(reply), 0, &bad);
     if (!json_is_object(doc)) {
         bool refused = strncmp(reply, "fail", 4) == 0;
         json_decref(doc);

@@ -2,6 +2,7 @@
 
 #include "auto.h"
 #include "dmtable.h"
+#include "memory.h"
 #include "mpathd.h"
 #include "sysfs.h"
 #include "wwid.h"
@@ -43,7 +44,7 @@ static char *wwid_of_naa(char *naa)
 {
     char *out = NULL;
     if (naa && strncasecmp(naa, "naa.", 4) == 0 && asprintf(&out, "3%s", naa + 4) < 0)
-        out = NULL;
+        out = moon_memory_got(NULL);
     free(naa);
     return out;
 }
@@ -55,7 +56,7 @@ static char *unit_serial(const char *root, const char *device)
     unsigned char *page = moon_sysfs_bytes(&len, root, "/sys/block/%s/device/vpd_pg80", device);
     bool ok = page && moon_vpd80_serial(page, len, serial, sizeof serial, NULL) == 0;
     free(page);
-    return ok ? strdup(serial) : NULL;
+    return ok ? moon_memory_got(strdup(serial)) : NULL;
 }
 
 /* ".../host3/session1/target3:0:0/3:0:0:12": the last part, and the session's target. */

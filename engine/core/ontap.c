@@ -3,6 +3,7 @@
 #include "auto.h"
 #include "log.h"
 #include "loop.h"
+#include "memory.h"
 
 #include <string.h>
 
@@ -81,7 +82,7 @@ static int take_api(struct moon_ontap *o, struct moon_err *err)
 struct moon_ontap *moon_ontap_new(const json_t *options, struct moon_err *err)
 {
     struct moon_ontap *o = calloc(1, sizeof *o);
-    if (!o || !(o->options = json_deep_copy(options))) {
+    if (!o || !(o->options = moon_memory_copy(options))) {
         free(o);
         moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "connect", "out of memory");
         return NULL;
@@ -96,6 +97,8 @@ struct moon_ontap *moon_ontap_new(const json_t *options, struct moon_err *err)
     o->cert = option(o, "cert");
     o->key = option(o, "key");
     o->uuids = json_object();
+    if (!o->uuids)
+        moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "connect", "out of memory");
     if (!o->uuids || make_base(o, err) < 0 || take_options(o, err) < 0 || take_api(o, err) < 0) {
         moon_ontap_unref(o);
         return NULL;
@@ -203,7 +206,12 @@ static void on_reply(void *arg, struct moon_http_reply *reply, const struct moon
     struct moon_ontap_call *call = arg;
     call->http = NULL;
     bool again = moon_ontap_again(call, err ? NULL : reply, err);
+    unsigned long before = moon_memory_failures();
     int rc = again ? 1 : err ? take_loss(call, err) : take_reply(call, reply);
+    if (rc >= 0 && moon_memory_check(before, moon_ontap_verb_name(call->verb), &call->op.err) < 0) {
+        rc = -1;
+        json_decref(MOON_STEAL(call->op.result));
+    }
     if (rc > 0 && !again && ++call->pages > MAX_PAGES)
         rc = moon_err_set(&call->op.err, MOON_PROTOCOL, MOON_SRC_ONTAP, 0,
                           moon_ontap_verb_name(call->verb), "controller %s: the list does not end",
@@ -229,7 +237,9 @@ static int send_request(struct moon_ontap_call *call)
 {
     struct moon_ontap *o = call->ontap;
     __attribute__((cleanup(request_free))) struct moon_ontap_request r = {.method = "POST"};
-    if (call->ops->request(call, &r, &call->op.err) < 0)
+    unsigned long before = moon_memory_failures();
+    if (call->ops->request(call, &r, &call->op.err) < 0 ||
+        moon_memory_check(before, moon_ontap_verb_name(call->verb), &call->op.err) < 0)
         return -1;
     call->changes = r.changes;
     bool repeated = call->repeat; /* moon_ontap_time_left ends it */
@@ -327,7 +337,7 @@ struct moon_op *moon_ontap_call_new(struct moon_ontap *o, enum moon_ontap_verb v
     if (moon_ontap_verb_check(verb, args, err) < 0)
         return NULL;
     struct moon_ontap_call *call = calloc(1, sizeof *call);
-    json_t *copy = json_deep_copy(args);
+    json_t *copy = moon_memory_copy(args);
     if (!call || !copy) {
         free(call);
         json_decref(copy);

@@ -3,6 +3,7 @@
 #include "ontap_rest.h"
 
 #include "auto.h"
+#include "memory.h"
 
 #include <string.h>
 
@@ -247,7 +248,8 @@ enum { COMMIT, COMMIT_AGAIN, VOLUME, SNAPSHOT };
 
 static int read_id(struct moon_ontap_call *call, struct moon_err *err)
 {
-    AUTO_JSON json_t *id = json_loads(moon_ontap_arg(call, "id"), 0, NULL);
+    AUTO_JSON json_t *id = moon_memory_parse(
+        moon_ontap_arg(call, "id"), json_string_length(json_object_get(call->args, "id")), 0, NULL);
     const json_t *volumes = json_object_get(id, "volumes");
     if (!rest_uuid(id, "group") || !rest_text(id, "name") ||
         !json_string_value(json_array_get(volumes, 0)) ||

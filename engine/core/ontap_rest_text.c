@@ -2,6 +2,7 @@
 #include "ontap_rest.h"
 
 #include "auto.h"
+#include "memory.h"
 
 #include <ctype.h>
 #include <stdint.h>
@@ -43,7 +44,7 @@ json_t *rest_parse(const char *text, size_t len, const char **why)
         *why = "nested deeper than any answer";
         return NULL;
     }
-    json_t *answer = json_loadb(text, len, 0, &error);
+    json_t *answer = moon_memory_parse(text, len, 0, &error);
     if (answer && json_is_object(answer))
         return answer;
     *why = answer ? "not an object" : error.text;

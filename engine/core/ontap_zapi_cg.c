@@ -4,6 +4,7 @@
 #include "ontap_zapi.h"
 
 #include "auto.h"
+#include "memory.h"
 
 #include <string.h>
 
@@ -72,7 +73,8 @@ static const json_t *group(const struct moon_ontap_call *call)
 
 static int begin_commit(struct moon_ontap_call *call, struct moon_err *err)
 {
-    json_t *id = json_loads(moon_ontap_arg(call, "id"), 0, NULL);
+    json_t *id = moon_memory_parse(moon_ontap_arg(call, "id"),
+                                   json_string_length(json_object_get(call->args, "id")), 0, NULL);
     if (!json_is_object(id)) {
         json_decref(id);
         id = json_object();

@@ -247,12 +247,18 @@ static json_t *record(const struct walk *w)
     json_t *groups = json_array();
     json_t *names = json_object();
     struct moon_rx_span m = span_of(w, 0);
-    for (size_t i = 1; groups && names && i <= w->rx->groups; i++) {
+    int rc = groups && names ? 0 : -1;
+    for (size_t i = 1; rc == 0 && i <= w->rx->groups; i++) {
         json_t *text = text_at(w, span_of(w, i));
         const char *name = w->rx->names[i];
         if (name && !json_is_null(text))
-            json_object_set(names, name, text);
-        json_array_append_new(groups, text);
+            rc = json_object_set(names, name, text);
+        rc |= json_array_append_new(groups, text);
+    }
+    if (rc < 0) {
+        json_decref(groups);
+        json_decref(names);
+        return NULL;
     }
     return json_pack("{s:I, s:I, s:o, s:o, s:o}", "start", (json_int_t)m.start, "end",
                      (json_int_t)m.end, "text", text_at(w, m), "groups", groups, "names", names);

@@ -1,6 +1,7 @@
 #include "sysfs.h"
 
 #include "auto.h"
+#include "memory.h"
 #include "store.h"
 
 #include <errno.h>
@@ -21,8 +22,8 @@ static char *join(const char *root, const char *fmt, va_list ap)
     if (vasprintf(&rest, fmt, ap) < 0)
         rest = NULL;
     if (!rest || asprintf(&path, "%s%s", root, rest) < 0)
-        return NULL;
-    return path;
+        path = NULL;
+    return moon_memory_got(path);
 }
 
 #define JOINED(path)                                                                               \
@@ -76,15 +77,23 @@ json_t *moon_sysfs_list(const char *root, const char *fmt, ...)
     return names;
 }
 
+static char *resolved(const char *path)
+{
+    char *real = realpath(path, NULL);
+    if (!real && errno == ENOMEM)
+        moon_memory_note();
+    return real;
+}
+
 char *moon_sysfs_real(const char *root, const char *fmt, ...)
 {
     JOINED(path);
-    AUTO_FREE char *real = path ? realpath(path, NULL) : NULL;
-    AUTO_FREE char *top = *root ? realpath(root, NULL) : NULL;
+    AUTO_FREE char *real = path ? resolved(path) : NULL;
+    AUTO_FREE char *top = *root ? resolved(root) : NULL;
     size_t n = top ? strlen(top) : 0;
     if (!real || (*root && (!top || strncmp(real, top, n) != 0)))
         return NULL;
-    return strdup(real + n);
+    return moon_memory_got(strdup(real + n));
 }
 
 static const char *base(const char *path)
@@ -99,8 +108,11 @@ static char *follow(const char *root, const char *path)
     char target[PATH_MAX];
     char *next = NULL;
     AUTO_FREE char *here = NULL;
-    if (asprintf(&here, "%s%s", root, path) < 0)
+    if (asprintf(&here, "%s%s", root, path) < 0) {
+        here = NULL;
+        moon_memory_note();
         return NULL;
+    }
     ssize_t n = readlink(here, target, sizeof target - 1);
     if (n <= 0)
         return NULL;
@@ -110,7 +122,7 @@ static char *follow(const char *root, const char *path)
         next = strdup(target);
     else if (asprintf(&next, "%.*s%s", dir, path, target) < 0)
         next = NULL;
-    return next;
+    return moon_memory_got(next);
 }
 
 /* By number where there is a node: its path may have any name. In a recorded tree there are no nodes,
@@ -119,20 +131,23 @@ static char *by_number(const char *root, const char *path, bool *is_other)
 {
     struct stat st;
     AUTO_FREE char *here = NULL;
-    if (asprintf(&here, "%s%s", root, path) < 0 || stat(here, &st) < 0)
+    if (asprintf(&here, "%s%s", root, path) < 0)
+        here = moon_memory_got(NULL);
+    if (!here || stat(here, &st) < 0)
         return NULL;
     *is_other = !S_ISBLK(st.st_mode);
     if (*is_other)
         return NULL;
     AUTO_FREE char *real =
         moon_sysfs_real(root, "/sys/dev/block/%u:%u", major(st.st_rdev), minor(st.st_rdev));
-    return real ? strdup(base(real)) : NULL;
+    return real ? moon_memory_got(strdup(base(real))) : NULL;
 }
 
 char *moon_sysfs_device(const char *root, const char *path, struct moon_err *err)
 {
     bool other = false;
-    AUTO_FREE char *at = strchr(path, '/') ? strdup(path) : NULL;
+    unsigned long before = moon_memory_failures();
+    AUTO_FREE char *at = strchr(path, '/') ? moon_memory_got(strdup(path)) : NULL;
     char *name = at ? by_number(root, at, &other) : NULL;
     if (name)
         return name;
@@ -148,8 +163,14 @@ char *moon_sysfs_device(const char *root, const char *path, struct moon_err *err
         *last && last[0] != '.' ? moon_sysfs_real(root, "/sys/class/block/%s", last) : NULL;
     if (!known && *last && last[0] != '.')
         known = moon_sysfs_real(root, "/sys/block/%s", last);
-    if (known && !other)
-        return strdup(last);
+    char *device = known && !other ? moon_memory_got(strdup(last)) : NULL;
+    /* A link that could not be followed leads to another device, or to none. */
+    if (moon_memory_check(before, OP, err) < 0) {
+        free(device);
+        return NULL;
+    }
+    if (device)
+        return device;
     moon_err_set(err, other ? MOON_INVALID : MOON_NOT_FOUND, MOON_SRC_MULTIPATH, 0, OP,
                  other ? "%s: not a block device" : "%s: no such block device on this host", path);
     return NULL;

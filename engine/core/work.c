@@ -1,6 +1,7 @@
 #include "work.h"
 
 #include "loop.h"
+#include "memory.h"
 #include "op.h"
 
 #include <math.h>
@@ -64,6 +65,18 @@ static struct moon_op *pop(struct lane *lane)
     return op;
 }
 
+/* What was found in part is not found. */
+static void run(struct moon_op *op)
+{
+    unsigned long before = moon_memory_failures();
+    op->kind->run(op);
+    if (!op->failed && moon_memory_check(before, op->kind->name, &op->err) < 0) {
+        op->failed = true;
+        json_decref(op->result);
+        op->result = NULL;
+    }
+}
+
 static void *thread_main(void *arg)
 {
     struct lane *lane = arg;
@@ -80,7 +93,7 @@ static void *thread_main(void *arg)
             continue;
         }
         pthread_mutex_unlock(&w->lock);
-        op->kind->run(op);
+        run(op);
         moon_loop_post(w->loop, op);
         pthread_mutex_lock(&w->lock);
     }

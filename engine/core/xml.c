@@ -1,5 +1,7 @@
 #include "xml.h"
 
+#include "memory.h"
+
 #include <errno.h>
 #include <libxml/SAX2.h>
 #include <libxml/parser.h>
@@ -317,14 +319,14 @@ static char *trimmed(const char *s)
     size_t len = strlen(s);
     while (len && is_space(s[len - 1]))
         len--;
-    return strndup(s, len);
+    return moon_memory_got(strndup(s, len));
 }
 
 char *moon_xml_text(const xmlNode *node)
 {
     if (!node)
         return NULL;
-    xmlChar *content = xmlNodeGetContent(node);
+    xmlChar *content = moon_memory_got(xmlNodeGetContent(node));
     char *text = content ? trimmed(text_of(content)) : NULL;
     free(content); /* what xmlFree is unless somebody replaced libxml2's allocator */
     return text;

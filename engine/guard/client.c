@@ -3,6 +3,7 @@
 
 #include "../lazy.h"
 #include "auto.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -80,7 +81,7 @@ static int receive(struct moon_guard *g, int timeout_ms, json_t **out, struct mo
     if (n == 0)
         return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "guard",
                             "guard process: it has ended");
-    AUTO_JSON json_t *reply = json_loadb(text, (size_t)n, 0, NULL);
+    AUTO_JSON json_t *reply = moon_memory_parse(text, (size_t)n, 0, NULL);
     if (!reply)
         return moon_err_set(err, MOON_PROTOCOL, MOON_SRC_ENGINE, 0, "guard",
                             "guard process: unreadable answer");

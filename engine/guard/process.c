@@ -8,6 +8,7 @@
 #include "hostlog.h"
 #include "journal.h"
 #include "log.h"
+#include "memory.h"
 #include "record.h"
 #include "store.h"
 #include "virt.h"
@@ -209,13 +210,14 @@ static void on_begin(struct process *p, const json_t *request)
 {
     size_t i;
     json_t *h;
+    int rc = 0;
     double until = moon_clock_mono() + json_number_value(json_object_get(request, "limit"));
     json_array_foreach (p->held, i, h) {
         if (strcmp(field(h, "uuid"), field(request, "uuid")) == 0 &&
             until < json_number_value(json_object_get(h, "until")))
-            json_object_set_new(h, "until", json_real(until));
+            rc |= json_object_set_new(h, "until", json_real(until));
     }
-    reply(p, json_pack("{s:b}", "ok", 1));
+    reply(p, rc < 0 ? json_pack("{s:s}", "error", "out of memory") : json_pack("{s:b}", "ok", 1));
 }
 
 static void forget(struct process *p, const char *uuid)
@@ -256,7 +258,7 @@ static void close_journal(struct process *p, bool keep)
 /* true: the process ends. */
 static bool on_message(struct process *p, const char *text, size_t len)
 {
-    json_t *request = json_loadb(text, len, 0, NULL);
+    json_t *request = moon_memory_parse(text, len, 0, NULL);
     p->id = json_integer_value(json_object_get(request, "id"));
     const char *op = field(request, "op");
     bool end = false;
@@ -413,8 +415,10 @@ int moon_guard_main(const char *options)
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    struct process p = {
-        .options = json_loads(options, 0, NULL), .held = json_array(), .alive = true};
+    moon_memory_watch();
+    struct process p = {.options = moon_memory_parse(options, strlen(options), 0, NULL),
+                        .held = json_array(),
+                        .alive = true};
     p.journal = field(p.options, "journal");
     if (!p.options || !p.held || !*p.journal)
         return 2;

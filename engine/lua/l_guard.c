@@ -6,6 +6,7 @@
 
 #include "../guard/guard.h"
 #include "../guard/journal.h"
+#include "memory.h"
 
 #define GUARD_TYPE "engine.Guard"
 
@@ -171,7 +172,7 @@ static int guard_start(lua_State *L)
     if (n > 0)
         return n;
     struct start_op *s = calloc(1, sizeof *s);
-    if (!s || !(s->options = json_deep_copy(args))) {
+    if (!s || !(s->options = moon_memory_copy(args))) {
         free(s);
         return luaL_error(L, "out of memory");
     }

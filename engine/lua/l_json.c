@@ -3,6 +3,8 @@
  */
 #include "moonlua.h"
 
+#include "memory.h"
+
 #include <string.h>
 
 /*** A value as JSON: keys sorted, so that the same value always gives the same text.
@@ -44,7 +46,8 @@ static int json_decode(lua_State *L)
     const char *text = luaL_checklstring(L, 1, &len);
     json_t **box = moonlua_newjson(L);
     json_error_t e;
-    *box = json_loadb(text, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
+    *box =
+        moon_memory_parse(text, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
     if (!*box) {
         struct moon_err err;
         moon_err_set(&err, MOON_PROTOCOL, MOON_SRC_ENGINE, 0, "json",

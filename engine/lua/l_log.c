@@ -43,7 +43,8 @@ static int log_open(lua_State *L)
  */
 static int log_secret(lua_State *L)
 {
-    moon_log_secret(luaL_checkstring(L, 1));
+    if (moon_log_secret(luaL_checkstring(L, 1)) < 0)
+        return luaL_error(L, "out of memory");
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "moonlua.h"
 
 #include "log.h"
+#include "memory.h"
 
 #include <string.h>
 
@@ -38,17 +39,20 @@ int moonlua_probed(lua_State *L, const char *op, const char *object, const json_
     struct moonlua *m = moonlua_get(L);
     if (!m->calls)
         return 0;
+    unsigned long before = moon_memory_failures();
     const json_t *rule = rule_for(m->rules, op, object);
     json_t *call = json_object();
     json_object_set_new(call, "op", json_string(op));
     if (object)
         json_object_set_new(call, "object", json_string(object));
     if (args && json_object_size(args) > 0)
-        json_object_set_new(call, "args", json_deep_copy(args));
+        json_object_set_new(call, "args", moon_memory_copy(args));
     const json_t *answer = json_object_get(rule, "answer");
     if (rule && !answer)
         json_object_set_new(call, "failed", json_true());
     json_array_append_new(m->calls, call);
+    if (moon_memory_failures() != before)
+        return luaL_error(L, "out of memory"); /* a test would take it for not made */
     if (!rule)
         return 0;
     if (answer) {
@@ -141,12 +145,15 @@ static int probe_fail(lua_State *L)
         i++;
     if (i == MOON_CODE_COUNT)
         return luaL_error(L, "'%s' is not an error code", code);
-    json_t *rule = json_deep_copy(args);
+    unsigned long before = moon_memory_failures();
+    json_t *rule = moon_memory_copy(args);
     if (!code)
         json_object_set_new(rule, "code", json_string("io"));
     if (!json_object_get(rule, "message"))
         json_object_set_new(rule, "message", json_string("made to fail by a test"));
     json_array_append_new(m->rules, rule);
+    if (moon_memory_failures() != before)
+        return luaL_error(L, "out of memory");
     return 0;
 }
 

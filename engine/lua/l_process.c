@@ -3,6 +3,7 @@
  */
 #include "moonlua.h"
 
+#include "memory.h"
 #include "proc.h"
 
 #include <limits.h>
@@ -87,7 +88,9 @@ static int process_call(lua_State *L)
     if (!reads) {
         /* Environment and input may hold secrets. */
         json_t **told = moonlua_newjson(L);
-        *told = json_copy(args);
+        *told = moon_memory_copy(args);
+        if (!*told)
+            return luaL_error(L, "out of memory");
         json_object_del(*told, "env");
         json_object_del(*told, "input");
         int n = moonlua_refused(L, "process.run", program, *told);

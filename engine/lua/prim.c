@@ -7,6 +7,7 @@
 #include "moonlua.h"
 
 #include "log.h"
+#include "memory.h"
 
 #include <string.h>
 
@@ -20,7 +21,7 @@ static json_t *step_new(lua_State *L, const char *op, const char *object, const 
     if (object)
         rc |= json_object_set_new(step, "object", json_string_nocheck(object)); /* may be a path */
     if (args && json_object_size(args) > 0)
-        rc |= json_object_set_new(step, "args", json_deep_copy(args));
+        rc |= json_object_set_new(step, "args", moon_memory_copy(args));
     if (m->running != m->main)
         rc |= json_object_set_new(step, "side", json_integer(m->turns));
     if (rc < 0) {
@@ -140,7 +141,7 @@ struct moon_op *moonlua_prim_op(lua_State *L, const struct moonlua_prim *prim,
     static const struct moon_op_kind whole = {
         .name = "whole", .run = prim_run, .destroy = prim_destroy, .whole = true};
     struct prim_op *p = calloc(1, sizeof *p);
-    json_t *copy = json_deep_copy(args); /* the worker's own: reference counts are not atomic */
+    json_t *copy = moon_memory_copy(args); /* the worker's own: reference counts are not atomic */
     if (!p || !copy) {
         free(p);
         json_decref(copy);

@@ -99,6 +99,30 @@ static int teardown(void **state)
     return 0;
 }
 
+/* What curl is told; one option at a time cannot be kept. */
+static int option_refused, options_set; /* 0: none */
+
+CURLcode __real_curl_easy_setopt(CURL *easy, CURLoption option, ...);
+CURLcode __wrap_curl_easy_setopt(CURL *easy, CURLoption option, ...);
+
+CURLcode __wrap_curl_easy_setopt(CURL *easy, CURLoption option, ...)
+{
+    va_list ap;
+    va_start(ap, option);
+    bool text = option > CURLOPTTYPE_OBJECTPOINT && option < CURLOPTTYPE_FUNCTIONPOINT;
+    CURLcode rc;
+    if (text && ++options_set == option_refused)
+        rc = CURLE_OUT_OF_MEMORY;
+    else if (option >= CURLOPTTYPE_OFF_T && option < CURLOPTTYPE_BLOB)
+        rc = __real_curl_easy_setopt(easy, option, va_arg(ap, curl_off_t));
+    else if (option < CURLOPTTYPE_OBJECTPOINT)
+        rc = __real_curl_easy_setopt(easy, option, va_arg(ap, long));
+    else
+        rc = __real_curl_easy_setopt(easy, option, va_arg(ap, void *));
+    va_end(ap);
+    return rc;
+}
+
 #define SERVE(...)                                                                                 \
     static const struct answer answers[] = {__VA_ARGS__};                                          \
     serve_start(answers, sizeof answers / sizeof *answers)
@@ -632,6 +656,41 @@ static void test_loop_ends(void **state)
     assert_int_equal(refs, 1);
 }
 
+/* Without its method, pin or body a request means something else: one that lost a part is not sent. */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    SERVE({OK_TEXT, sizeof OK_TEXT - 1, CLOSE});
+    /* These point to what is there for as long as the request: curl copies nothing. */
+    static const int borrowed = 5; /* PRIVATE, ERRORBUFFER, HTTPHEADER, WRITEDATA, HEADERDATA */
+    struct moon_http_request req = {.method = "DELETE",
+                                    .url = url("/"),
+                                    .body = "body",
+                                    .body_len = 4,
+                                    .user = "u",
+                                    .password = "p",
+                                    .cert = "/c",
+                                    .ca_file = "/ca",
+                                    .pin = "sha256//x"};
+    int sent = 0;
+    for (option_refused = 1, options_set = option_refused; options_set >= option_refused;
+         option_refused++) {
+        struct moon_err err = {0};
+        struct seen s = {0};
+        options_set = 0;
+        struct moon_http *x = moon_http_start(loop, &req, on_done, &s, &err);
+        sent += x && options_set >= option_refused;
+        if (!x) {
+            assert_int_equal(err.code, MOON_INTERNAL);
+            assert_int_equal(err.native, CURLE_OUT_OF_MEMORY);
+        }
+        moon_http_cancel(loop, x);
+        assert_int_equal(s.calls, 0);
+    }
+    option_refused = 0;
+    assert_int_equal(sent, borrowed);
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -665,6 +724,7 @@ int main(void)
         CASE(test_op_content_type),
         CASE(test_op_header_types),
         CASE(test_op_abandoned),
+        CASE(test_no_memory),
         CASE(test_loop_ends),
     };
     return cmocka_run_group_tests_name("http", tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "../data/zapi/server.h"
+#include "no_memory.h"
 #include "clock.h"
 #include "loop.h"
 #include "ontap_codes.h"
@@ -324,6 +325,48 @@ static void test_mirrors(void **state)
     play_file("mirrors");
 }
 
+/* Each allocation of a reply fails in turn: all of it, or an error. A row without `online` or a list without its last
+ * row is none. */
+static void test_no_memory(void **state)
+{
+    static const char *const files[] = {"luns", "snapshots", "mirrors", "system"};
+    static struct exchange x;
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char path[128], got[8192];
+        snprintf(path, sizeof path, "tests/data/rest/%s", files[i]);
+        FILE *f = fopen(path, "r");
+        assert_non_null(f);
+        int lists = 0;
+        while (lists < 3 && next_exchange(f, &x)) {
+            unsigned long refused = 0;
+            bool one = strncmp(x.outcome, "= [", 3) == 0 || strncmp(x.outcome, "= {", 3) == 0;
+            lists += one;
+            for (bool did = one; did;) {
+                serve_exchange(&x);
+                struct moon_err err = {0};
+                struct moon_ontap *o = client(x.with);
+                struct moon_op *op = moon_ontap_call_new(o, verb_named(x.verb), x.args, &err);
+                assert_non_null(op);
+                moon_ontap_unref(o);
+                refuse_json(++refused);
+                run(op);
+                did = allow_json();
+                describe_outcome(op, got, sizeof got);
+                if (op->failed ? !did : !as_wanted(x.outcome, got))
+                    fail_msg("%s: allocation %lu fails:\n  want %s\n  have %s", x.title, refused,
+                             x.outcome, got);
+                moon_op_unref(op);
+                serve_stop();
+            }
+            exchange_free(&x);
+        }
+        fclose(f);
+        exchange_free(&x);
+        assert_int_equal(lists, 3);
+    }
+}
+
 /* Every verb of REST has been played. */
 static void test_all_verbs(void **state)
 {
@@ -555,9 +598,10 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_system),    CASE(test_snapshots), CASE(test_wire),   CASE(test_restores),
-        CASE(test_luns),      CASE(test_groups),    CASE(test_clones), CASE(test_mirrors),
-        CASE(test_all_verbs), CASE(test_headers),   CASE(test_links),  CASE(test_queries),
-        CASE(test_patterns),  CASE(test_times),     CASE(test_parse),  CASE(test_codes)};
+        CASE(test_system),    CASE(test_snapshots), CASE(test_wire),    CASE(test_restores),
+        CASE(test_luns),      CASE(test_groups),    CASE(test_clones),  CASE(test_mirrors),
+        CASE(test_no_memory), CASE(test_all_verbs), CASE(test_headers), CASE(test_links),
+        CASE(test_queries),   CASE(test_patterns),  CASE(test_times),   CASE(test_parse),
+        CASE(test_codes)};
     return cmocka_run_group_tests_name("ontap_rest", tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "loop.h"
+#include "memory.h"
 #include "op.h"
 #include "work.h"
 
@@ -69,6 +70,15 @@ static void job_destroy(struct moon_op *op)
     destroyed++;
     pthread_mutex_unlock(&lock);
 }
+
+/* A row of which a field was lost. */
+static void partial_run(struct moon_op *op)
+{
+    op->result = json_object();
+    moon_memory_note();
+}
+
+static const struct moon_op_kind partial = {.name = "partial", .run = partial_run};
 
 static const struct moon_op_kind normal = {.name = "job", .run = job_run, .destroy = job_destroy};
 static const struct moon_op_kind rescue = {
@@ -517,6 +527,22 @@ static void test_loop_is_left_to_stuck_thread(void **state)
     assert_int_equal(now(&destroyed), 1);
 }
 
+static void test_no_memory(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) { /* the thread's next one is whole again */
+        struct job *j = start(i == 0 ? &partial : &normal, 7, false);
+        pump(i + 1);
+        assert_int_equal(j->op.failed, i == 0);
+        if (i == 0) {
+            assert_null(j->op.result);
+            assert_int_equal(j->op.err.code, MOON_INTERNAL);
+            assert_string_equal(j->op.err.message, "out of memory");
+        }
+        moon_op_unref(&j->op);
+    }
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -544,6 +570,7 @@ int main(void)
         CASE(test_stop_does_not_hang),
         CASE(test_stop_waits),
         CASE(test_loop_is_left_to_stuck_thread),
+        CASE(test_no_memory),
     };
     return cmocka_run_group_tests_name("work", tests, NULL, NULL);
 }
