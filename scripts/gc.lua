@@ -14,7 +14,7 @@ end
 
 return workflow {
   action = "gc",
-  summary = "list what dead and failed runs left: snapshots, clones, LUN maps; --yes removes it",
+  summary = "list what dead and failed runs left: snapshots, clones, LUN maps, fetched disks; --yes removes it",
   lock = true,
   phases = { "find", "remove", "report" },
 

@@ -1,4 +1,5 @@
---- What runs that died or failed have left on the controllers: snapshots, safety snapshots, clones with their maps.
+--- What runs that died or failed have left on the controllers: snapshots, safety snapshots, clones with their maps,
+-- disks that were fetched from a vault.
 --
 -- The catalog had all of it before it was made. Nothing is touched that a record does not name and the controller
 -- does not confirm: a snapshot by the comment that only its run wrote (where none can be written, by name and time),
@@ -11,6 +12,7 @@ local clones = require "std.clones"
 local err = require "std.err"
 local log = require "std.log"
 local ontap = require "std.ontap"
+local restore_vault = require "std.restore_vault"
 
 local leftovers = {}
 
@@ -105,6 +107,13 @@ local function is_young(record)
   return clock.now() - record.started < ON_ITS_WAY
 end
 
+local function add_fetched(found, record)
+  for _, one in ipairs(record.beside or {}) do
+    found[#found + 1] = { record = record, kind = "fetched disk", controller = one.controller, volume = one.volume,
+      name = one.path, fetched = true }
+  end
+end
+
 local function add_clones(ctx, found)
   local known, failed = clones.known(ctx)
   if not known then return nil, failed end
@@ -126,7 +135,8 @@ end
 
 --- What is there. Waits for the controllers, changes nothing.
 -- @tparam table ctx with controllers; `opts.safety`: safety snapshots may go as well
--- @treturn[1] {{record=table,kind="snapshot"|"safety snapshot"|"check snapshot"|"volume clone"|"lun clone"|"unknown",
+-- @treturn[1] {{record=table,kind="snapshot"|"safety snapshot"|"check snapshot"|"fetched disk"|"volume clone"|
+--   "lun clone"|"unknown",
 --   controller=,volume=?,name=?,gone=?boolean,keep=?string (why it is not removed),failed=?Err (it cannot be
 --   told)},...}, oldest run first; gone: only the catalog has it still
 -- @return[2] nil
@@ -143,6 +153,7 @@ function leftovers.find(ctx)
       complete = of_backup(ctx, cache, found, record)
     elseif record.action == "restore" and (bad or record.status == "ok") then
       complete = of_restore(ctx, cache, found, record)
+      add_fetched(found, record)
     end
     if bad and (record.action == "backup" or record.action == "restore") then
       ctx.unfinished[#ctx.unfinished + 1] = { record = record, complete = complete }
@@ -162,6 +173,7 @@ end
 -- @treturn[2] Err it is still there, and the catalog has it
 function leftovers.remove(ctx, item)
   if item.clone then return clones.remove(ctx, item.clone) end
+  if item.fetched then return restore_vault.clean_record(ctx, item.record) end
   return ontap.delete(ctx, item, item.row)
 end
 

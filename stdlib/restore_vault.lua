@@ -108,24 +108,43 @@ function restore_vault.info(ctx, object, place)
   return info
 end
 
+-- Where a run fetches a disk to. Nothing else is ever taken away.
+local function path_beside(own, record)
+  return ("%s.moonsnap_%s"):format(own, record.id)
+end
+
+-- The object's volume as a relationship's destination.
+local function destination_of(ctx, object)
+  return replication.names_of(ctx, object) .. ":" .. object.volume
+end
+
 -- What a run has fetched is found by the run's record, also when it died.
-local function note(ctx, object, path)
+local function note(ctx, object, place, path)
   ctx.record.beside = ctx.record.beside or {}
   table.insert(ctx.record.beside, { provider = object.provider, controller = object.controller, volume = object.volume,
-    own = object.path, file = object.file, path = path })
+    own = object.path, file = object.file, path = path, from = place.destination, to = destination_of(ctx, object) })
   return catalog.save(ctx, ctx.record)
 end
 
--- Takes away the relationship of a transfer that has not ended well: only one that is for a restore.
-local function give_up(client, source, destination)
-  client:mirror_change(destination, "abort")
+-- The relationships that were made for a transfer to restore: others are not ours.
+local function made_for(client, source, destination)
+  local rows = {}
   local answer = client:request("GET", "/snapmirror/relationships?fields=restore,source.path,destination.path")
   for _, row in ipairs(answer and type(answer.body) == "table" and answer.body.records or {}) do
     if row.restore == true and row.source and row.source.path == source and row.destination
       and row.destination.path == destination then
-      local gone, failed = client:request("DELETE", "/snapmirror/relationships/" .. row.uuid)
-      if not gone then log.warn("the restore relationship of %s to %s is left: %s", source, destination, failed) end
+      rows[#rows + 1] = row
     end
+  end
+  return rows
+end
+
+-- Ends a transfer that has not ended well, and takes away its relationship.
+local function give_up(client, source, destination)
+  client:mirror_change(destination, "abort")
+  for _, row in ipairs(made_for(client, source, destination)) do
+    local gone, failed = client:request("DELETE", "/snapmirror/relationships/" .. row.uuid)
+    if not gone then log.warn("the restore relationship of %s to %s is left: %s", source, destination, failed) end
   end
 end
 
@@ -153,7 +172,7 @@ local function transfer(ctx, object, place, path, deadline)
   local controller = ctx.controllers[object.controller]
   local client, failed = connect.rest(controller)
   if not client then return nil, failed end
-  local destination = replication.names_of(ctx, object) .. ":" .. object.volume
+  local destination = destination_of(ctx, object)
   local done = false
   -- Also for an interrupt: what still writes beside the disk would do so when the path is taken away.
   local _transfer <close> = setmetatable({}, { __close = function()
@@ -179,10 +198,10 @@ end
 
 local function fetch_one(ctx, item, i, deadline)
   local object, place = item.objects[i], item.vault[i]
-  local path = ("%s.moonsnap_%s"):format(object.path, ctx.id)
+  local path = path_beside(object.path, ctx.record)
   local what = ("%s:%s from the vault %s"):format(object.controller, object.mapping, place.destination)
   log.info("Fetching [%s], Snapshot copy [%s]", what, ctx.snapshot)
-  local ok, failed = note(ctx, object, path)
+  local ok, failed = note(ctx, object, place, path)
   if ok then ok, failed = transfer(ctx, object, place, path, deadline) end
   if not ok then return nil, err.coded(CODE, what, failed, { exit = 1 }) end
   if ctx.dry_run then return true end
@@ -211,26 +230,40 @@ function restore_vault.fetch(ctx)
       if item.vault[i] then
         local ok, failed = fetch_one(ctx, item, i, deadline)
         if not ok then return nil, failed end
-        if ctx.dry_run then item.vault[i].path = item.objects[i].path .. ".moonsnap_" .. ctx.id end
+        if ctx.dry_run then item.vault[i].path = path_beside(item.objects[i].path, ctx.record) end
       end
     end
   end
   return true
 end
 
+local function remove(ctx, record, one)
+  if not ctx.controllers[one.controller] then return nil, err.new("not_found", "its controller is not in NTAP_USERS") end
+  if one.path ~= path_beside(one.own, record) then return nil, err.new("conflict", "a restore does not fetch to there") end
+  local object = { provider = one.provider, controller = one.controller, volume = one.volume, path = one.own,
+    file = one.file }
+  return storage.remove(ctx, object, one.path)
+end
+
+-- The transfer of a run that died goes on at the controller, and would write the file again.
+local function end_transfer(ctx, one)
+  local controller = ctx.controllers[one.controller]
+  local client = controller and one.from and connect.rest(controller)
+  if client and #made_for(client, one.from, one.to) > 0 then give_up(client, one.from, one.to) end
+end
+
 local function clean(ctx, record)
   local left = {}
   for _, one in ipairs(record.beside or {}) do
-    local object = { provider = one.provider, controller = one.controller, volume = one.volume, path = one.own,
-      file = one.file }
-    local ok, failed
-    if ctx.controllers[one.controller] then ok, failed = storage.remove(ctx, object, one.path) end
+    if record.id ~= ctx.id then end_transfer(ctx, one) end
+    local ok, failed = remove(ctx, record, one)
     if ok then
-      log.info("What was fetched to [%s:/vol/%s/%s] is gone again", one.controller, one.volume, one.path)
+      if not ctx.dry_run then
+        log.info("What was fetched to [%s:/vol/%s/%s] is gone again", one.controller, one.volume, one.path)
+      end
     else
       left[#left + 1] = one
-      log.warn("%s:/vol/%s/%s, fetched for a restore, is left: %s", one.controller, one.volume, one.path, failed
-        or "its controller is not in NTAP_USERS")
+      log.warn("%s:/vol/%s/%s, fetched for a restore, is left: %s", one.controller, one.volume, one.path, failed)
     end
   end
   record.beside = #left > 0 and left or nil
@@ -242,15 +275,32 @@ function restore_vault.clean(ctx)
   if ctx.record and ctx.record.beside and not ctx.dry_run then clean(ctx, ctx.record) end
 end
 
---- Take away what restores that died have fetched. The config's lock is held.
+--- Take away what a restore that died, or could not do it, has fetched, and end its transfer. The config's lock is held.
+-- Waits for the controllers and the disk.
+-- @tparam table ctx
+-- @tparam table record of that restore
+-- @treturn[1] boolean true, also when there was nothing
+-- @return[2] nil
+-- @treturn[2] Err something is left; the record has it
+function restore_vault.clean_record(ctx, record)
+  if not record.beside then return true end
+  clean(ctx, record)
+  local ok, failed = true, nil
+  if not ctx.dry_run then ok, failed = catalog.save(ctx, record) end
+  if not ok then return nil, err.new(failed.code, ("catalog: %s"):format(failed.message)) end
+  local one = (record.beside or {})[1]
+  if not one then return true end
+  return nil, err.new("io", ("%s:/vol/%s/%s, fetched for a restore, is left"):format(one.controller, one.volume, one.path))
+end
+
+--- The same for all restores of the config; what is left is named.
 -- @tparam table ctx
 function restore_vault.clean_stale(ctx)
   if ctx.dry_run then return end
   for _, record in ipairs(catalog.list(ctx) or {}) do
-    if record.action == "restore" and record.beside and record.id ~= ctx.id then
-      clean(ctx, record)
-      local ok, failed = catalog.save(ctx, record)
-      if not ok then log.warn("catalog: %s", failed) end
+    if record.action == "restore" and record.id ~= ctx.id then
+      local ok, failed = restore_vault.clean_record(ctx, record)
+      if not ok then log.debug("%s", failed) end
     end
   end
 end
