@@ -31,6 +31,5 @@ return workflow.extend("restore", {
 
   failed = function(ctx, failed)
     tell(ctx, "the restore failed: " .. tostring(failed))
-    return workflow.load_shipped("restore").failed(ctx, failed)
   end,
 })

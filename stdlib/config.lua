@@ -247,11 +247,11 @@ end
 -- Check an entry and collect what it gives rise to.
 local function accept(self, name, entry)
   local row = params.find(name)
-  if not row then
+  if not row and not name:find("^SITE_") then -- SITE_ names are the site's own: no parameter will ever begin so
     local nearest = params.nearest(name)
     self.warnings[#self.warnings + 1] = ("%s: %s is not a known parameter%s"):format(entry.where, name,
       nearest and "; did you mean " .. nearest .. "?" or "")
-  elseif row.refuse_when or row.status == "refused" then
+  elseif row and (row.refuse_when or row.status == "refused") then
     if row.type == "yn" then
       local ok, failed = params.parse(row, entry.text, entry.where, name)
       if ok == nil then return nil, failed end
@@ -261,7 +261,7 @@ local function accept(self, name, entry)
         message = ("%s: %s: it is refused: %s; write %s=%s"):format(entry.where, name, row.reason, name,
           row.default or "") }
     end
-  elseif row.status == "ignored" and entry.text:upper() ~= (row.default or ""):upper() then
+  elseif row and row.status == "ignored" and entry.text:upper() ~= (row.default or ""):upper() then
     self.warnings[#self.warnings + 1] = ("%s: %s is ignored: %s"):format(entry.where, name, row.reason)
   end
   local own = not row and config_secrets.is_own(name, entry.text)

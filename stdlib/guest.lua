@@ -71,6 +71,49 @@ function guest.exec(dom, argv, opts)
   return out
 end
 
+local function plain(text) return (text:gsub("%p", "%%%0")) end
+
+-- Values of the elements of that name in a namespace below <metadata>; libvirt writes each with a prefix.
+local function values_of(text, namespace, key)
+  local metadata, found = text:match("<metadata>.-</metadata>") or "", {}
+  for prefix, space in metadata:gmatch("xmlns:([^%s=]+)=['\"]([^'\"]*)['\"]") do
+    local pattern = ("<%s:%s[%%s>][^<]*"):format(plain(prefix), plain(key))
+    for element in space == namespace and metadata:gmatch(pattern) or function() end do
+      found[#found + 1] = element:match(">%s*(.-)%s*$")
+    end
+  end
+  return found
+end
+
+--- The guests that are tagged in their own definition. `virsh metadata web1 urn:site:backup --key site --set
+-- '<class>gold</class>'` tags one.
+-- @tparam Conn conn such as `ctx.conn`
+-- @tparam string namespace such as "urn:site:backup"
+-- @tparam string key such as "class"
+-- @tparam[opt] string value such as "gold"; not given: the guests that have no such tag
+-- @treturn[1] {string,...} their names, sorted
+-- @return[2] nil
+-- @treturn[2] Err of libvirt
+-- @usage
+-- local names = assert(require("std.guest").tagged(conn, "urn:site:backup", "class", "gold"))
+-- assert(#names == 0) -- nobody is
+function guest.tagged(conn, namespace, key, value)
+  local names = {}
+  local rows, failed = conn:list()
+  if not rows then return nil, failed end
+  for _, row in ipairs(rows) do
+    local text
+    text, failed = conn:domain(row):xml { inactive = true }
+    if not text then return nil, failed end
+    local values = values_of(text, namespace, key)
+    local hit = not value and #values == 0
+    for _, item in ipairs(values) do hit = hit or item == value end
+    if hit then names[#names + 1] = row.name end
+  end
+  table.sort(names)
+  return names
+end
+
 --- The guest of a run by its name.
 -- @tparam table ctx after `std.discovery.run`, which the shipped workflows do in their first phase
 -- @tparam string name

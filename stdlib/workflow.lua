@@ -3,7 +3,8 @@
 -- A script returns `workflow{ action=, summary=, phases={...}, <phase> = function(ctx) ... end, ... }`.
 -- A phase returns true (or nothing), or nil and an error, or raises one; the first failure ends the
 -- run. What was handed to `ctx:own` is closed then, in reverse order: suspended guests run again before
--- anything else happens. After that `failed(ctx, err)` may clean up.
+-- anything else happens. After that `failed(ctx, err)` may clean up. `ended(ctx, err)` comes last, whatever became of the
+-- run: `err` is nil when no phase failed, and `ctx.exit` may still be 3 or 5 then.
 -- @module std.workflow
 
 local plan = require "engine.plan"
@@ -20,8 +21,8 @@ Workflow.__index = Workflow
 -- name -> {type, required}
 local FIELDS = {
   action = { "string", true }, summary = { "string", true }, phases = { "table", true }, needs = { "table" },
-  plan = { "function" }, failed = { "function" }, title = { "string" }, lock = { "boolean" }, api = { "number" },
-  scope = { "string" },
+  plan = { "function" }, failed = { "function" }, ended = { "function" }, title = { "string" }, lock = { "boolean" },
+  api = { "number" }, scope = { "string" },
 }
 
 -- What a workflow works on: one config, which it gets read and checked, or more than that.
@@ -69,7 +70,7 @@ end
 --- Declare a workflow.
 -- @tparam table t action, summary, phases, one function per phase; optional: needs ({"policy",
 --   "backupName","profile"}), lock (one run per config at a time), failed(ctx, err), plan(ctx) -> data for a dry
---   run, title, api, scope ("profile" or "host": `ctx` has no config, and there is no log file)
+--   run, ended(ctx, err), title, api, scope ("profile" or "host": `ctx` has no config, and there is no log file)
 -- @treturn Workflow
 -- @raise for a field that is missing, unknown or of the wrong type
 -- @usage
@@ -84,9 +85,20 @@ function workflow.new(t)
   return setmetatable(t, Workflow)
 end
 
+-- Both, the second one whatever becomes of the first.
+local function after(first, second)
+  if not first then return second end
+  return function(...)
+    local ok, problem = pcall(first, ...)
+    second(...)
+    if not ok then error(problem, 0) end
+  end
+end
+
 --- A shipped workflow with some of its phases wrapped.
 -- @tparam string action
--- @tparam table changes phase name -> function(ctx, next): next() runs the original; other fields replace
+-- @tparam table changes phase name -> function(ctx, next): next() runs the original. `failed` and `ended` come after the
+--   original, which always runs; other fields replace
 -- @treturn Workflow
 -- @raise for a phase that the workflow lacks
 -- @usage
@@ -109,6 +121,8 @@ function workflow.extend(action, changes)
       t[name] = function(ctx)
         return change(ctx, function() return original(ctx) end)
       end
+    elseif name == "failed" or name == "ended" then
+      t[name] = after(base[name], change)
     elseif FIELDS[name] then
       t[name] = change
     else
@@ -242,12 +256,18 @@ end
 -- @treturn[2] Err of the phase that failed; everything owned is closed and `failed` has run
 function workflow.run(wf, ctx)
   local ok, failed = xpcall(run_phases, err.caught, wf, ctx)
-  if ok then return true end
-  if failed.exit == 1 or failed.exit == 3 or failed.exit == 5 then ctx:worse(failed.exit) end
-  if wf.failed then
-    local cleaned, problem = pcall(wf.failed, ctx, failed)
-    if not cleaned then log.error("while cleaning up: %s", problem) end
+  local function tell(fn, what)
+    local done, problem = pcall(fn or function() end, ctx, failed)
+    if not done then log.error("while %s: %s", what, problem) end
   end
+  if ok then
+    failed = nil
+    tell(wf.ended, "ending")
+    return true
+  end
+  if failed.exit == 1 or failed.exit == 3 or failed.exit == 5 then ctx:worse(failed.exit) end
+  tell(wf.failed, "cleaning up")
+  tell(wf.ended, "ending")
   return nil, failed
 end
 

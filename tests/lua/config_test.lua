@@ -282,6 +282,7 @@ t.case("there is one way to the snapshots", function()
 end)
 
 t.case("unknown and ignored parameters are reported", function()
+  t.eq(warnings(good("SITE_CLASS=gold\n")), {})
   local cfg = good("SNAM=a\nMY_SITE_VARIABLE=b\nVFILERS=v@c:x\nNTAP_SNAPSHOT_DISABLE=N\nNTAP_SNAPVAULT_WAIT=10\n"
     .. "NTAP_SNAPSHOT_DISABLE2=\nNTAP_SNAPVAULT_RESTORE_WAIT=y\nKVM_VM_CONFIG_DIR=/etc/libvirt/qemu\n"
     .. "APP_QUIESCE_CMD01=/bin/true\n\nNTAP_DFM_SNAPSHOT_FORMAT=rubbish\n"

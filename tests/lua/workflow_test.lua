@@ -103,6 +103,29 @@ t.case("extend wraps phases and keeps the rest", function()
   t.raises(function() workflow.extend("backup", { quiesc = print }) end, "has no phase 'quiesc'")
 end)
 
+t.case("extend adds to failed and ended, and takes nothing away", function()
+  local seen = {}
+  local function sees(name, raises)
+    return function(_, failed)
+      seen[#seen + 1] = name .. ":" .. tostring(failed and failed.code)
+      if raises then error("broken") end
+    end
+  end
+  local base = workflow { action = "a", summary = "s", phases = { "one" }, failed = sees("base", true), ended = sees("end") }
+  local shipped = workflow.load_shipped
+  workflow.load_shipped = function() return base end
+  local ok, mine = pcall(workflow.extend, "a", { failed = sees("mine"), ended = sees("mine end", true) })
+  workflow.load_shipped = shipped
+  t.ok(ok, mine)
+  mine.one = function() return nil, err.new("busy", "no") end
+  t.eq((workflow.run(mine, context())), nil)
+  t.eq(seen, { "base:busy", "mine:busy", "end:busy", "mine end:busy" })
+  seen = {}
+  mine.one = nil
+  t.eq(workflow.run(mine, context()), true)
+  t.eq(seen, { "end:nil", "mine end:nil" })
+end)
+
 t.case("compile says what is wrong, with the file", function()
   local wf, failed = workflow.compile("return {", "@/x/y.lua")
   t.eq(wf, nil)
