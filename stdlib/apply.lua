@@ -32,8 +32,7 @@ end
 
 -- Before the first change: this very run has looked at the same world.
 local function check_facts(self)
-  local now = plans.timeless(self.seen.values, self.run)
-  return plans.compare_facts(plans.timeless(self.planned.facts, self.planned.run), now, true)[1]
+  return plans.compare_facts(self.planned.facts, self.planned.run, self.seen.values, self.run, true)[1]
 end
 
 -- The engine asks this before a call that changes something; nil lets it pass.

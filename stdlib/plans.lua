@@ -172,7 +172,7 @@ function plans.timeless(value, run)
   end
   if type(value) ~= "table" then return value end
   local copy = {}
-  for key, item in pairs(value) do copy[plans.timeless(key, run)] = plans.timeless(item, run) end
+  for key, item in pairs(value) do copy[key] = plans.timeless(item, run) end
   return copy
 end
 
@@ -284,13 +284,23 @@ local function compare_files(out, planned, now)
   end
 end
 
+-- Names that a run looked for hold its time; what it found does not, even when that was made in the same second.
+local function sought(values, run)
+  local out = {}
+  for what, value in pairs(values) do out[plans.timeless(what, run)] = value end
+  return out
+end
+
 --- How facts differ, as far as the plan has them.
--- @tparam table planned
--- @tparam table now
+-- @tparam table planned a plan's facts
+-- @tparam table run the plan's
+-- @tparam table now facts of this moment
+-- @tparam {stamp=string,id=string} now_run whose they are
 -- @tparam[opt] boolean partly what nobody has looked at yet is no difference
 -- @treturn {string,...}
-function plans.compare_facts(planned, now, partly)
+function plans.compare_facts(planned, run, now, now_run, partly)
   local names, out = {}, {}
+  planned, now = sought(planned, run), sought(now, now_run)
   for what in pairs(planned) do names[#names + 1] = what end
   table.sort(names)
   for _, what in ipairs(names) do
@@ -321,8 +331,7 @@ function plans.differences(planned, now, dirs)
   local out = {}
   compare_files(out, planned.run, now.run)
   compare_settings(out, planned.run.settings or {}, now.run.settings or {})
-  local function timeless(document) return plans.timeless(document.facts, document.run) end
-  for _, text in ipairs(plans.compare_facts(timeless(planned), timeless(now))) do add(out, text) end
+  for _, text in ipairs(plans.compare_facts(planned.facts, planned.run, now.facts, now.run)) do add(out, text) end
   local function held(document)
     local list = {}
     for _, step in ipairs(document.steps) do

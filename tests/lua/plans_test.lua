@@ -74,13 +74,24 @@ t.case("facts", function()
   local seen = f:relevant { snapshot("vol1", PLANNED) }
   t.eq(seen, { ["volume svm1:vol1"] = "online rw uuid u1", ["snapshots of svm1:vol1"] = { "s1 (x)", "s2 (y)" },
     ["state of guest 'a'"] = "running" })
-  t.eq(plans.compare_facts(seen, seen), {})
+  t.eq(plans.compare_facts(seen, PLANNED, seen, NOW), {})
   local now = { ["volume svm1:vol1"] = "online rw uuid u1", ["snapshots of svm1:vol1"] = { "s1 (x)", "s3 (z)" } }
-  t.eq(plans.compare_facts(seen, now), { "snapshots of svm1:vol1: 's3 (z)' is not in the plan",
+  t.eq(plans.compare_facts(seen, PLANNED, now, NOW), { "snapshots of svm1:vol1: 's3 (z)' is not in the plan",
     "state of guest 'a': 'running' in the plan, and not to be seen now" })
-  t.eq(#plans.compare_facts(seen, now, true), 1)
+  t.eq(#plans.compare_facts(seen, PLANNED, now, NOW, true), 1)
   now["snapshots of svm1:vol1"] = { "s1 (x)" }
-  t.eq(plans.compare_facts(seen, now, true), { "snapshots of svm1:vol1: 's2 (y)' is in the plan and not there any more" })
+  t.eq(plans.compare_facts(seen, PLANNED, now, NOW, true),
+    { "snapshots of svm1:vol1: 's2 (y)' is in the plan and not there any more" })
+end)
+
+t.case("what was made in the second of the plan is another's all the same", function()
+  local planned = { ["snapshots of svm1:vol1"] = { "demo-hourly_" .. PLANNED.stamp },
+    ["snapshots of svm1:vol1 named demo-daily_" .. PLANNED.stamp] = {} }
+  local now = { ["snapshots of svm1:vol1"] = { "demo-hourly_" .. PLANNED.stamp },
+    ["snapshots of svm1:vol1 named demo-daily_" .. NOW.stamp] = {} }
+  t.eq(plans.compare_facts(planned, PLANNED, now, NOW), {})
+  now["snapshots of svm1:vol1"] = { "demo-hourly_" .. NOW.stamp }
+  t.eq(#plans.compare_facts(planned, PLANNED, now, NOW), 1)
 end)
 
 t.case("moonsnap's own files are not held, others are", function()
