@@ -46,6 +46,21 @@ local function directories(opts)
   }
 end
 
+-- Lets require look into a LuaRocks tree, after the script's own directory.
+local function add_tree(opts, dirs)
+  local tree = opts["lua-tree"] and process.realpath(opts["lua-tree"]) or dirs.config .. "/rocks"
+  local found, failed = file.stat(tree)
+  if opts["lua-tree"] and (not found or found.type ~= "dir") then
+    return nil, err.new("not_found", ("--lua-tree %s: %s"):format(opts["lua-tree"], failed and failed.message
+      or "is no directory"), { exit = 2 })
+  end
+  local base = tree .. "/share/lua/5.4/"
+  if found and not package.path:find(base, 1, true) then
+    package.path = ("%s;%s?.lua;%s?/init.lua"):format(package.path, base, base):gsub("^;", "")
+  end
+  return true
+end
+
 -- --script FILE, the profile's directory, the site's scripts, the shipped ones.
 local function find_script(action, opts, dirs)
   local candidates = {}
@@ -287,7 +302,9 @@ end
 
 local function run_action(action, opts)
   local dirs = directories(opts)
-  local wf, failed = find_script(action, opts, dirs)
+  local wf
+  local tree, failed = add_tree(opts, dirs)
+  if tree then wf, failed = find_script(action, opts, dirs) end
   if not wf then return fail(failed, 2) end
   return run_workflow(wf, opts, dirs, opts.snapcreator and 0 or 1)
 end
@@ -304,6 +321,10 @@ local function run_file(path, args, held)
   fn, failed = failure.compile(text, path)
   if not fn then return fail(failed) end
   process.add_path(process.realpath(path):match("^(.*)/[^/]*$"))
+  -- A plain script has arguments of its own, which need not be options.
+  local known = options.parse(args) or {}
+  local tree, missing = add_tree(known, directories(known))
+  if not tree then return fail(missing, 2) end
   local given = {}
   for _, arg in ipairs(args) do given[arg:match("^%-%-(.*)$") or ""] = true end
   if given["dry-run"] then plan.start() end

@@ -32,6 +32,7 @@ local log = require "std.log"
 local workflow = require "std.workflow"
 
 return workflow.extend("backup", {
+  api = 1,
   summary = "the shipped backup of this site",
 
   quiesce = function(ctx, next)

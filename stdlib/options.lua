@@ -13,7 +13,7 @@ options.known = {
   ["lib-dir"] = "value", ["libvirt-uri"] = "value", script = "value", backupName = "value", cntName = "value",
   volName = "value", fileNames = "value", user_defined = "value", help = "flag", version = "flag", verify = "flag",
   safety = "flag", qemu = "flag",
-  ["key-file"] = "value",
+  ["key-file"] = "value", ["lua-tree"] = "value",
   -- Snap Creator's server and login: there is no server here, so they say nothing.
   server = "value", port = "value", user = "value", passwd = "value", agentName = "value", agentPort = "value",
 }
@@ -51,6 +51,7 @@ options.help = {
   { "--config-dir, --state-dir, --log-dir DIR", "where files are" },
   { "--script FILE", "the workflow to run instead of the action's own" },
   { "--key-file FILE", "key of sealed passwords, instead of NTAP_PWD_KEY_FILE" },
+  { "--lua-tree DIR", "LuaRocks tree that require looks into, instead of <config-dir>/rocks" },
   { "--lib-dir DIR", "library modules of this directory replace the built-in ones" },
 }
 

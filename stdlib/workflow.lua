@@ -15,6 +15,9 @@ local log = require "std.log"
 
 local workflow = {}
 
+-- What scripts may rely on, as COMPATIBILITY.md says; it changes when something of that goes.
+workflow.api = 1
+
 local Workflow = {}
 Workflow.__index = Workflow
 
@@ -39,6 +42,9 @@ local function check(t, level)
     if t[name] ~= nil and type(t[name]) ~= rule[1] then
       error(("workflow: field '%s' must be a %s"):format(name, rule[1]), level)
     end
+  end
+  if t.api and t.api ~= workflow.api then
+    error(("workflow: it is written for api %s, this moonsnap has api %d"):format(t.api, workflow.api), level)
   end
   if t.scope and not SCOPES[t.scope] then error(("workflow: there is no scope '%s'"):format(t.scope), level) end
   if t.lock and (t.scope or "config") ~= "config" then error("workflow: only a config has a lock", level) end
@@ -70,7 +76,8 @@ end
 --- Declare a workflow.
 -- @tparam table t action, summary, phases, one function per phase; optional: needs ({"policy",
 --   "backupName","profile"}), lock (one run per config at a time), failed(ctx, err), plan(ctx) -> data for a dry
---   run, ended(ctx, err), title, api, scope ("profile" or "host": `ctx` has no config, and there is no log file)
+--   run, ended(ctx, err), title, api (1: what it is written for), scope ("profile" or "host": `ctx` has no config, and
+--   there is no log file)
 -- @treturn Workflow
 -- @raise for a field that is missing, unknown or of the wrong type
 -- @usage
