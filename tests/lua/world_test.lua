@@ -116,12 +116,6 @@ t.case("moonsnap test: what passes is one line, what fails is shown", function()
   t.ok(said:find("broken", 1, true), said)
 end)
 
-t.case("the test in the README passes", function()
-  local text = assert(file.read("README.md")):match("```lua\n(local t, world.-)```")
-  local said, code = test(t.ok(text, "the README has no test"))
-  t.eq(code, 0, said)
-end)
-
 t.case("moonsnap test: no file, no simulator", function()
   local out = assert(process.run({ MOONSNAP, "test" }, { reads = true }))
   t.eq(out.status, 2)
