@@ -154,6 +154,14 @@ static void put(int fd, const struct moon_buf *line)
     (void)n;
 }
 
+/* Without memory for its words an error is told all the same. */
+static void emit_speechless(enum moon_level level)
+{
+    static const char line[] = "moonsnap: error: out of memory; what went wrong cannot be told\n";
+    ssize_t n = level == MOON_LOG_ERROR ? write(STDERR_FILENO, line, sizeof line - 1) : 0;
+    (void)n;
+}
+
 static void emit(enum moon_level level, const char *text)
 {
     char stamp[64] = "";
@@ -164,8 +172,10 @@ static void emit(enum moon_level level, const char *text)
     if (level == MOON_LOG_TRACE && !opt.trace)
         return;
     AUTO_BUF struct moon_buf line = {0};
-    if (moon_buf_addf(&line, "[%s] %s: %s\n", stamp, names[level], text) < 0)
+    if (moon_buf_addf(&line, "[%s] %s: %s\n", stamp, names[level], text) < 0) {
+        emit_speechless(level);
         return;
+    }
     if (level <= MOON_LOG_CMD)
         put(out_fd, &line);
     put(debug_fd, &line);
@@ -181,6 +191,8 @@ static void emit(enum moon_level level, const char *text)
         if (moon_buf_addf(&plain, "moonsnap: %s: %s\n",
                           level == MOON_LOG_ERROR ? "error" : "warning", text) == 0)
             put(STDERR_FILENO, &plain);
+        else
+            emit_speechless(level);
     }
 }
 
@@ -192,8 +204,10 @@ void moon_log(enum moon_level level, const char *fmt, ...)
     if (vasprintf(&text, fmt, ap) < 0)
         text = NULL;
     va_end(ap);
-    if (!text)
+    if (!text) {
+        emit_speechless(level);
         return;
+    }
     pthread_mutex_lock(&lock);
     AUTO_FREE char *safe = redact_locked(text);
     if (safe) {
@@ -202,6 +216,8 @@ void moon_log(enum moon_level level, const char *fmt, ...)
                 *p = ' ';
         }
         emit(level, safe);
+    } else {
+        emit_speechless(level);
     }
     pthread_mutex_unlock(&lock);
     free(text);

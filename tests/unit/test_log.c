@@ -77,6 +77,47 @@ static char *quietly(void (*body)(void))
     return captured(STDERR_FILENO, body);
 }
 
+/* From the nth on none is to be had. */
+static unsigned long allocations, refused_from;
+
+void *__real_realloc(void *p, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+char *__real_strdup(const char *s);
+char *__wrap_strdup(const char *s);
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    return refused_from && ++allocations >= refused_from ? NULL : __real_realloc(p, size);
+}
+
+char *__wrap_strdup(const char *s)
+{
+    return refused_from && ++allocations >= refused_from ? NULL : __real_strdup(s);
+}
+
+static void one_error(void)
+{
+    moon_log(MOON_LOG_ERROR, "what is wrong");
+}
+
+/* An error whose words there is no memory for is one. */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    open_log(files);
+    static const unsigned long first = 1, all = 10;
+    for (refused_from = first; refused_from <= all; refused_from++) {
+        allocations = 0;
+        const char *said = quietly(one_error);
+        bool whole = allocations < refused_from;
+        assert_string_equal(said, whole ? "moonsnap: error: what is wrong\n"
+                                        : "moonsnap: error: out of memory; what went wrong cannot "
+                                          "be told\n");
+    }
+    assert_true(allocations >= 2 && allocations < all);
+    refused_from = 0;
+}
+
 static void test_level_names(void **state)
 {
     (void)state;
@@ -397,12 +438,16 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_level_names),      CASE(test_files_by_level), CASE(test_form),
-        CASE(test_modes_and_append), CASE(test_open_fails),     CASE(test_full_disk),
-        CASE(test_console_default),  CASE(test_console_quiet),  CASE(test_console_verbose),
-        CASE(test_console_debug),    CASE(test_console_stdout), CASE(test_secrets),
-        CASE(test_nested_secrets),   CASE(test_many_secrets),   CASE(test_secrets_everywhere),
-        CASE(test_one_line),         CASE(test_long_line),      CASE(test_threads),
+        CASE(test_no_memory),        CASE(test_level_names),
+        CASE(test_files_by_level),   CASE(test_form),
+        CASE(test_modes_and_append), CASE(test_open_fails),
+        CASE(test_full_disk),        CASE(test_console_default),
+        CASE(test_console_quiet),    CASE(test_console_verbose),
+        CASE(test_console_debug),    CASE(test_console_stdout),
+        CASE(test_secrets),          CASE(test_nested_secrets),
+        CASE(test_many_secrets),     CASE(test_secrets_everywhere),
+        CASE(test_one_line),         CASE(test_long_line),
+        CASE(test_threads),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }
