@@ -11,7 +11,7 @@ comma   := ,
 B       := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 VERSION := 0.1.0
 
-PKGS     := lua5.4 libvirt libvirt-qemu libxml-2.0 libcurl libpcre2-8 jansson devmapper libsodium
+PKGS     := lua5.4 libvirt libvirt-qemu libxml-2.0 libcurl libpcre2-8 jansson devmapper libsodium libedit
 SIM_PKGS := libmicrohttpd gnutls libxml-2.0 jansson libcurl
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
@@ -25,8 +25,8 @@ PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 # Loaded on their first use (engine/lazy.h). The stubs are for x86-64; elsewhere, and for sanitizers, which want to
 # know every library, the program is linked as usual.
-LAZY_PKGS := libvirt-qemu libvirt libcurl libxml-2.0 libpcre2-8 devmapper libsodium
-LAZY      := $(if $(SAN),,$(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),virt-qemu virt curl xml2 pcre2-8 devmapper sodium))
+LAZY_PKGS := libvirt-qemu libvirt libcurl libxml-2.0 libpcre2-8 devmapper libsodium libedit
+LAZY      := $(if $(SAN),,$(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),virt-qemu virt curl xml2 pcre2-8 devmapper sodium edit))
 APP_LIBS   = $(if $(LAZY),$(shell pkg-config --libs $(filter-out $(LAZY_PKGS),$(PKGS)) 2>/dev/null),$(PKG_LIBS))
 SIM_CFLAGS := $(shell pkg-config --cflags $(SIM_PKGS) 2>/dev/null)
 SIM_LIBS   := $(shell pkg-config --libs $(SIM_PKGS) 2>/dev/null)

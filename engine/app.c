@@ -23,9 +23,9 @@ static void on_signal(void *arg)
     struct app *app = arg;
     struct signalfd_siginfo info;
     if (read(app->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-        moon_log(MOON_LOG_WARN, "signal %d (%s): ending; press again to stop waiting",
-                 (int)info.ssi_signo, strsignal((int)info.ssi_signo));
-        moonlua_interrupt(app->lua, (int)info.ssi_signo);
+        if (moonlua_interrupt(app->lua, (int)info.ssi_signo))
+            moon_log(MOON_LOG_WARN, "signal %d (%s): ending; press again to stop waiting",
+                     (int)info.ssi_signo, strsignal((int)info.ssi_signo));
     }
 }
 

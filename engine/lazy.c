@@ -28,6 +28,7 @@ int moon_lazy_load(const char *library, struct moon_err *err)
     for (size_t i = 0; moon_lazy_symbols[i].name; i++) {
         const char *soname = moon_lazy_libraries[moon_lazy_symbols[i].library];
         if (strncmp(soname, library, strlen(library)) != 0 ||
+            (!*library && strncmp(soname, "libedit", 7) == 0) ||
             __atomic_load_n(&moon_lazy_address[i], __ATOMIC_ACQUIRE))
             continue;
         void *address = find(&moon_lazy_symbols[i], err);

@@ -13,8 +13,8 @@
 
 #include <stddef.h>
 
-/* Load the libraries whose file name begins with `library` ("libvirt"; "" is all) and find every
- * function of theirs. Any thread. Waits for the disk; what is loaded already costs nothing.
+/* Load the libraries whose file name begins with `library` ("libvirt"; "" is all but libedit, which only
+ * who sits before a terminal needs) and find every function of theirs. Any thread. Waits for the disk; what is loaded already costs nothing.
  * 0, or -1 with *err (unsupported), which names the library. */
 int moon_lazy_load(const char *library, struct moon_err *err);
 

@@ -31,6 +31,7 @@ local OTHERS = {
   { "help", "options, or what an action does" },
   { "init", "write a first workflow, its test and an editor's files: moonsnap init DIR" },
   { "test", "run tests of workflows in a private world: moonsnap test FILE_test.lua ..." },
+  { "repl", "Lua typed line by line, with all modules; guests that it leaves paused run again at its end" },
   { "doc", "reference for workflow authors: moonsnap doc [MODULE | FUNCTION | MESSAGE]" },
   { "apply", "carry out a plan of --dry-run --json, if nothing has changed since: moonsnap apply PLAN.json" },
   { "run", "run a Lua script: moonsnap run FILE.lua [ARG ...]" },
@@ -128,6 +129,16 @@ end
 -- @treturn[2] Err
 function info.test(opts)
   return require("std.tester").main(opts)
+end
+
+--- Lua typed line by line; see `std.repl`.
+-- @tparam table opts
+-- @tparam table dirs
+-- @treturn[1] integer exit code
+-- @return[2] nil
+-- @treturn[2] Err
+function info.repl(opts, dirs)
+  return require("std.repl").main(opts, dirs)
 end
 
 local function describe(row)

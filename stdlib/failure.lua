@@ -10,6 +10,7 @@ local log = require "std.log"
 local failure = {}
 
 local SHOWN = 8 -- lines of one kind; big runs undo a lot
+local typed = {} -- texts that lie in no file, by the name they were compiled under
 local LAST = 20 -- calls that --debug shows
 
 -- What takes back what a run has done, in words: %o the guest or controller, %a the rest. Others take nothing back.
@@ -34,9 +35,10 @@ end
 
 -- A line of a script that lies in a file; the shipped ones are within the program.
 local function source(path, number)
-  local text = path and not shipped(path) and file.read(path, { offset = 0, count = 1 << 20 })
+  local text = typed[path or ""] or path and not shipped(path) and file.read(path, { offset = 0, count = 1 << 20 })
+  if not text then return nil end
   local n = 0
-  for line in (text or ""):gmatch("([^\n]*)\n?") do
+  for line in text:gmatch("([^\n]*)\n?") do
     n = n + 1
     if n == number then return (line:gsub("\r$", "")) end
   end
@@ -243,14 +245,22 @@ function failure.forgotten(ok)
   end
 end
 
+--- Keep a text that lies in no file, so that errors can show its lines.
+-- @tparam string name under which it is compiled
+-- @tparam string text
+function failure.keep(name, text)
+  typed[name] = text
+end
+
 --- Compile a script's text.
 -- @tparam string text
 -- @tparam string path for messages
+-- @tparam[opt] table env its global variables
 -- @treturn[1] function
 -- @return[2] nil
 -- @treturn[2] Err `invalid`, exit 2: what Lua's compiler says, with the line
-function failure.compile(text, path)
-  local fn, syntax = load(text, "@" .. path, "t")
+function failure.compile(text, path, env)
+  local fn, syntax = load(text, "@" .. path, "t", env or _G)
   if fn then return fn end
   -- Lua shortens long paths in its own words
   local line, what = syntax:match(":(%d+): (.*)$")

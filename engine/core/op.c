@@ -48,7 +48,7 @@ void moon_op_abandon(struct moon_op *op, struct moon_loop *loop)
     op->abandoned = true;
     if (op->kind->run)
         moon_work_abandon(moon_loop_work(loop), op);
-    else if (op->kind->cancel)
+    if (op->kind->cancel)
         op->kind->cancel(op, loop);
 }
 

@@ -57,7 +57,7 @@ static int err_is(lua_State *L)
  * @usage
  * local err = require "engine.err"
  * local ok, failed = xpcall(function() error("boom") end, err.caught)
- * assert(not ok and failed.code == "internal" and failed.traceback:find("boom"))
+ * assert(not ok and failed.code == "internal" and failed.message:find("boom") and failed.traceback)
  * @param raised anything
  * @treturn Err
  */

@@ -34,7 +34,9 @@ struct moonlua {
     struct moonlua_task *main;    /* the one that all others come from; NULL before it begins */
     int turns;                    /* how often its Lua code was gone on with */
     struct moonlua_task *ready_head, *ready_tail;
-    int alive;  /* tasks that have not ended */
+    int alive;                       /* tasks that have not ended */
+    struct moonlua_task *foreground; /* what SIGINT ends, when interactive */
+    bool interactive;
     int signal; /* the signal that asked for the end, 0 */
     bool dry_run;
     json_t *steps;     /* what the dry run refused: [{op, object, args, side}] */
@@ -95,8 +97,9 @@ int moonlua_run(struct moonlua *m, int nargs);
 int moonlua_caught(lua_State *L);
 void moonlua_task_init(lua_State *L);       /* [-0, +0, m] */
 bool moonlua_istask(lua_State *L, int idx); /* whether the thread at idx is a task's [-0, +0, -] */
-/* Ask the main task to end because of a signal; the second time the loop gives up waiting. */
-void moonlua_interrupt(struct moonlua *m, int signal);
+/* Ask the main task to end because of a signal; the second time the loop gives up waiting. False: it
+ * was not for the program, but for the task in the foreground. */
+bool moonlua_interrupt(struct moonlua *m, int signal);
 
 /* --- watch.c, coroutine.c --- */
 /* Scripts are watched from now on, on this thread, which is the loop's. */
@@ -194,6 +197,7 @@ int luaopen_engine_probe(lua_State *L);
 int luaopen_engine_process(lua_State *L);
 int luaopen_engine_seal(lua_State *L);
 int luaopen_engine_task(lua_State *L);
+int luaopen_engine_terminal(lua_State *L);
 int luaopen_engine_trace(lua_State *L);
 int luaopen_engine_virt(lua_State *L);
 int luaopen_engine_xml(lua_State *L);

@@ -142,6 +142,7 @@ static void open_modules(lua_State *L)
                                        {"engine.process", luaopen_engine_process},
                                        {"engine.seal", luaopen_engine_seal},
                                        {"engine.task", luaopen_engine_task},
+                                       {"engine.terminal", luaopen_engine_terminal},
                                        {"engine.trace", luaopen_engine_trace},
                                        {"engine.virt", luaopen_engine_virt},
                                        {"engine.xml", luaopen_engine_xml},

@@ -10,6 +10,7 @@
 
 #include "clock.h"
 
+#include <signal.h>
 #include <string.h>
 
 #define TASK_TYPE "engine.Task"
@@ -244,6 +245,8 @@ static void finish_task(struct moonlua_task *t)
 {
     lua_State *L = t->m->L;
     t->done = true;
+    if (t->m->foreground == t)
+        t->m->foreground = NULL;
     t->m->alive--;
     for (size_t i = 0; i < t->njoiners; i++) {
         moon_loop_fire(t->joiners[i]);
@@ -406,9 +409,15 @@ int moonlua_run(struct moonlua *m, int nargs)
     return main->nresults + 1;
 }
 
-void moonlua_interrupt(struct moonlua *m, int sig)
+bool moonlua_interrupt(struct moonlua *m, int sig)
 {
+    if (m->interactive && sig == SIGINT) {
+        if (m->foreground)
+            cancel(m->foreground);
+        return false;
+    }
     m->signal = m->signal ? -abs(m->signal) : sig;
+    return true;
 }
 
 /* --- the module -------------------------------------------------------------------------- */
@@ -458,6 +467,20 @@ static int task_cancelled(lua_State *L)
     struct moonlua_task *t = moonlua_get(L)->running;
     lua_pushboolean(L, t && t->cancel);
     return 1;
+}
+
+/*** What an interrupt from the terminal (SIGINT) ends: from now on this task, and nothing once it has ended,
+ * instead of the program.
+ * @function foreground
+ * @tparam ?Task task nil: the program again
+ */
+static int task_foreground(lua_State *L)
+{
+    struct moonlua *m = moonlua_get(L);
+    struct moonlua_task *t = lua_isnoneornil(L, 1) ? NULL : check_task(L, 1);
+    m->interactive = t != NULL;
+    m->foreground = t && !t->done ? t : NULL;
+    return 0;
 }
 
 /*** How long scripts may compute without a wait: the one that goes on gets an error (`timeout`) that names the
@@ -606,9 +629,10 @@ static int task_gc(lua_State *L)
 
 int luaopen_engine_task(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"spawn", task_spawn},         {"sleep", task_sleep},
-                                         {"cancelled", task_cancelled}, {"limit", task_limit},
-                                         {"first", task_first},         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"spawn", task_spawn}, {"sleep", task_sleep},           {"cancelled", task_cancelled},
+        {"limit", task_limit}, {"foreground", task_foreground}, {"first", task_first},
+        {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"join", task_join}, {"cancel", task_cancel}, {"done", task_done}, {NULL, NULL}};
     moonlua_methods(L, TASK_TYPE);

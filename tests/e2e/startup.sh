@@ -45,5 +45,6 @@ check_exit 'the guard process starts' 0 "$MOONSNAP" run "$WORLD_DIR/guard.lua"
 check_exit 'not where a library is missing that may be needed while guests stand still' 1 \
   broken libsodium.so.23 "$MOONSNAP" run "$WORLD_DIR/guard.lua"
 check_match 'and it says which' "$ERR" 'install the package that has libsodium\.so\.23'
+check_exit 'but the line editor may be missing' 0 broken libedit.so.2 "$MOONSNAP" run "$WORLD_DIR/guard.lua"
 check 'no journal is left' test ! -e "$WORLD_DIR/journal"
 finish

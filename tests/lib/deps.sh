@@ -4,7 +4,7 @@
 set -euo pipefail
 
 build='gcc libc6-dev make pkg-config liblua5.4-dev libvirt-dev libxml2-dev libcurl4-openssl-dev libpcre2-dev
-  libjansson-dev libdevmapper-dev libsodium-dev'
+  libjansson-dev libdevmapper-dev libsodium-dev libedit-dev'
 test='libcmocka-dev libmicrohttpd-dev libgnutls28-dev libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients
   qemu-system-x86 binutils curl jq libfaketime systemd util-linux'
 lint='lua-check shellcheck cppcheck clang-format'

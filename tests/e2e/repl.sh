@@ -1,0 +1,140 @@
+#!/bin/bash
+# What a workflow's author meets: the repl, piped and on a real terminal, with a real guest that a line leaves standing
+# still; and a workflow that loops without a wait while guests stand still.
+set -euo pipefail
+# shellcheck source=../lib/scene.sh
+. "$(dirname "$(realpath "$0")")/../lib/scene.sh"
+requires script
+scene alpha:vol1
+no_guard() { no_process "$MOONSNAP"; }
+repl() { timeout 60 "$MOONSNAP" repl --state-dir "$WORLD_DIR/repl" <"$WORLD_DIR/input"; }
+typed() { cat >"$WORLD_DIR/input"; }
+OPEN="conn = assert(engine.virt.open('$MOON_TEST_URI'))
+dom = conn:domain(assert(conn:lookup('${WORLD_PREFIX:-}alpha')))"
+
+# --- piped ---
+
+typed <<'LUA'
+1 + 1
+="a", nil
+x = {
+  n = 1,
+}
+=x
+std.task.sleep(0.001)
+for i = 1, 2 do
+  print("turn " .. i)
+end
+LUA
+check_exit 'each input runs, and prints its values' 0 repl
+check_eq 'in order' "$(paste -sd'|' "$OUT")" '2|a|nil|{ n = 1 }|true|turn 1|turn 2'
+typed <<'LUA'
+local y; return y.z
+local z = = 1
+print("still here")
+LUA
+check_exit 'an error ends no more than its input' 1 repl
+check_match 'the line is shown' "$ERR" '^        1 \| local y; return y\.z$'
+check_match 'a syntax error has its mark' "$ERR" '^          \|           \^$'
+check_match 'the next one runs' "$OUT" '^still here$'
+typed <<<'if x then'
+check_exit 'input that ends in the middle is an error' 1 repl
+typed <<<$'exit\nerror("not reached")'
+check_exit 'exit ends it' 0 repl
+
+# --- a guest that a line leaves standing still ---
+
+typed <<<"$OPEN
+=dom:suspend()
+=dom:state().state"
+check_exit 'a line suspends a guest, the end resumes it' 0 repl
+check_match 'it was paused' "$OUT" '^paused$'
+check_match 'that is told at once' "$ERR" "warning: guest 'alpha' stands still now; it runs again when you resume it, at the end"
+check_match 'and that it runs again' "$ERR" "warning: guest 'alpha' runs again$"
+check_eq 'it does' "$(guest_state alpha)" running
+check 'no guard process stays' poll 10 no_guard
+
+mkfifo "$WORLD_DIR/lines"
+start_repl() { # leaves RUN, its input is descriptor 8
+  "$MOONSNAP" repl --state-dir "$WORLD_DIR/repl" <"$WORLD_DIR/lines" >"$OUT" 2>"$ERR" &
+  RUN=$!
+  exec 8>"$WORLD_DIR/lines"
+  printf '%s\n' "$OPEN" 'dom:suspend()' >&8
+  poll 20 grep -q 'stands still now' "$ERR" || not_ok 'the guest stands still' "$ERR"
+  check_eq 'the guest stands still' "$(guest_state alpha)" paused
+}
+for signal in TERM KILL; do
+  start_repl
+  kill -"$signal" "$RUN"
+  check "ended by SIG$signal, the guest runs again" poll 20 state_is alpha running
+  exec 8>&-
+  wait "$RUN" || true
+  check "SIG$signal: no guard process stays" poll 20 no_guard
+done
+
+# --- on a terminal ---
+
+mkfifo "$WORLD_DIR/keys"
+timeout 60 script -qefc "'$MOONSNAP' repl --state-dir '$WORLD_DIR/repl'" /dev/null <"$WORLD_DIR/keys" >"$OUT" 2>"$ERR" &
+SCRIPT=$!
+exec 9>"$WORLD_DIR/keys"
+shows() { tr -d '\r' <"$OUT" | grep -qE -- "$1"; }
+prompt() { [ "$(tr -d '\r' <"$OUT" | tail -n 1)" = 'moonsnap> ' ]; }
+# shellcheck disable=SC2059 # keys are written as printf has them
+type_keys() { poll 15 prompt || not_ok 'the prompt comes' "$OUT"; printf "$@" >&9; }
+type_keys '20 + 22\n'
+check 'a value is printed' poll 15 shows '^42$'
+type_keys 'std.task.lim\t(0.5)\n'
+check 'the tab key completes names' poll 15 shows '^30\.0$'
+type_keys 'std.task.sleep(1000)\n'
+poll 15 shows 'sleep\(1000\)$' || not_ok 'the line is there' "$OUT"
+printf '\003' >&9
+check 'ctrl-c ends what runs' poll 15 shows '^(\^C)?ended$'
+type_keys 'error("never'
+printf '\003' >&9
+type_keys 'while true do local _ = {} end\n'
+check 'a loop is ended by its limit' poll 30 shows 'computed for 0.5 s without a wait'
+type_keys '\020\020\n'
+check 'and the history has what was typed' poll 15 shows 'std\.task\.sleep\(1000\).*$'
+printf '\003' >&9
+type_keys '\004'
+CODE=0
+wait $SCRIPT || CODE=$?
+exec 9>&-
+check_eq 'ctrl-d ends it' "$CODE" 0
+check_eq 'the history is its owner'\''s alone' "$(stat -c %a "$WORLD_DIR/repl/repl.history")" 600
+check_match 'it keeps lines' "$WORLD_DIR/repl/repl.history" 'sleep\(1000\)'
+
+# --- a workflow that loops while guests stand still ---
+
+loop() { # LIMIT
+  cat >"$WORLD_DIR/loop.lua" <<-LUA
+	require("std.task").limit($1)
+	return require("std.workflow").extend("backup", {
+	  snapshot = function()
+	    while true do local _ = {} end
+	  end,
+	})
+	LUA
+}
+loop 0.3
+next_second
+check_exit 'a loop without a wait fails' 1 moon backup --policy daily --script "$WORLD_DIR/loop.lua"
+check_match 'its line is named' "$ERR" "error: .*$WORLD_DIR/loop.lua:4: the script computed for 0.3 s without a wait"
+check_match 'and shown' "$ERR" '^ +4 \| +while true do'
+check_match 'what was undone is told' "$ERR" "^  undone  guest 'alpha' runs again$"
+check_eq 'the guest runs' "$(guest_state alpha)" running
+
+loop 2.5
+moon_conf SC_AGENT_UNQUIESCE_TIMEOUT=1
+next_second
+moon backup --policy daily --script "$WORLD_DIR/loop.lua" >"$OUT" 2>"$ERR" &
+RUN=$!
+check 'it loops, its guest stands still' poll 20 state_is alpha paused
+check 'the guard process is not late: the guest runs again' poll 4 state_is alpha running
+check 'while the script still loops' kill -0 "$RUN"
+CODE=0
+wait "$RUN" || CODE=$?
+check_match 'until it is ended' "$ERR" 'loop.lua:4: the script computed for 2.5 s without a wait'
+check 'no guard process stays in the end' poll 20 no_guard
+finish
