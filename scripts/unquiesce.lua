@@ -33,7 +33,9 @@ return workflow {
         for _, failed in ipairs(recover.resume_held(ctx, entry)) do failures[#failures + 1] = failed end
       end
     end
-    local clean, left = recover.stale(ctx)
+    local clean, left = true, nil
+    -- In a dry run they are suspended still, which is no obstacle.
+    if not ctx.dry_run or found == 0 then clean, left = recover.stale(ctx) end
     local applications, standing = federation.stale(ctx)
     if found == 0 and #failures == 0 and applications == 0 then log.info("Nothing of this config is suspended") end
     for _, failed in ipairs(failures) do log.error(failed) end

@@ -333,6 +333,7 @@ local function run_file(path, args, held)
   if not workflow.is(value) then
     local code = not ok and fail(value, 1, given) or math.type(value) == "integer" and value or 0
     failure.forgotten(ok)
+    if given["dry-run"] then report.steps { opts = given, dry_run = true } end
     return code
   end
   local opts

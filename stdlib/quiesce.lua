@@ -321,9 +321,10 @@ end
 -- @return[2] nil
 -- @treturn[2] Err
 function Guard:detach()
-  if not self.process then return true end
-  local ok, failed = self.process:detach()
-  if not ok then return nil, failed end
+  if self.process then -- in a dry run there is none
+    local ok, failed = self.process:detach()
+    if not ok then return nil, failed end
+  end
   self.attempted = {}
   self.process = nil
   return true

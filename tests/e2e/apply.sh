@@ -63,6 +63,13 @@ for api in zapi rest; do
   check_eq "$api: no snapshot is left" "$(snapshots vol1; snapshots vol2)" "$before"
 done
 
+plan quiesce
+check_exit 'the plan of quiesce is carried out' 0 apply
+check_eq 'the guests stand still' "$(guest_state alpha) $(guest_state bravo)" 'paused paused'
+plan unquiesce
+check_exit 'the plan of unquiesce is carried out' 0 apply
+check 'the guests run' all_running alpha bravo
+
 # --- the world is another one ---
 
 plan backup --policy daily

@@ -30,6 +30,13 @@ check_exit 'unquiesce --dry-run' 0 moon unquiesce --dry-run
 check_exit "--dry-run in Snap Creator's form" 0 "$MOONSNAP" --profile demo --config kvm --action backup --policy daily \
   --dry-run --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state"
 
+echo "require('std.process').run { '/bin/touch', '$WORLD_DIR/touched' }" >"$WORLD_DIR/plain.lua"
+check_exit 'a plain script --dry-run' 0 "$MOONSNAP" run "$WORLD_DIR/plain.lua" --dry-run
+said 'its steps are told' '1\. process\.run /bin/touch'
+check_exit 'a plain script --dry-run --json' 0 "$MOONSNAP" run "$WORLD_DIR/plain.lua" --dry-run --json
+check_eq 'its steps as a document' "$(jq -c '[.steps[].op]' "$OUT")" '["process.run"]'
+check 'it did nothing' test ! -e "$WORLD_DIR/touched"
+
 check 'the controller was asked something' test "$(sim_requests | jq .total)" -gt "$calls_before"
 check_eq 'no call that changes something' "$(sim_changes)" "$changes_before"
 check_eq 'no snapshot came or went' "$(snapshots vol1; snapshots vol2)" "$snapshots_before"
