@@ -52,7 +52,8 @@ core_lib := $(B)/libmoon.a
 units    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 
 .PHONY: all help deps test unit lua e2e long contract seeds fuzz valgrind mutate adversary demo crash fault
-.PHONY: bench bench-pause bench-start bench-wide bench-scale bench-listing bench-multipath lab lint doc format clean install
+.PHONY: bench bench-pause bench-start bench-wide bench-scale bench-listing bench-multipath bench-ansible
+.PHONY: lab lint doc format clean install
 .DEFAULT_GOAL := all
 
 all: $(B)/moonsnap $(B)/ontapsim
@@ -220,11 +221,12 @@ fault: build/.deps
 
 ## bench        all of these, side by side with their ratios: some 20 minutes, on an idle machine
 ## bench-pause  pause per guest: a shell script of virsh and curl, the modes, a bare C program; bench-start, bench-wide, bench-scale
-bench_scripts := pause start wide scale listing multipath
+bench_scripts := pause start wide scale listing multipath ansible
 bench: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
 	$(Q)for b in $(bench_scripts); do tests/bench/$$b.sh $(B) && echo || exit 1; done
-bench-pause bench-start bench-wide bench-scale: build/.deps
+## bench-ansible  a backup as an Ansible playbook, beside moonsnap's
+bench-pause bench-start bench-wide bench-scale bench-ansible: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
 	$(Q)tests/bench/$(@:bench-%=%).sh $(B)
 ## bench-listing  10,000 LUNs listed by the engine and by OpenStack Cinder's classes

@@ -15,6 +15,8 @@ set -euo pipefail
 MOON_BUILD=${1:-build}
 here=$(dirname "$(realpath "$0")")
 WORLD_VOLUMES=(vol{1..8})
+# shellcheck disable=SC2034 # the world reads it
+WORLD_IO=threads # each guest with native AIO takes 1,024 of the 65,536 requests that a kernel allows by default: 64 guests leave none
 # shellcheck source=../lib/world.sh
 . "$here/../lib/world.sh"
 # shellcheck source=tools.sh
@@ -48,65 +50,32 @@ for name in $names; do virsh -q -c "$uri" resume "$name"; done
 for volume in $volumes; do zapi snapshot-delete "$volume"; done
 SH
 
-names=() volumes=()
 backup() { # WAY
   case $1 in
-    script) setsid -w bash "$WORLD_DIR/script.sh" "$MOON_TEST_URI" "${names[*]}" "${volumes[*]}" "$ontapi" "$SIM_CA" ;;
+    script) setsid -w bash "$WORLD_DIR/script.sh" "$MOON_TEST_URI" "${guest_names[*]}" "${guest_volumes[*]}" "$ontapi" "$SIM_CA" ;;
     floor)
       "$MOON_BUILD/floor" "$MOON_TEST_URI" "$connections" "$ontapi" "$SIM_CA" "floor_$(date +%Y%m%d%H%M%S)" \
-        "$(IFS=,; echo "${volumes[*]}")" "${names[@]}" ;;
-    *)
-      MOON_LIMIT=600 moon backup --policy bench --params "KVM_QUIESCE_MODE=$1" >/dev/null 2>"$WORLD_DIR/moon.err" ||
-        { cat "$WORLD_DIR/moon.err" >&2; return 1; } ;;
+        "$(IFS=,; echo "${guest_volumes[*]}")" "${guest_names[@]}" ;;
+    *) bench_backup "$1" ;;
   esac
-}
-
-ended() { [ "$(grep -c ' resumed$' "$WORLD_DIR/seen")" -ge "$1" ]; }
-observed() { # WAY GUESTS: one backup; a line "MEAN LONGEST WALL", in ms, in $WORLD_DIR/WAY
-  local way=$1 n=$2 pid from wall
-  setpriv --pdeathsig TERM -- "$MOON_BUILD/observer" "$MOON_TEST_URI" >"$WORLD_DIR/seen" &
-  pid=$!
-  poll 10 grep -q ready "$WORLD_DIR/seen" || world_fail 'the observer does not start'
-  from=$(now_ms)
-  backup "$way"
-  wall=$(($(now_ms) - from))
-  poll 20 ended "$n" || world_fail "not every guest was resumed by $way"
-  kill $pid
-  wait $pid || true
-  awk -v wall=$wall '$3 == "suspended" { from[$2] = $1 }
-    $3 == "resumed" && ($2 in from) { p = $1 - from[$2]; delete from[$2]; s += p; n++; if (p > m) m = p }
-    END { if (n) print s / n, m, wall }' "$WORLD_DIR/seen" >>"$WORLD_DIR/$way"
 }
 
 printf 'Pause per guest in ms: median (minimum-maximum) of %s runs in turns. 8 volumes, controller latency 100 ms, %s cores, load %s\n\n' \
   "$runs" "$(nproc)" "$(cut -d ' ' -f 1 /proc/loadavg)"
-printf '%6s  %-8s  %20s  %20s  %20s\n' guests way 'mean of the guests' longest 'whole backup'
+bench_table_head
 declare -A longest=()
 last=0
 for n in $guests; do
-  guests_many "$n"
-  names=() volumes=()
-  for ((i = 1; i <= n; i++)); do
-    printf -v name 'g%02d' "$i"
-    names+=("$name")
-  done
-  for ((i = 0; i < n && i < ${#WORLD_VOLUMES[@]}; i++)); do volumes+=("${WORLD_VOLUMES[i]}"); done
-  for name in "${names[@]}"; do
-    wait_counter "$SIM_ROOT"/svm1/vol?/"$name.img" 1 300 || world_fail "$name does not count"
-  done
-  moon_conf VOLUMES="svm1:$(IFS=,; echo "${volumes[*]}")" KVM_VMS="$(IFS=,; echo "${names[*]}")" NTAP_SNAPSHOT_RETENTIONS=bench:2
-  backup serial # the first run of a config fills the mapping
+  bench_guests "$n"
   for way in "${ways[@]}"; do : >"$WORLD_DIR/$way"; done
   for ((run = 0; run < runs; run++)); do
     for way in "${ways[@]}"; do
-      bench_next_second # snapshot names have a resolution of one second
-      observed "$way" "$n"
+      bench_observed "$way" "$n" backup "$way"
     done
   done
   for way in "${ways[@]}"; do
     longest[$way,$n]=$(median 2 <"$WORLD_DIR/$way")
-    printf '%6d  %-8s  %20s  %20s  %20s\n' "$n" "$way" "$(spread 1 <"$WORLD_DIR/$way")" "$(spread 2 <"$WORLD_DIR/$way")" \
-      "$(spread 3 <"$WORLD_DIR/$way")"
+    bench_table_row "$n" "$way"
   done
   last=$n
 done

@@ -15,6 +15,7 @@ runs=${MOON_BENCH_RUNS:-30}
 work=$(mktemp -d "${TMPDIR:-/tmp}/start.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
+"$here/../lib/deps.sh" bench || true
 lines=("$MOONSNAP version" "$MOONSNAP help" "$MOONSNAP params")
 if command -v lua5.4 >/dev/null; then lines+=("lua5.4 -e ''"); else echo 'start: lua5.4 is not installed; without it' >&2; fi
 for ((run = 0; run < runs; run++)); do

@@ -1,6 +1,6 @@
 #!/bin/bash
-# deps.sh build|test|lint|doc|fuzz|valgrind|interop|lab ...: the Debian packages that a kind of work needs. What is missing is installed
-# where that is allowed (root, apt-get), else the one command that does it is printed and the exit code is 1.
+# deps.sh build|test|lint|doc|fuzz|valgrind|interop|lab|bench ...: the Debian packages that a kind of work needs. What is
+# missing is installed where that is allowed (root, apt-get), else the one command that does it is printed and the exit code is 1.
 set -euo pipefail
 
 build='gcc libc6-dev make pkg-config liblua5.4-dev libvirt-dev libxml2-dev libcurl4-openssl-dev libpcre2-dev
@@ -12,6 +12,7 @@ doc='lua-ldoc'
 fuzz='clang-14 libclang-rt-14-dev'
 valgrind='valgrind'
 interop='ansible python3-cinder python3-manila jq util-linux'
+bench='lua5.4 ansible python3-libvirt python3-lxml python3-requests'
 lab='mmdebstrap e2fsprogs kmod cpio gzip busybox-static binutils openssh-client python3 qemu-system-x86 qemu-utils'
 
 wanted=
@@ -25,7 +26,8 @@ for kind in "${@:-build}"; do
     valgrind) wanted+=" $valgrind" ;;
     interop) wanted+=" $interop" ;;
     lab) wanted+=" $lab" ;;
-    *) echo "usage: deps.sh build|test|lint|doc|fuzz|valgrind|interop|lab ..." >&2; exit 2 ;;
+    bench) wanted+=" $bench" ;;
+    *) echo "usage: deps.sh build|test|lint|doc|fuzz|valgrind|interop|lab|bench ..." >&2; exit 2 ;;
   esac
 done
 read -ra wanted <<<"${wanted//$'\n'/ }"

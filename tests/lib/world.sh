@@ -35,7 +35,7 @@ MOON_BUILD=$(realpath "${MOON_BUILD:-build}")
 WORLD_LIB=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 MOONSNAP=$MOON_BUILD/moonsnap
 if [ -z "${WORLD_VOLUMES+set}" ]; then WORLD_VOLUMES=(vol1 vol2); fi
-WORLD_DIR='' WORLD_LV='' WORLD_KIND='' WORLD_CACHE=none WORLD_AS=() WORLD_OWNER='' WORLD_PREFIX=''
+WORLD_DIR='' WORLD_LV='' WORLD_KIND='' WORLD_CACHE=none WORLD_IO=${WORLD_IO:-native} WORLD_AS=() WORLD_OWNER='' WORLD_PREFIX=''
 WORLD_LIBVIRTD_PID='' WORLD_REAPER_PID='' SIM_PID='' SIM_URL='' SIM_PORT='' SIM_ROOT='' SIM_CA='' MOON_TEST_URI=''
 
 world_fail() { printf 'world: %s\n' "$*" >&2; exit 1; }
@@ -328,7 +328,7 @@ image_make() {
 
 guest_define() {
   local name=$1 letter=a disk driver="name='qemu' type='raw' cache='$WORLD_CACHE'" disks=''
-  if [ $WORLD_CACHE = none ]; then driver+=" io='native'"; fi
+  if [ $WORLD_CACHE = none ]; then driver+=" io='$WORLD_IO'"; fi
   shift
   for disk in "$@"; do
     case $disk in
