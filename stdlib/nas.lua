@@ -72,8 +72,10 @@ function nas.expect(ctx, disks)
   if not files then return end
   task.map(ctx.controllers, function(controller)
     if controller.down then return true end
-    local ok, failed = ontap.addresses(controller)
-    if ok then ok, failed = ontap.volumes(controller) end
+    local ok, failed = task.all {
+      function() return ontap.addresses(controller) end,
+      function() return ontap.volumes(controller) end,
+    }
     if not ok then ctx.nas_failed[controller.name] = failed end -- told where a disk needs the answer
     return true
   end)

@@ -24,10 +24,10 @@ for api in zapi rest; do
   check_exit "$api: discover" 0 moon discover --json --params ONTAP_API=$api
   check_eq "$api: every guest is found" "$(mapped)" $domains
   case $api in
-    zapi) want='{"net-interface-get-iter":1,"volume-get-iter":1,"lun-get-iter":5}' ;; # the last page says that it is the last
-    rest) want='{"GET /network/ip/interfaces":1,"GET /storage/volumes":1,"GET /storage/luns":1}' ;;
+    zapi) want='{"lun-get-iter":5,"net-interface-get-iter":1,"volume-get-iter":1}' ;; # the last page says that it is the last
+    rest) want='{"GET /network/ip/interfaces":1,"GET /storage/luns":1,"GET /storage/volumes":1}' ;;
   esac
-  check_eq "$api: each list once, LUNs by the page" "$(calls | jq -c 'del(.["system-get-version"], .["GET /cluster"], .["vserver-get-iter"])')" "$want"
+  check_eq "$api: each list once, LUNs by the page" "$(calls | jq -cS 'del(.["system-get-version"], .["GET /cluster"], .["vserver-get-iter"])')" "$want"
 done
 
 # Before a restore overwrites a disk, every guest of the host is asked whether it uses it: the same pages once more.
