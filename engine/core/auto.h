@@ -37,12 +37,17 @@ static inline void moon_auto_json(json_t **json)
 #define AUTO_FCLOSE MOON_AUTO(moon_auto_fclose)
 #define AUTO_JSON   MOON_AUTO(moon_auto_json)
 
-/* Move a pointer out of a variable that would free it. */
+/* Move a pointer out of a variable that would free it. cppcheck takes the NULL of a statement within a
+ * return for what is there after it. */
+#ifdef __cppcheck__
+#define MOON_STEAL(p) (p)
+#else
 #define MOON_STEAL(p)                                                                              \
     __extension__({                                                                                \
         __typeof__(p) steal_ = (p);                                                                \
         (p) = NULL;                                                                                \
         steal_;                                                                                    \
     })
+#endif
 
 #endif

@@ -105,6 +105,7 @@ int moon_rx_new(const char *pattern, const char *flags, struct moon_rx **out, st
     if (!rx->code) {
         PCRE2_UCHAR text[256] = {0};
         pcre2_get_error_message(number, text, sizeof text);
+        /* cppcheck-suppress memleak ; AUTO_RX frees it */
         return moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, number, op,
                             "pattern '%.128s': at offset %zu: %s", pattern, (size_t)offset,
                             (const char *)text);

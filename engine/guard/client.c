@@ -58,6 +58,7 @@ static int spawn(int fd, const char *options, pid_t *pid, struct moon_err *err)
     int rc = copy ? posix_spawn(pid, "/proc/self/exe", &files, &attr, argv, environ) : ENOMEM;
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&files);
+    /* cppcheck-suppress memleak ; AUTO_FREE frees the copy */
     return rc == 0 ? 0 : moon_err_errno(err, rc, "guard", "guard process");
 }
 

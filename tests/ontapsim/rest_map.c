@@ -167,11 +167,14 @@ static struct sim_lun *read_lun(struct rest *r, const struct sim_svm *svm)
 {
     const char *name = rest_arg(r, "lun.name"), *uuid = rest_arg(r, "lun.uuid");
     struct sim_lun *lun = NULL;
-    if (!name && !uuid) {
+    if (uuid) {
+        lun = sim_lun_by_uuid(svm, uuid);
+    } else if (name) {
+        lun = sim_lun_by_path(svm, name);
+    } else {
         rest_fail(r, REST_EMISSING, "lun.name", "The field \"lun.name\" is required.");
         return NULL;
     }
-    lun = uuid ? sim_lun_by_uuid(svm, uuid) : sim_lun_by_path(svm, name);
     if (!lun)
         rest_fail(r, 1254201, "lun.name", "The LUN \"%.200s\" does not exist.", name ? name : uuid);
     return lun;
@@ -181,11 +184,14 @@ static struct sim_igroup *read_group(struct rest *r, const struct sim_svm *svm)
 {
     const char *name = rest_arg(r, "igroup.name"), *uuid = rest_arg(r, "igroup.uuid");
     struct sim_igroup *group = NULL;
-    if (!name && !uuid) {
+    if (uuid) {
+        group = sim_igroup_by_uuid(svm, uuid);
+    } else if (name) {
+        group = sim_igroup_find(svm, name);
+    } else {
         rest_fail(r, REST_EMISSING, "igroup.name", "The field \"igroup.name\" is required.");
         return NULL;
     }
-    group = uuid ? sim_igroup_by_uuid(svm, uuid) : sim_igroup_find(svm, name);
     if (!group)
         rest_fail(r, 5374878, "igroup.name", "The igroup \"%.96s\" does not exist.",
                   name ? name : uuid);
