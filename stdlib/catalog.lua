@@ -84,6 +84,15 @@ local function is_process(value)
 end
 local function is_time(value) return math.type(value) == "integer" and value >= 0 and value < LATEST end
 
+--- What a file below the state directory says of a run: whether a value is a text, a name (of letters, digits, `_` and
+-- `-`), a time that has a date (seconds).
+-- @function catalog.is_text
+-- @function catalog.is_word
+-- @function catalog.is_time
+-- @param value anything
+-- @treturn boolean
+catalog.is_text, catalog.is_word, catalog.is_time = is_text, is_word, is_time
+
 -- What readers of a record rely on. Fields that are not listed are nobody's but the writer's.
 local REQUIRED = { id = is_word, action = is_word, status = is_text } -- a file's name is made of the first two
 local OPTIONAL = { policy = is_text, snapshot = is_text, error = is_text, way = is_text, safety = is_text,

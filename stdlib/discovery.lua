@@ -114,7 +114,7 @@ end
 local function check_backing(ctx, guest, disk, object)
   local chain, seen = {}, {}
   for _, one in ipairs(disk.backing or {}) do chain[#chain + 1] = one end
-  for _, path in ipairs(object.file and image.backing_files(object.file) or {}) do
+  for _, path in ipairs(object.file and image.backing_files(object.file, disk.format) or {}) do
     chain[#chain + 1] = { type = "file", path = path }
   end
   for _, one in ipairs(chain) do

@@ -12,10 +12,10 @@ local POLL = 0.2 -- seconds between two looks at a program in the guest
 
 local B64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
--- The agent sends what a program said in base64.
+-- The agent sends what a program said in base64. Whoever rules the guest may send anything.
 local function decode(text)
   local out, bits, value = {}, 0, 0
-  for c in (text or ""):gmatch("[%w+/]") do
+  for c in (type(text) == "string" and text or ""):gmatch("[%w+/]") do
     value = (value << 6 | B64:find(c, 1, true) - 1) & 0xffffff
     bits = bits + 6
     if bits >= 8 then
@@ -26,14 +26,23 @@ local function decode(text)
   return table.concat(out)
 end
 
+-- A program that a signal ended has no exit code.
+local function how_it_ended(done)
+  local name = math.type(done.exitcode) == "integer" and "exitcode" or "signal"
+  local words = { exitcode = "exit code %d", signal = "ended by signal %d" }
+  return math.type(done[name]) == "integer" and words[name]:format(done[name]) or "no exit code"
+end
+
 local function ask(dom, command, arguments)
   local reply, failed = dom:agent(json.encode { execute = command, arguments = arguments })
   if not reply then return nil, failed end
   if type(reply) == "table" then return reply end -- a dry run: {planned = true}
   local document
   document, failed = json.decode(reply)
-  if not document then return nil, failed end
-  return document["return"]
+  if failed then return nil, failed end
+  local said = type(document) == "table" and document["return"]
+  if type(said) == "table" then return said end
+  return nil, err.new("protocol", ("guest '%s': its agent does not answer %s as it should"):format(dom:name(), command))
 end
 
 --- Run a program inside a guest through its agent and want it to succeed. Give it a time limit of its own inside the
@@ -65,8 +74,8 @@ function guest.exec(dom, argv, opts)
   if not done then return nil, failed end
   local out = { status = done.exitcode, stdout = decode(done["out-data"]), stderr = decode(done["err-data"]) }
   if out.status ~= 0 then
-    return nil, err.new("io", ("guest '%s': program %s: exit code %s: %s"):format(dom:name(), argv[1], tostring(out.status),
-      ((out.stderr ~= "" and out.stderr or out.stdout):gsub("%s+$", ""))))
+    local said = (out.stderr ~= "" and out.stderr or out.stdout):gsub("%s+$", ""):gsub("%c", " ")
+    return nil, err.new("io", ("guest '%s': program %s: %s: %s"):format(dom:name(), argv[1], how_it_ended(done), said))
   end
   return out
 end

@@ -17,16 +17,19 @@ local function backing_name(path)
   local head = file.read(path, { count = 20 })
   if not head or #head < 20 or head:sub(1, 4) ~= MAGIC then return nil end
   local offset, length = string.unpack(">I8I4", head, 9)
-  if offset == 0 or length == 0 or length > NAME or offset > 1 << 32 then return nil end
+  if offset <= 0 or length == 0 or length > NAME or offset > 1 << 32 then return nil end -- beyond 2^63: less than 0
   local name = file.read(path, { offset = offset, count = length })
-  return name and #name == length and name or nil
+  return name and #name == length and not name:find("\0", 1, true) and name or nil
 end
 
 --- The files below an image, next one first. Other formats than qcow2 have none; a name that is no
--- local file (a network address, a json: description) ends the list.
+-- local file (a network address, a json: description) ends the list. Waits for files.
 -- @tparam string path
+-- @tparam ?string format the disk's format as its domain XML has it. Only "qcow2" is looked into, as QEMU does: what a raw
+--   image begins with is the guest's word, which could name another guest's disk.
 -- @treturn {string,...}
-function image.backing_files(path)
+function image.backing_files(path, format)
+  if format ~= "qcow2" then return {} end
   local list, seen = {}, { [path] = true }
   for _ = 1, DEPTH do
     local name = backing_name(path)

@@ -6,6 +6,7 @@ local clock = require "engine.clock"
 local file = require "engine.file"
 local json = require "engine.json"
 local catalog = require "std.catalog"
+local err = require "std.err"
 local log = require "std.log"
 local recover = require "std.recover"
 
@@ -163,6 +164,27 @@ local function recorded(dirs, filter, holders, list)
   end)
 end
 
+--- Read what `ended` wrote.
+-- @tparam string text
+-- @treturn[1] table
+-- @return[2] nil
+-- @treturn[2] Err `protocol`: no JSON, a field that is missing or wrong
+function jobs.decode(text)
+  local job, failed = json.decode(text)
+  if failed then return nil, failed end
+  if type(job) ~= "table" then return nil, err.new("protocol", "not the end of a run") end
+  for key, is in pairs { id = catalog.is_word, action = catalog.is_word, state = catalog.is_text,
+    started = catalog.is_time, finished = catalog.is_time } do
+    if not is(job[key]) then return nil, err.new("protocol", ("not the end of a run: %s is missing or wrong"):format(key)) end
+  end
+  for _, key in ipairs { "policy", "detail" } do
+    if job[key] ~= nil and not catalog.is_text(job[key]) then
+      return nil, err.new("protocol", ("not the end of a run: %s is wrong"):format(key))
+    end
+  end
+  return job
+end
+
 -- Runs that `ended` wrote down and that are not in the list yet: the catalog knows more of a run than its end.
 local function remembered(dirs, filter, list)
   local known = {}
@@ -174,9 +196,10 @@ local function remembered(dirs, filter, list)
     local names, failed = entries(dir)
     if not names then return nil, failed end
     for _, name in ipairs(names) do
-      local text = name:find("%.json$") and file.read(dir .. "/" .. name)
-      local job = text and json.decode(text)
-      if type(job) == "table" and job.id and not known[job.id] then
+      local text, job = name:find("%.json$") and file.read(dir .. "/" .. name), nil
+      if text then job, failed = jobs.decode(text) end
+      if text and not job then log.warn("%s/%s: %s; it is passed over", dir, name, failed) end
+      if job and not known[job.id] then
         job.profile, job.config = profile, config
         list[#list + 1] = job
       end

@@ -107,7 +107,7 @@ local function layers_of(ctx, disk)
   add(disk)
   for _, below in ipairs(disk.backing or {}) do add(below) end
   if disk.type == "file" and disk.path then
-    for _, path in ipairs(image.backing_files(disk.path)) do add { type = "file", path = path } end
+    for _, path in ipairs(image.backing_files(disk.path, disk.format)) do add { type = "file", path = path } end
   end
   return list
 end

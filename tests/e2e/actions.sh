@@ -198,7 +198,9 @@ check 'a dry run is no job' test "$(find "$jobs" -name '*.json' | wc -l)" -gt 10
 check_exit 'discover' 0 moon discover
 check_eq '100 are kept' "$(find "$jobs" -name '*.json' | wc -l)" 100
 check_exit 'of those that a hand has damaged' 0 bash -c "echo broken >'$jobs/20300101000000-1.json'"
+echo '{"id": 7, "action": "backup", "state": "failed", "started": "now", "finished": 1}' >"$jobs/20300101000001-1.json"
 check_exit 'jobStatus goes on without' 0 bare jobStatus --json
+said 'which it names' '20300101000001-1.json: not the end of a run: .*it is passed over'
 
 # --- guests that a dead run left suspended, with nobody to resume them ---
 

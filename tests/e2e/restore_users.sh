@@ -68,6 +68,9 @@ vsh undefine overlay
 # a guest that is not on this storage at all is no reason
 image_make "$WORLD_DIR/local/far.img"
 guest_define far "$WORLD_DIR/local/far.img"
+# nor is one whose raw disk begins as if it stood upon alpha's: its guest wrote that
+overlay_make "$vol1/claims.img" "${IMG[alpha]}"
+guest_define claims "$vol1/claims.img"
 next_second
 check_exit 'without another user it is restored' 0 restore alpha --yes
 check_eq 'alpha is back' "$(sum "${IMG[alpha]}")" "$(sum "$(copy alpha)")"

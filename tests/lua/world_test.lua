@@ -93,6 +93,20 @@ t.case("a guest's agent: programs, their output, their failures", function()
   t.err(nil, select(2, guest.exec(dom, { "/bin/x" }, { timeout = 0.1 })), "timeout")
 end)
 
+t.case("a guest's agent says what it likes, and is told apart from a failure of ours", function()
+  local answers = {}
+  local dom = { name = function() return "web1" end, agent = function() return table.remove(answers, 1) end }
+  for _, reply in ipairs { "7", '"x"', "{}", '{"return":7}', '{"return":null}' } do
+    answers = { reply }
+    t.err(nil, select(2, guest.exec(dom, { "/bin/x" })), "protocol",
+      "guest 'web1': its agent does not answer guest%-exec as it should")
+  end
+  answers = { '{"return":{"pid":1}}', '{"return":{"exited":true,"signal":9,"err-data":"YQobW20="}}' }
+  t.err(nil, select(2, guest.exec(dom, { "/bin/x" })), "io", "program /bin/x: ended by signal 9: a  %[m")
+  answers = { '{"return":{"pid":1}}', '{"return":{"exited":true,"exitcode":"0","out-data":5}}' }
+  t.err(nil, select(2, guest.exec(dom, { "/bin/x" })), "io", "no exit code")
+end)
+
 -- Output and exit code of `moonsnap test` on a file with that text.
 local function test(text, ...)
   local path = TMP .. "/some_test.lua"
