@@ -43,7 +43,7 @@ unit_src  := $(wildcard tests/unit/test_*.c)
 embedded  := $(sort $(wildcard stdlib/*.lua scripts/*.lua))
 
 # Fuzz targets, one a file, and what they share.
-fuzz_common := tests/fuzz/fuzz.c tests/fuzz/replies.c tests/fuzz/peer.c tests/contract/adversary_args.c
+fuzz_common := tests/fuzz/fuzz.c tests/fuzz/interp.c tests/fuzz/replies.c tests/fuzz/peer.c tests/contract/adversary_args.c
 fuzz_seeds  := tests/fuzz/seeds.c tests/fuzz/bombs.c
 fuzz_src    := $(filter-out $(fuzz_common) $(fuzz_seeds),$(wildcard tests/fuzz/*.c))
 

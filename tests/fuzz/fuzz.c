@@ -3,6 +3,7 @@
 #include "lazy.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Here every library is linked, none is loaded later. */
@@ -47,7 +48,7 @@ const char *fuzz_file(const uint8_t *data, size_t size)
     static char path[64];
     if (fd < 0) {
         fd = memfd_create("fuzz", MFD_CLOEXEC);
-        fuzz_check(fd >= 0, "no memory file");
+        fuzz_check(fd >= 0 && fchmod(fd, 0600) == 0, "no memory file");
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     }
     fuzz_check(ftruncate(fd, 0) == 0, "the memory file cannot be emptied");

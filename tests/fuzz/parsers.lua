@@ -1,4 +1,4 @@
---- The parsers of the library, each under a letter, as the fuzz target `lua` calls them.
+--- The parsers of the library, by fuzz target and letter. Each gets a text, and a function that makes a file of one.
 -- A parser gives a value, or nil and an error object; it raises nothing. What it gives is used here as its callers
 -- use it, since a wrong shape does its damage there.
 
@@ -11,6 +11,11 @@ local config = require "std.config"
 local config_file = require "std.config_file"
 local err = require "std.err"
 local expand = require "std.config_expand"
+local federation_journal = require "std.federation_journal"
+local guest = require "std.guest"
+local image = require "std.image"
+local jobs = require "std.jobs"
+local menu = require "std.menu"
 local naming = require "std.naming"
 local options = require "std.options"
 local params = require "std.params"
@@ -19,6 +24,9 @@ local report = require "std.report"
 local retention = require "std.retention"
 local sanlun = require "std.sanlun"
 local secrets = require "std.secrets"
+local task = require "std.task"
+
+task.sleep = function() end -- what is asked again is asked at once
 
 -- One result of a parser, or its error object.
 local function outcome(value, failed)
@@ -48,10 +56,11 @@ local function same(a, b)
   return true
 end
 
--- io.open for a text that is the config; nothing else exists.
-local function opener(text)
+-- io.open for files whose texts are known; nothing else exists.
+local function opener(text_of)
   return function(path)
-    if path ~= "/c/p/x.conf" then return nil, path .. ": No such file or directory", 2 end
+    local text = text_of(path)
+    if not text then return nil, path .. ": No such file or directory", 2 end
     local at = 1
     return { read = function(_, n)
       local part = text:sub(at, at + n - 1)
@@ -61,17 +70,28 @@ local function opener(text)
   end
 end
 
-local function whole_config(text)
-  local cfg = outcome(config.load { profile = "p", config = "x", config_dir = "/c", policy = "daily",
-    state_dir = "/nowhere", open = opener(text), is_local = function() return true end,
-    stat = function() return { mode = 384 } end })
+-- All that a run asks a config.
+local function asked(opts)
+  opts.state_dir, opts.config_dir = "/nowhere", "/c"
+  opts.is_local, opts.stat = function() return true end, function() return { mode = 384 } end
+  local cfg = outcome(config.load(opts))
   if not cfg then return end
   for _, failed in ipairs(cfg:check()) do outcome(nil, failed) end
-  for name in pairs(cfg.entries) do cfg:get(name) end
+  for name in pairs(cfg.entries) do outcome(cfg:raw(name) or cfg:get(name) or true) end
   for _, family in ipairs { "PRE_NTAP_CMD", "POST_NTAP_CMD" } do
     for _, one in ipairs(cfg:commands(family)) do outcome(cfg:expand(one.text, { SNAPNAME = "s" })) end
   end
   outcome(cfg:policy_check("daily"))
+end
+
+-- The config; behind a form feed the global ones; behind another the policies that it names.
+local function whole_config(text)
+  local parts = {}
+  for part in (text .. "\f"):gmatch("([^\f]*)\f") do parts[#parts + 1] = part end
+  asked { profile = "p", config = "x", policy = "daily", open = opener(function(path)
+    return path == "/c/p/x.conf" and parts[1] or path:find("/global%.conf$") and parts[2]
+      or path:find("^/c/p/policies/%w+%.policy$") and parts[3]
+  end) }
 end
 
 local function edited_config(text)
@@ -88,16 +108,58 @@ local function edited_config(text)
   if not same(before, after) then error("an edit that changes another key") end
 end
 
+-- What no message may repeat: words of a text that look like nothing else.
+local function hidden(text, message)
+  for word in text:gmatch("%u+%d%d%w+") do
+    if #word >= 8 and message:find(word, 1, true) then error("a message with a password: " .. message) end
+  end
+end
+
+-- What the value of a type promises to those who use it.
+local promises = {}
+
+function promises.mapping(list, row)
+  local written = outcome(params.format_mapping(list))
+  if not written then error("a mapping that was read cannot be written") end
+  if not same(params.parse(row, written, "x"), list) then error("a mapping that does not come back") end
+  for _, disk in ipairs(list) do
+    if ("/" .. disk.file .. "/"):find("/../", 1, true) then error("a path that leaves its volume: " .. disk.path) end
+    if disk.path ~= ("/vol/%s/%s"):format(disk.volume, disk.file) then error("a path in other pieces: " .. disk.path) end
+  end
+end
+
+function promises.users(users)
+  for controller, login in pairs(users) do
+    assert(#controller > 0 and #login.user > 0 and (login.entry or #login.password > 0))
+  end
+end
+
+function promises.retentions(list)
+  for _, item in ipairs(list) do assert(list.map[item.policy] == item.count and item.count >= 0) end
+end
+
+function promises.age(age)
+  local days = params.age_of(age, "daily")
+  assert(days == nil or days >= 1)
+end
+
+function promises.volumes(list)
+  for _, at in ipairs(list) do assert(#at.controller > 0 and #at.volumes > 0) end
+end
+
+function promises.paths(value) outcome(params.for_controller(value, "c1") or true) end
+promises.pins = promises.paths
+
 local function one_param(text)
   local key, value = text:match("^([^\n]*)\n?(.*)$")
   local row = params.find(params.canonical(key)) or params.find(params.nearest(key) or "SNAME")
   if not row then return end
   value = value:gsub("%c", " ") -- config_file.check lets none through
-  local result = outcome(params.parse(row, value, "x.conf:1", row.name))
-  if result and row.type == "mapping" then
-    local written = outcome(params.format_mapping(result))
-    if not written then error("a mapping that was read cannot be written") end
-    if not same(params.parse(row, written, "x"), result) then error("a mapping that does not come back") end
+  local result, failed = params.parse(row, value, "x.conf:1", row.name)
+  if outcome(result, failed) == nil then
+    if row.secret then hidden(value, failed.message) end
+  elseif promises[row.type] then
+    promises[row.type](result, row)
   end
 end
 
@@ -115,9 +177,17 @@ end
 
 local function command_line(text)
   local args = {}
-  for line in text:gmatch("[^\n]+") do args[#args + 1] = line end
+  for line in text:gmatch("[^\n]+") do
+    args[#args + 1] = line
+    if #args == 1 << 20 then break end -- the kernel takes no more
+  end
   local opts = outcome(options.parse(args))
-  if opts and type(opts.action) ~= "string" then error("no action") end
+  if not opts then return end
+  if type(opts.action) ~= "string" then error("no action") end
+  asked { profile = opts.profile, config = opts.config or "x", policy = opts.policy, params = opts.params,
+    open = opener(function(path)
+      return not path:find("global") and "SNAME=a\nVOLUMES=c1:v1\nNTAP_USERS=c1:u/p\nNTAP_SNAPSHOT_RETENTIONS=daily:1\n"
+    end) }
 end
 
 local function said_by_sanlun(text)
@@ -145,21 +215,29 @@ local function without_secrets(text)
   end
 end
 
+-- A name a line; behind " @" how many days before today its copy was made. A volume has 1023 of them.
 local function names(text)
-  local list = {}
-  for name in text:gmatch("[^\n]+") do
-    list[#list + 1] = { name = name, created = #list * 86400, volume = "v", controller = "c" }
+  local list, now = {}, 2000000000
+  for line in text:gmatch("[^\n]+") do
+    local name, days = line:match("^(.-) @(%d%d?%d?)$")
+    name = name and name ~= "" and name or line
+    list[#list + 1] = { name = name, created = days and now - 86400 * days or #list * 86400, volume = "v", controller = "c" }
     naming.epoch(name)
-    outcome(clock.parse_stamp and clock.parse_stamp(name) or true)
+    outcome(clock.parse_stamp(name))
+    if #list == 1 << 16 then break end
   end
-  if #list == 0 then return end
   local o = { snapshots = list, sname = "demo", policies = { "daily", "hourly" }, policy = "daily", count = 2, age_days = 3,
-    now = 1000 * 86400 }
+    now = now }
   local plan = retention.plan(o)
   if #plan.delete + #plan.keep + #plan.blocked ~= #list then error("a snapshot that was lost") end
   for _, s in ipairs(plan.delete) do
     if not s.name:find("^demo%-daily_") then error("a foreign snapshot would be deleted: " .. s.name) end
+    if s.name:find("_unlimited$") then error("a snapshot to be kept would be deleted: " .. s.name) end
+    if now - s.created <= 3 * 86400 then error("a young snapshot would be deleted: " .. s.name) end
   end
+  local kept = 0
+  for _, s in ipairs(plan.keep) do kept = kept + (naming.parse(s.name, "demo", { "daily" }) and 1 or 0) end
+  if #plan.delete > 0 and kept < 2 then error("too few copies would be left") end
 end
 
 local function record(text)
@@ -168,11 +246,63 @@ local function record(text)
   catalog.in_vault(r)
   for _, v in ipairs(r.volumes or {}) do assert(#(v.controller .. ":" .. v.volume) > 0) end
   for _, v in ipairs(r.replicated or {}) do assert(#(v.controller .. ":" .. v.volume) > 0) end
-  for _, guest in ipairs(r.action == "backup" and r.guests or {}) do
-    for _, disk in ipairs(guest.disks) do assert(#(guest.name .. disk.target .. disk.controller .. disk.path) >= 0) end
+  for _, one in ipairs(r.action == "backup" and r.guests or {}) do
+    for _, disk in ipairs(one.disks) do assert(#(one.name .. disk.target .. disk.controller .. disk.path) >= 0) end
   end
   assert(os.date("%Y-%m-%d", math.max(0, r.started or 0)))
   if ("/x/%s-%s.json"):format(r.id, r.action):find("/", 4, true) then error("a record elsewhere") end
+end
+
+local function undo_journal(text, as_file)
+  local note = outcome(federation_journal.read(as_file(text)))
+  if not note then return end
+  for _, entry in ipairs(note.undo) do
+    local child = outcome(federation_journal.noted(entry))
+    for _, item in ipairs(child and child.cfg:commands("APP_UNQUIESCE_CMD") or {}) do
+      outcome(child.cfg:expand(item.text, child.vars))
+    end
+  end
+end
+
+local function ended_job(text)
+  local job = outcome(jobs.decode(text))
+  if not job then return end
+  report.table({ "A", "B", "C", "D" }, { { job.id .. job.action .. job.state, job.policy, job.detail, job.snapshot } })
+  assert(os.date("%Y-%m-%d", job.started) and os.date("%Y-%m-%d", job.finished))
+end
+
+-- The answers of a guest's agent to a program that is started, and looked after.
+local function agent(text)
+  local answers = {}
+  for line in text:gmatch("[^\n]+") do answers[#answers + 1] = line end
+  local asked_for = 0
+  local dom = { name = function() return "g" end, agent = function()
+    asked_for = asked_for + 1
+    if answers[asked_for] then return answers[asked_for] end
+    return nil, err.new("unreachable", "no agent")
+  end }
+  local done = outcome(guest.exec(dom, { "/bin/true" }))
+  if done then assert(done.status == 0 and #done.stdout + #done.stderr <= #text) end
+end
+
+local function image_header(text, as_file)
+  for _, name in ipairs(image.backing_files(as_file(text), "qcow2")) do assert(#name > 0) end
+end
+
+local function password(text, as_file)
+  secrets.kind(text)
+  if text:find("%z") then return end -- config_file.check lets none through
+  local where = { state_dir = "/nowhere", stat = function() return { mode = 384 } end }
+  if not text:find("^file:") then outcome(secrets.reveal(text, where)) end
+  local secret = outcome(secrets.reveal("file:" .. as_file(text), where))
+  if secret then assert(#secret > 0 and not secret:find("%c") and text:sub(1, #secret) == secret) end
+end
+
+local function menu_answer(text)
+  for _, many in ipairs { true, false } do
+    local list = said(menu.parse(text, 9, many))
+    for i, row in ipairs(list or {}) do assert(row >= 1 and row <= 9 and (i == 1 or row > list[i - 1])) end
+  end
 end
 
 local function tree(text)
@@ -187,15 +317,22 @@ local function table_of(text)
   report.table({ "A", "B" }, rows)
 end
 
-local letters = { c = whole_config, e = edited_config, p = one_param, x = substituted, k = split_command, o = command_line,
-  s = said_by_sanlun, d = without_secrets, n = names, r = record, j = tree, t = table_of,
-  a = function(text) secrets.kind(text) end }
-local order = {}
-for letter in pairs(letters) do order[#order + 1] = letter end
-table.sort(order)
+local targets = {
+  config = { c = whole_config, e = edited_config },
+  params = { p = one_param },
+  options = { o = command_line },
+  records = { r = record, f = undo_journal, e = ended_job },
+  guest = { a = agent, i = image_header },
+  names = { n = names },
+  texts = { x = substituted, k = split_command, s = said_by_sanlun, d = without_secrets, j = tree, t = table_of,
+    a = password, m = menu_answer },
+}
 
-return function(which, text)
+return function(target, which, text, as_file)
+  local letters, order = targets[target], {}
+  for letter in pairs(letters) do order[#order + 1] = letter end
+  table.sort(order)
   local parser = letters[which] or letters[order[which:byte() % #order + 1]]
-  parser(text)
+  parser(text, as_file)
   return true
 end
