@@ -1,6 +1,7 @@
 --- cloneDel: delete clones of the config: volume clones beyond NTAP_NUM_VOL_CLONES and what failed runs left, or with
 -- --backupName all that were made from that backup.
 local workflow = require "std.workflow"
+local clone_removal = require "std.clone_removal"
 local clones = require "std.clones"
 local confirm = require "std.confirm"
 local err = require "std.err"
@@ -43,7 +44,7 @@ return workflow {
   end,
 
   delete = function(ctx)
-    assert(clones.delete(ctx, ctx.doomed))
+    assert(clone_removal.delete(ctx, ctx.doomed))
     local deleted, rows = {}, {}
     for i, clone in ipairs(ctx.doomed) do
       deleted[i] = { kind = clone.kind, controller = clone.controller, name = clone.name }

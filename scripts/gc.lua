@@ -1,6 +1,6 @@
 --- gc: what runs that died or failed left on the controllers; listed, and with --yes removed.
 local workflow = require "std.workflow"
-local clones = require "std.clones"
+local clone_removal = require "std.clone_removal"
 local hooks = require "std.hooks"
 local leftovers = require "std.leftovers"
 local log = require "std.log"
@@ -39,7 +39,7 @@ return workflow {
     for _, item in ipairs(ctx.found) do
       local ok, failed = not item.keep and not item.failed, nil
       if ok and item.clone and item.record.status == "ok" and not item.gone and not released then
-        ok, failed = clones.release(ctx) -- somebody may use clones that were complete
+        ok, failed = clone_removal.release(ctx) -- somebody may use clones that were complete
         released = ok
       end
       if ok then ok, failed = leftovers.remove(ctx, item) end

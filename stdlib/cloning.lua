@@ -5,6 +5,7 @@
 local backup = require "std.backup"
 local clone_export = require "std.clone_export"
 local clone_targets = require "std.clone_targets"
+local clone_removal = require "std.clone_removal"
 local clones = require "std.clones"
 local err = require "std.err"
 local hooks = require "std.hooks"
@@ -173,7 +174,7 @@ local function make_all(ctx)
   local old, failed = clone_targets.outdated(ctx, state.targets)
   if not old then return nil, failed end
   local ok
-  ok, failed = clones.delete(ctx, old)
+  ok, failed = clone_removal.delete(ctx, old)
   if ok then ok, failed = hooks.run(ctx, "PRE_CLONE_CREATE_CMD") end
   if not ok then return nil, failed end
   state.record = clones.begin(ctx, ctx.cfg:get("NTAP_CLONE_FOR_BACKUP"))
@@ -218,7 +219,7 @@ function cloning.finish(ctx)
     local list, failed = own(ctx)
     if not list then return nil, in_part(failed) end
     local ok
-    ok, failed = clones.delete(ctx, list)
+    ok, failed = clone_removal.delete(ctx, list)
     if not ok then return nil, in_part(failed) end
   elseif not ctx.dry_run and not ctx.opts.json then
     local rows = {}
@@ -240,13 +241,13 @@ function cloning.failed(ctx)
   local list, problem = own(ctx)
   local ok = list ~= nil
   -- Somebody may use clones that were complete.
-  if ok and ctx.cloning.complete then ok, problem = clones.release(ctx) end
+  if ok and ctx.cloning.complete then ok, problem = clone_removal.release(ctx) end
   if not ok then
     log.error(problem)
     return
   end
   for _, clone in ipairs(list) do
-    ok, problem = clones.remove(ctx, clone)
+    ok, problem = clone_removal.remove(ctx, clone)
     if not ok then log.error(problem) end
   end
 end

@@ -8,6 +8,7 @@
 
 local clock = require "engine.clock"
 local catalog = require "std.catalog"
+local clone_removal = require "std.clone_removal"
 local clones = require "std.clones"
 local err = require "std.err"
 local log = require "std.log"
@@ -172,7 +173,7 @@ end
 -- @return[2] nil
 -- @treturn[2] Err it is still there, and the catalog has it
 function leftovers.remove(ctx, item)
-  if item.clone then return clones.remove(ctx, item.clone) end
+  if item.clone then return clone_removal.remove(ctx, item.clone) end
   if item.fetched then return restore_vault.clean_record(ctx, item.record) end
   return ontap.delete(ctx, item, item.row)
 end
