@@ -284,11 +284,10 @@ function World:order(wanted)
   end
 end
 
+-- First as it stands: a link goes, and not what it leads to.
 local function remove(path)
-  local stat = file.stat(path)
-  if stat and stat.type == "dir" then
-    for _, name in ipairs(file.list(path) or {}) do remove(path .. "/" .. name) end
-  end
+  if file.remove(path) then return end
+  for _, name in ipairs(file.list(path) or {}) do remove(path .. "/" .. name) end
   file.remove(path)
 end
 

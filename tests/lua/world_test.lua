@@ -130,6 +130,20 @@ t.case("moonsnap test: what passes is one line, what fails is shown", function()
   t.ok(said:find("broken", 1, true), said)
 end)
 
+t.case("a world that goes takes nothing with it that a link leads to", function()
+  local outside = TMP .. "/outside"
+  assert(file.mkdirs(outside))
+  assert(file.replace(outside .. "/kept", "x"))
+  local dir
+  do
+    local w <close> = world.new { guests = {} }
+    dir = w.dir
+    t.eq(process.run({ "/bin/ln", "-s", outside, dir .. "/link" }, { reads = true }).status, 0)
+  end
+  t.eq(file.stat(dir), nil)
+  t.ok(file.stat(outside .. "/kept"))
+end)
+
 t.case("moonsnap test: no file, no simulator", function()
   local out = assert(process.run({ MOONSNAP, "test" }, { reads = true }))
   t.eq(out.status, 2)
