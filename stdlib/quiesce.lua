@@ -76,6 +76,11 @@ end
 
 -- Whether a guest runs now; the others need nothing.
 local function look(self, guest)
+  local dead = self.ctx.stuck and self.ctx.stuck[guest.uuid]
+  if dead then
+    return nil, err.new("busy", ("guest '%s' is still held by the guard process of a dead run of config %s, which would "
+      .. "resume it in the middle of this one"):format(guest.name, dead), { exit = 4 })
+  end
   local state, failed = guest.dom:state()
   if not state and failed.code == "not_found" then
     state = { state = "gone", reason = "other" } -- a transient one that was powered off

@@ -103,8 +103,10 @@ local function wait_for_guard(entry)
 end
 
 --- At the start of a run: close journals whose engine and guard are both dead; refuse to go on while
--- this config's guests are left suspended on purpose; say what restores that died have left.
--- @tparam table ctx with conn
+-- this config's guests are left suspended on purpose; say what restores that died have left. Waits for the guards of
+-- dead runs, a minute each at most; what another config's guard holds after that is in `ctx.stuck`, and nobody else's
+-- backup waits for it.
+-- @tparam table ctx with conn; gets `stuck`, {uuid=config name}
 -- @treturn[1] boolean true
 -- @return[2] nil
 -- @treturn[2] Err agt-00005, kvm-00004
@@ -112,14 +114,20 @@ function recover.stale(ctx)
   local list, failed = recover.journals(ctx)
   if not list then return nil, failed end
   local first -- a guest that does not come back must not keep the others waiting
+  ctx.stuck = {}
   for _, entry in ipairs(list) do
     local j = entry.journal
     local mine = j.profile == ctx.profile and j.config == ctx.config_name
     if j.guard_alive and not j.engine_alive and not j.detached then
       local ok, problem = wait_for_guard(entry)
-      if not ok then first = first or problem end
       entry.journal = guard.read(entry.path) or {}
       j = entry.journal
+      if not ok and mine then
+        first = first or problem
+      elseif not ok then
+        log.warn("%s; its guests are left to it", problem)
+        for _, held in ipairs(j.held or {}) do ctx.stuck[held.uuid] = j.config end
+      end
     end
     if not j.held then -- its guard has closed and removed it
       log.debug("%s: closed meanwhile", entry.path)
