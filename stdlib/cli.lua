@@ -208,6 +208,7 @@ local function say_success(ctx)
 end
 
 local function finish(ctx, ok, failed)
+  failure.forgotten(false) -- guests that stand still are the workflow's own affair
   if not ok then
     failure.tell(failed, ctx.opts)
     if ctx.opts.json and not ctx.printed then report.print(ctx, { failed = failure.facts(failed) }) end

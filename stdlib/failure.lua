@@ -220,8 +220,8 @@ end
 
 --- Warn of what a script forgot: errors of calls that change something which it did not look at; guards, connections
 -- and guests that stand still which it left as they are.
--- @tparam boolean ok the script did not fail: what a failure left has been told
-function failure.forgotten(ok)
+-- @tparam boolean guests also tell of guests: not after a failure, which has told what it left
+function failure.forgotten(guests)
   for _, call in ipairs(trace.calls()) do
     local path, number = place(call.at)
     if call.changes and call.failed and call.direct and call.code ~= "cancelled" and path
@@ -240,7 +240,7 @@ function failure.forgotten(ok)
       log.warn("%s: the %s that is opened here was not closed; write local name <close> = ...", row.at, row.what)
     end
   end
-  for _, guest in ipairs(ok and failure.standing() or {}) do
+  for _, guest in ipairs(guests and failure.standing() or {}) do
     log.warn("the script ended, and guest '%s' stands still", guest.name)
   end
 end

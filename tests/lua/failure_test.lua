@@ -97,6 +97,14 @@ t.case("the error of a change that nobody looks at is told", function()
   end
 end)
 
+t.case("in a workflow of the site as well", function()
+  local code, said = run('return require("std.workflow") { action = "mine", summary = "s", scope = "host",\n'
+    .. '  phases = { "one" }, one = function()\n' .. OPEN .. '    dom:start()\n  end }\n', "--state-dir", TMP .. "/state")
+  t.eq(code, 0)
+  t.ok(said:find("warning: FILE:5: nobody looks at the error of this domain.start", 1, true), said)
+  t.ok(said:find("warning: FILE:3: the connection test:///default that is opened here was not closed", 1, true), said)
+end)
+
 t.case("what a script leaves open is told, and where it was opened", function()
   local _, said = run(OPEN .. "assert(dom:suspend())\n")
   t.ok(said:find("warning: FILE:1: the connection test:///default that is opened here was not closed", 1, true), said)
