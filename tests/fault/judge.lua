@@ -63,7 +63,7 @@ local function said(case, out, fail)
   local fell = any(err, FELL)
   if fell and not case.memory then fail("a script fell over: %s", err:match("[^\n]*" .. fell .. "[^\n]*")) end
   if out.status == 0 then return end
-  if out.status ~= 3 and out.status ~= 143 and case.memory ~= "all" and not err:find("error: ") then
+  if out.status ~= 3 and out.status ~= 143 and not err:find("error: ") then
     fail("%s without a word of an error", tell(out))
   end
   local told = err:find("injected") or err:find("not done within")
