@@ -72,20 +72,37 @@ static int load_cli(lua_State *L)
     return 2;
 }
 
+static int to_text(lua_State *L)
+{
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+}
+
+/* What was raised, which is on top. Outside of a protected call an error of Lua's own would end the process, and
+ * making a text may raise one. */
+static void log_raised(lua_State *L)
+{
+    lua_pushcfunction(L, to_text);
+    lua_pushvalue(L, -2);
+    lua_pcall(L, 1, 1, 0);
+    const char *text = lua_tostring(L, -1);
+    moon_log(MOON_LOG_ERROR, "%s", text ? text : "out of memory");
+    lua_pop(L, 1);
+}
+
 static int run(struct app *app, char **argv)
 {
     lua_State *L = app->lua->L;
     lua_pushcfunction(L, load_cli);
     lua_pushlightuserdata(L, argv);
     if (lua_pcall(L, 1, 2, 0) != LUA_OK) {
-        moon_log(MOON_LOG_ERROR, "%s", luaL_tolstring(L, -1, NULL));
+        log_raised(L);
         return 1;
     }
     int n = moonlua_run(app->lua, 1);
     if (lua_toboolean(L, -n))
         return n > 1 ? (int)lua_tointeger(L, 1 - n) : 0;
-    moon_log(MOON_LOG_ERROR, "%s", luaL_tolstring(L, -1, NULL));
-    lua_pop(L, 1);
+    log_raised(L);
     if (moonlua_iserr(L, -1) && lua_getfield(L, -1, "traceback") == LUA_TSTRING)
         moon_log(MOON_LOG_DEBUG, "%s", lua_tostring(L, -1));
     return 1;

@@ -362,10 +362,24 @@ static void cancel_all(struct moonlua *m)
     lua_pop(L, 1);
 }
 
+/* Stack: function, arguments -> the task's userdata. */
+static int spawn_main(lua_State *L)
+{
+    spawn(L, lua_gettop(L) - 1);
+    return 1;
+}
+
 int moonlua_run(struct moonlua *m, int nargs)
 {
     lua_State *L = m->L;
-    struct moonlua_task *main = spawn(L, nargs);
+    lua_pushcfunction(L, spawn_main);
+    lua_insert(L, -nargs - 2);
+    if (lua_pcall(L, nargs + 1, 1, 0) != LUA_OK) { /* no memory */
+        lua_pushboolean(L, false);
+        lua_insert(L, -2);
+        return 2;
+    }
+    struct moonlua_task *main = lua_touserdata(L, -1);
     m->main = main;
     int handle = lua_gettop(L);
     moonlua_watch_start(m);

@@ -21,7 +21,7 @@ local OTHERS_END = { "GLib%-ERROR", "nss_database", "libc%.so%.6%(getaddrinfo%+"
   "%(xmlGetGlobalState%+[^\n]*\n[^\n]*%(__xmlGenericError%+" }
 
 -- Libraries that carry out what others ask for: a crash in one of them belongs to who called it.
-local CARRIERS = { "libc%.so", "libpcre2", "libxml2", "libjansson", "libcurl", "libgcc_s", "ld%-linux" }
+local CARRIERS = { "libc%.so", "liblua", "libpcre2", "libxml2", "libjansson", "libcurl", "libgcc_s", "ld%-linux" }
 
 local GOOD = { ok = true, partial = true, ["crash-consistent"] = true }
 
