@@ -9,6 +9,7 @@
 #   <!-- test workflow -->        a script in the place of backup: its dry run ends well
 #   <!-- test test -->            a test of workflows: it passes
 #   <!-- test simulator -->       (part of) a config of the simulator: it starts with it
+#   <!-- test repl -->            a session: what is typed there goes through
 #   <!-- role ACTION API -->      a role: tests/long/roles.sh
 #   <!-- not run: REASON -->
 set -euo pipefail
@@ -77,6 +78,13 @@ simulator() { # file
   return $said
 }
 
+repl() { # file
+  sed -n 's/^moonsnap> //p' "$1" | sed "s#qemu:///system#$MOON_TEST_URI#; s/web1/alpha/" >"$1.typed"
+  timeout 60 "$MOONSNAP" repl --state-dir "$WORLD_DIR/state" <"$1.typed" >"$1.said" 2>&1
+  cat "$1.said"
+  ! grep -q 'error' "$1.said"
+}
+
 count=0
 for where in "$blocks"/*.where; do
   block=${where%.where} mark=$(<"${where%.where}.mark") name=$(<"$where")
@@ -87,7 +95,7 @@ for where in "$blocks"/*.where; do
       kind=${mark#<!-- test }
       kind=${kind% -->}
       case $kind in
-        config | policy | workflow | simulator) check_exit "$name: $kind" 0 "$kind" "$block" ;;
+        config | policy | workflow | simulator | repl) check_exit "$name: $kind" 0 "$kind" "$block" ;;
         test) check_exit "$name: $kind" 0 unit "$block" ;;
         *) not_ok "$name: no block is of kind '$kind'" "$block" ;;
       esac ;;
