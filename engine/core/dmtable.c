@@ -188,10 +188,12 @@ static void parse_path(struct words *w, unsigned args, int group, const char *st
                                       "usable", (int)usable, "failures", (json_int_t)failures));
 }
 
-static void parse_status(struct words *w, json_t *o)
+/* False when there is no memory for the paths. */
+static bool parse_status(struct words *w, json_t *o)
 {
     json_t *paths = json_object();
-    json_object_set_new(o, "paths", paths);
+    if (json_object_set_new(o, "paths", paths) < 0) /* which has freed them */
+        return false;
     skip(w, count(w, 64));
     skip(w, count(w, 64));
     unsigned groups = count(w, GROUPS_MAX);
@@ -204,6 +206,7 @@ static void parse_status(struct words *w, json_t *o)
         while (n-- > 0 && w->ok)
             parse_path(w, args, (int)g, state, paths);
     }
+    return true;
 }
 
 int moon_dm_parse(const char *table, const char *status, json_t **out, struct moon_err *err)
@@ -212,15 +215,18 @@ int moon_dm_parse(const char *table, const char *status, json_t **out, struct mo
     AUTO_FREE char *s = strdup(status);
     json_t *o = json_object();
     struct words tw = {t, t != NULL}, sw = {s, s != NULL};
-    if (tw.ok && sw.ok && o) {
+    bool enough = t && s && o;
+    if (enough) {
         parse_table(&tw, o);
-        parse_status(&sw, o);
+        enough = parse_status(&sw, o);
     }
-    if (tw.ok && sw.ok && o) {
+    if (enough && tw.ok && sw.ok) {
         *out = o;
         return 0;
     }
     json_decref(o);
+    if (!enough)
+        return moon_err_errno(err, ENOMEM, OP, "a multipath map");
     return moon_err_set(err, MOON_PROTOCOL, MOON_SRC_MULTIPATH, 0, OP,
                         "device-mapper's %s of a multipath map cannot be read: '%.200s'",
                         tw.ok ? "status" : "table", tw.ok ? status : table);
