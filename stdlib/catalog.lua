@@ -158,17 +158,17 @@ end
 
 --- All records of this config, oldest first. A file that cannot be read is reported and passed over.
 -- @tparam table ctx
--- @treturn[1] {table,...}
+-- @treturn[1] {table,...} `unread` of it: how many files were passed over
 -- @return[2] nil
 -- @treturn[2] Err
 function catalog.list(ctx)
   local dir = directory(ctx)
   local names, failed = file.list(dir)
   if not names then
-    if failed.code == "not_found" then return {} end
+    if failed.code == "not_found" then return { unread = 0 } end
     return nil, failed
   end
-  local records = {}
+  local records = { unread = 0 }
   for _, name in ipairs(names) do
     if name:find("%.json$") then
       local path = dir .. "/" .. name
@@ -179,6 +179,7 @@ function catalog.list(ctx)
         records[#records + 1] = record
       else
         log.warn("%s: %s; it is passed over", path, failed)
+        records.unread = records.unread + 1
       end
     end
   end

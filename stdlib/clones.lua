@@ -73,13 +73,14 @@ end
 -- controller.
 -- @tparam table ctx
 -- @treturn[1] {{kind="volume"|"lun",controller=,name=(volume, or path of the LUN),parent=,uuid=?,igroup=?,junction=?,
---   source=?("controller:volume" of the primary, when it is on a secondary),record=table},...}
+--   source=?("controller:volume" of the primary, when it is on a secondary),record=table},...}; `unread` as of
+--   `catalog.list`
 -- @return[2] nil
 -- @treturn[2] Err
 function clones.known(ctx)
   local records, failed = catalog.list(ctx)
   if not records then return nil, failed end
-  local list = {}
+  local list = { unread = records.unread }
   for _, record in ipairs(records) do
     local counts = record.action == ACTION or record.action == TEMPORARY and catalog.is_dead(ctx, record)
     for _, entry in ipairs(counts and record.clones or {}) do

@@ -25,7 +25,7 @@ end
 -- @tparam string scf such as "scf-00037" or "kvm-00003"
 -- @tparam string what the object and what was tried
 -- @tparam[opt] Err|string cause
--- @tparam[opt] table fields such as `exit`
+-- @tparam[opt] table fields such as `exit`; `remedy` in the place of the code's own
 -- @treturn Err
 -- @usage
 -- local failed = require("std.err").coded("kvm-00003", "guest 'web1'", "operation failed")
@@ -34,12 +34,15 @@ function err.coded(scf, what, cause, fields)
   local known = codes.get(scf)
   local message = what
   if cause then message = message .. ": " .. tostring(cause) end
-  if known and known.remedy then message = message .. "; " .. known.remedy end
+  local remedy = fields and fields.remedy or known and known.remedy
+  if remedy then message = message .. "; " .. remedy end
   local e = { code = core.is(cause) and cause.code or "internal", message = message, scf = scf,
     cause = core.is(cause) and cause or nil,
     source = core.is(cause) and cause.source or nil,
     native = core.is(cause) and cause.native or nil }
-  for key, value in pairs(fields or {}) do e[key] = value end
+  for key, value in pairs(fields or {}) do
+    if key ~= "remedy" then e[key] = value end
+  end
   return core.new(e)
 end
 

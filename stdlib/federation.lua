@@ -15,6 +15,7 @@ local err = require "std.err"
 local federation_journal = require "std.federation_journal"
 local hooks = require "std.hooks"
 local log = require "std.log"
+local task = require "std.task"
 
 local federation = {}
 
@@ -23,6 +24,12 @@ Federation.__index = Federation
 
 -- What a child's exit code means; every other one: failed, undo and end.
 local DONE, UNSUPPORTED, FAILED_NO_UNDO, FAILED_GO_ON = 0, 99, 100, 101
+
+-- What the codes say of guests is not what helps here.
+local NOT_QUIESCED = { remedy = "look at its command; no snapshot is taken, and what was quiesced is unquiesced" }
+local WENT_ON = { remedy = "look at its command; its data in this backup may not be consistent" }
+local LEFT = { remedy = "it is left quiesced: look at its command, then run moonsnap recover, or the next backup tries again",
+  exit = 5 }
 
 local function wrong(ctx, format, ...)
   return nil, err.new("invalid", ("%s: FEDERATED_APPLICATIONS: "):format(ctx.cfg:where("FEDERATED_APPLICATIONS"))
@@ -101,13 +108,13 @@ local function judge(self, child, out, failed)
     local ok, problem = self:note()
     if not ok then log.error(problem) end
   end
-  if out and not status then return err.coded("scf-00036", what, failed) end
+  if out and not status then return err.coded("scf-00036", what, failed, NOT_QUIESCED) end
   if status == FAILED_GO_ON or child.ignore and status ~= FAILED_NO_UNDO and out then
-    log.error(err.coded("scf-00038", what, failed))
+    log.error(err.coded("scf-00038", what, failed, WENT_ON))
     self.ctx:worse(3)
     return nil
   end
-  return err.coded("scf-00037", what, failed)
+  return err.coded("scf-00037", what, failed, NOT_QUIESCED)
 end
 
 --- Quiesce the children in their order.
@@ -120,7 +127,7 @@ function Federation:quiesce()
     log.info("Quiescing application %s", child.name)
     self.standing[#self.standing + 1] = child
     local ok, failed = self:note() -- before: a command that was begun may have done its work
-    if not ok then return nil, err.coded("scf-00037", ("application %s"):format(child.name), failed) end
+    if not ok then return nil, err.coded("scf-00037", ("application %s"):format(child.name), failed, NOT_QUIESCED) end
     local out, problem = run(self.ctx, child, "APP_QUIESCE_CMD")
     if problem then
       log.error("Quiescing application %s finished with errors", child.name)
@@ -146,8 +153,7 @@ function Federation:unquiesce()
       _, problem = run(self.ctx, child, "APP_UNQUIESCE_CMD")
     end
     if problem then
-      problem = err.coded(child.ignore and "scf-00033" or "scf-00032", ("application %s"):format(child.name), problem,
-        { exit = 5 })
+      problem = err.coded(child.ignore and "scf-00033" or "scf-00032", ("application %s"):format(child.name), problem, LEFT)
       log.error(problem)
       failures[#failures + 1] = problem
       failures.ignored = failures.ignored and child.ignore
@@ -164,7 +170,9 @@ function Federation:unquiesce()
 end
 
 Federation.__close = function(self)
-  if #self.standing > 0 and #self:unquiesce() > 0 then self.ctx:worse(5) end
+  task.insist(function()
+    if #self.standing > 0 and #self:unquiesce() > 0 then self.ctx:worse(5) end
+  end)
 end
 
 -- A child of a dead run. What its config says today counts, since who mends a command mends it there; when that

@@ -115,9 +115,15 @@ local function add_fetched(found, record)
   end
 end
 
+-- What a run left whose record cannot be read is not found: that is no good end.
+local function note_unread(ctx, list)
+  if list.unread > 0 then ctx:worse(3) end
+end
+
 local function add_clones(ctx, found)
   local known, failed = clones.known(ctx)
   if not known then return nil, failed end
+  note_unread(ctx, known)
   for _, clone in ipairs(known) do
     local record = clone.record
     local dead = catalog.is_dead(ctx, record)
@@ -134,7 +140,8 @@ local function add_clones(ctx, found)
   return true
 end
 
---- What is there. Waits for the controllers, changes nothing.
+--- What is there. Waits for the controllers, changes nothing. With records that cannot be read the run ends with exit
+-- code 3.
 -- @tparam table ctx with controllers; `opts.safety`: safety snapshots may go as well
 -- @treturn[1] {{record=table,kind="snapshot"|"safety snapshot"|"check snapshot"|"fetched disk"|"volume clone"|
 --   "lun clone"|"unknown",
@@ -145,6 +152,7 @@ end
 function leftovers.find(ctx)
   local records, failed = catalog.list(ctx)
   if not records then return nil, failed end
+  note_unread(ctx, records)
   local found, cache = {}, {}
   ctx.unfinished = {}
   for _, record in ipairs(records) do

@@ -270,10 +270,13 @@ end
 local function free(self, guests)
   local uuids = {}
   for _, guest in ipairs(guests) do
-    if guest.held and (guest.back or not guest.attempted) then uuids[#uuids + 1], guest.held = guest.uuid, nil end
+    if guest.held and (guest.back or not guest.attempted) then uuids[#uuids + 1] = guest.uuid end
   end
   if #uuids == 0 then return end
   local answer, failed = self.process:free(uuids)
+  for _, guest in ipairs(guests) do -- only now: a cancel that comes before is no reason not to tell
+    if guest.back or not guest.attempted then guest.held = nil end
+  end
   if not answer then log.warn("the guard process was not told that guests run again: %s", failed) end
   self.fired = self.fired or (answer and answer.fired) or false
 end
@@ -286,6 +289,7 @@ end
 --   else had thawed before
 function Guard:release(guests)
   local failures, thawed, mine = {}, {}, {}
+  self.released = self.released or not guests
   for _, guest in ipairs(guests or self.guests) do mine[guest] = true end
   local function bring_back(guest)
     if guest.back then return end
@@ -336,12 +340,25 @@ function Guard:detach()
   return true
 end
 
-Guard.__close = function(self) self:release() end
+-- Nobody reads what a release by `<close>` found, so the run's exit code says it. `release` called before has told the
+-- time limit to its caller.
+Guard.__close = function(self)
+  local told = self.released
+  task.insist(function()
+    local result = self:release()
+    if #result.failed > 0 then self.ctx:worse(5) end
+    if result.fired and not told then
+      log.error(err.coded("agt-00008", "the time limit passed and the guests were resumed"))
+      self.ctx:worse(3)
+    end
+  end)
+end
 
 --- A guard over guests; suspends nothing yet.
 -- @tparam table ctx the workflow's context
 -- @tparam {table,...} guests as from `std.discovery`, in the order in which they are suspended
--- @treturn Guard a to-be-closed value; `failures`: guests that could not be suspended; `unquiet`: those that run, since
+-- @treturn Guard a to-be-closed value, which ends the run with exit code 5 when a guest could not be resumed, and with 3
+--   when the time limit had passed; `failures`: guests that could not be suspended; `unquiet`: those that run, since
 --   KVM_QUIESCE_METHOD or KVM_FREEZE_FALLBACK say none
 function quiesce.guard(ctx, guests)
   return setmetatable({ ctx = ctx, guests = guests, attempted = {}, failures = {}, unquiet = {}, fired = false,

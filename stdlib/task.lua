@@ -106,6 +106,22 @@ function task.race(fns)
   return nil, object_of(out[2])
 end
 
+--- Call a function that must come to its end, such as what lets guests run again: when a cancel arrives in it, it is
+-- called once more, and only then the cancel goes on. It must bear to be called twice.
+-- @tparam function fn
+-- @return what it returned
+-- @raise what it raised
+-- @usage
+-- local task = require "std.task"
+-- local guard <close> = setmetatable({}, { __close = function() task.insist(function() return task.sleep(0.01) end) end })
+function task.insist(fn)
+  local out = table.pack(pcall(fn))
+  local raised = not out[1] and out[2]
+  if raised and err.is(raised) and raised.code == "cancelled" then fn() end
+  if raised then error(raised, 0) end
+  return table.unpack(out, 2, out.n)
+end
+
 --- Run fn with a time limit.
 -- @tparam number seconds
 -- @tparam function fn

@@ -86,6 +86,8 @@ next_second
 code unquiesce.two 'exit 1'
 check_exit 'unquiesce fails: exit' 5 moon backup --policy daily
 check_match 'unquiesce fails: its code' "$ERR" 'scf-00032. application db@two'
+check_match 'unquiesce fails: what to do' "$ERR" 'db@two.*it is left quiesced: .*run moonsnap recover'
+check_no_match 'unquiesce fails: nothing of guests' "$ERR" 'resume them by hand'
 check_eq 'unquiesce fails: the others are undone' "$(trail)" "$whole"
 check_eq 'unquiesce fails: the journal has it' "$(jq -r '.children | join(",")' "$journal")" db@two
 no_codes

@@ -102,6 +102,10 @@ for api in zapi rest; do
   check_eq "$api: and removes it" "$(both)" "$before"
   check_exit "$api: nothing is left then" 0 moon gc
   said "$api: and that is said" 'No run has left anything'
+  echo '{' >"$WORLD_DIR/state/catalog/demo/kvm/20010101000000-1-backup.json"
+  check_exit "$api: a record that cannot be read may have left something" 3 moon gc
+  said "$api: it is named" '20010101000000-1-backup\.json: .*passed over'
+  rm "$WORLD_DIR/state/catalog/demo/kvm/20010101000000-1-backup.json"
 
   # --- another snapshot under the name that a dead run had noted ---
 

@@ -27,6 +27,7 @@ local function context(changes)
     KVM_QUIESCE_METHOD = { all = "suspend", map = {} } }
   for key, value in pairs(changes or {}) do values[key] = value end
   return {
+    worse = function(self, code) self.exit = code end,
     cfg = { get = function(_, name) return values[name] end }, dirs = { state = TMP .. "/state" },
     uri = URI, conn = conn, profile = "p", config_name = "c", action = "backup",
     journal_path = function(self) return self.dirs.state .. "/journal/p.c.1.journal" end,
@@ -97,6 +98,21 @@ t.case("an error between suspend and release resumes", function()
   t.eq(ok, false)
   t.eq(failed.message, "the snapshot failed")
   t.eq(state(), "running")
+end)
+
+t.case("what cannot be resumed when the guard is closed is the run's exit code", function()
+  local ctx, bad = context { KVM_CMD_RETRY_COUNT = 0 }, guest(failing { resume = always("io") })
+  local kept
+  do
+    local guard <close> = quiesce.guard(ctx, { bad })
+    t.ok(guard:suspend())
+    kept = guard
+  end
+  t.eq(ctx.exit, 5)
+  t.eq(state(), "paused")
+  assert(conn:domain(row):resume())
+  bad.dom = conn:domain(row)
+  t.eq(#kept:release().failed, 0)
 end)
 
 t.case("a cancelled task resumes", function()

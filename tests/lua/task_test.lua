@@ -105,6 +105,26 @@ t.case("deep recursion is an error of that task alone", function()
   t.eq({ core.spawn(waits, 5000):join() }, { true, true })
 end)
 
+t.case("insist: what a cancel interrupts is done all the same, then the cancel goes on", function()
+  local calls, ends, after = 0, 0, false
+  local one = core.spawn(function()
+    task.insist(function()
+      calls = calls + 1
+      core.sleep(0.02)
+      ends = ends + 1
+    end)
+    after = true
+  end)
+  while calls == 0 do core.sleep(0) end
+  one:cancel()
+  local ok, failed = one:join()
+  t.eq({ ok, failed.code, calls, ends, after }, { nil, "cancelled", 2, 1, false })
+  t.eq({ task.insist(function() return 1, nil, 3 end) }, { 1, nil, 3 })
+  calls = 0
+  local raised = select(2, pcall(task.insist, function() calls = calls + 1 error("no", 0) end))
+  t.eq({ raised, calls }, { "no", 1 })
+end)
+
 -- --- where one may wait
 
 t.case("inside pcall, iterators, metamethods and closing values", function()
