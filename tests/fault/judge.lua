@@ -12,8 +12,8 @@ local CODES = { [0] = true, [1] = true, [2] = true, [3] = true, [5] = true }
 local FELL = { "stack traceback", "attempt to ", "bad argument", "%.lua:%d+:", "not enough memory", "out of memory in" }
 
 -- Words that call for somebody: exit 5 needs a reason.
-local CALLS = { "could not be resumed", "stays off", "could not be started", "is still quiesced", "left quiesced",
-  "still under way", "journal" }
+local CALLS = { "could not be resumed", "could not be thawed", "stays off", "could not be started",
+  "is still quiesced", "left quiesced", "still under way", "journal" }
 
 -- The C library's own end, and GLib's. getaddrinfo uses what it did not get; libxml2 needs memory for a thread's state to
 -- say that there is none, and calls itself until the stack is used up.
@@ -48,7 +48,7 @@ local function others_end(err)
 end
 
 -- Exit code and words.
-local function said(case, out, fail)
+local function said(flow, case, out, fail)
   local err = out.stderr
   if out.timed_out then return fail("it did not end in %d s", math.floor(out.seconds)) end
   if case.kind == "kill" then
@@ -61,6 +61,8 @@ local function said(case, out, fail)
   if out.signal then return fail("it ended by %s", tell(out)) end
   if not CODES[out.status] and not (case.kind == "cancel" and out.status == 143) then fail("%s", tell(out)) end
   local fell = any(err, FELL)
+  -- A script of the site that was read as garbage is named by its file and line.
+  if flow.script and case.kind == "garbage" and err:find(flow.script .. ":1: unexpected symbol", 1, true) then fell = nil end
   if fell and not case.memory then fail("a script fell over: %s", err:match("[^\n]*" .. fell .. "[^\n]*")) end
   if out.status == 0 then return end
   if out.status ~= 3 and out.status ~= 143 and not err:find("error: ") then
@@ -99,6 +101,20 @@ local function standing(w, flow, case, out, fail)
     if #left > 0 and left[1] ~= off then fail("recover ends with %s, and %s", tell(fixed), table.concat(left, ", ")) end
   elseif #left > 0 and left[1] ~= off then
     fail("%s, and after %d s %s", tell(out), PATIENCE, table.concat(left, ", "))
+  end
+end
+
+-- Applications of other configs: one that stands still is told of, and recover brings it back.
+local function applications(w, out, fail)
+  local left = w:applications()
+  if #left == 0 then return end
+  if not out.signal and out.status ~= 5 then
+    fail("%s, and applications stand still: %s", tell(out), table.concat(left, ", "))
+  end
+  local fixed = w:run { "recover" }
+  left = w:applications()
+  if #left > 0 then
+    fail("recover ends with %s, and applications stand still: %s: %s", tell(fixed), table.concat(left, ", "), fixed.stderr)
   end
 end
 
@@ -153,7 +169,7 @@ local function strays(w, case, out, now, fail)
 end
 
 -- The catalog: what was in it still is, and what it calls good is there.
-local function catalog(w, case, out, now, fail)
+local function catalog(w, flow, case, out, now, fail)
   local before, after, stale = w:catalog(w.base_dir), w:catalog(), {}
   for name, entry in pairs(after) do
     local r = entry.record
@@ -183,6 +199,8 @@ local function catalog(w, case, out, now, fail)
           fail("%s is gone, and snapshot %s on %s is not", name, r.snapshot, v.volume)
         end
       end
+    elseif flow.settles and after[name] and (after[name].record or {}).settled then -- it says that the run failed
+      if after[name].record.status ~= "failed" then fail("%s is settled, and says %s", name, after[name].record.status) end
     elseif after[name] and after[name].text ~= entry.text and r.action ~= "clone" then
       fail("%s was changed", name)
     end
@@ -223,15 +241,16 @@ end
 function judge.faults(w, flow, case, out)
   local list = {}
   local function fail(format, ...) list[#list + 1] = format:format(...) end
-  said(case, out, fail)
+  said(flow, case, out, fail)
   if out.status == 0 and case.kind ~= "kill" then
     local ok, wrong = pcall(flow.whole, w, out)
     if not ok or wrong then fail("exit 0, but %s", wrong) end
   end
   local now = w:stored()
   strays(w, case, out, now, fail)
-  local stale = catalog(w, case, out, now, fail)
+  local stale = catalog(w, flow, case, out, now, fail)
   standing(w, flow, case, out, fail)
+  applications(w, out, fail)
   journals(w, flow, case, out, fail)
   forgotten(w, stale, fail)
   return list

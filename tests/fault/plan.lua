@@ -117,6 +117,15 @@ local function survey(w, flow)
   return calls, requests
 end
 
+-- A backup of another kind begins with the calls of every backup: they go wrong there.
+local function first_of_its_own(flow, calls)
+  if not flow.from then return 1 end
+  for i, call in ipairs(calls) do
+    if call.place:find(flow.from) then return i end
+  end
+  error(("%s: no call of its own comes from %s"):format(flow.name, flow.from), 0)
+end
+
 -- All cases of a workflow over one transport.
 local function cases_of(w, flow, api, only)
   local calls, requests = survey(w, flow)
@@ -127,8 +136,10 @@ local function cases_of(w, flow, api, only)
     case.title = ("%s %s %s %d"):format(flow.name, api, kind, n)
     if is_wanted(only, flow.name, api, kind, n) then list[#list + 1] = case end
   end
+  local since = first_of_its_own(flow, calls)
   for _, kind in ipairs(KINDS) do
-    for _, call in ipairs(calls) do
+    for i = since, #calls do
+      local call = calls[i]
       if kind ~= "garbage" or call.text then
         add(kind, call.n, ("%s %s (%s)"):format(call.name, call.object:gsub("^.*/", ""), call.place))
       end
@@ -137,7 +148,8 @@ local function cases_of(w, flow, api, only)
   for _, wire in ipairs(WIRE) do
     for n = 1, requests do add(wire.name, n, ("request %d"):format(n), { wire = wire }) end
   end
-  print(("%-10s %-4s %3d primitive calls, %3d requests: %4d cases"):format(flow.name, api, #calls, requests, #list))
+  print(("%-10s %-4s %3d primitive calls%s, %3d requests: %4d cases"):format(flow.name, api, #calls,
+    since > 1 and (" (the first %d are those of backup)"):format(since - 1) or "", requests, #list))
   return list
 end
 

@@ -1,10 +1,15 @@
 --- The shipped workflows that change something: what must be there before, how each is run, and what it must have
--- done when it says so. `argv(w)` is the command; `base(w)` makes what it needs, once; `arrange(w)` what it needs
--- before each case; `whole(w, out)` gives text when a run that ended with 0 has not done its job.
+-- done when it says so. `argv(w)` is the command; `conf(w)` what its config has beside the world's; `base(w)` makes what
+-- it needs, once; `arrange(w)` what it needs before each case; `whole(w, out)` gives text when a run that ended with 0
+-- has not done its job; `script` is a script of the site. Of a backup of another kind, calls before the
+-- first one from a place that matches `from` go wrong in `backup`.
 
 local file = require "engine.file"
 local json = require "engine.json"
 
+local world = require "world"
+
+local PAUSE = "stdlib/quiesce" -- where the pause is made
 local CONFIG = { "--profile", "demo", "--config", "kvm" }
 
 local function action(name, params, ...)
@@ -48,6 +53,41 @@ local function cloned(w, out)
   for _, c in ipairs(record.clones) do
     if not now[c.kind == "lun" and "luns" or "volumes"][c.name] then return c.name .. " is not there" end
   end
+end
+
+-- A command of the site for each family: PRE_NTAP_CMD01=NOTE PRE_NTAP_CMD.
+local function noted(w, families)
+  local list = {}
+  for i, family in ipairs(families) do list[i] = ("%s01=%s/note %s"):format(family, w.dir, family) end
+  return list
+end
+
+-- That each family's command ran once, in their order.
+local function all_noted(w, families)
+  local trail = (file.read(w.dir .. "/trail") or ""):gsub("%s+", " ")
+  local want = table.concat(families, " ") .. " "
+  if trail ~= want then return ("commands ran: %s, not: %s"):format(trail, want) end
+end
+
+local AROUND_BACKUP = { "PRE_NTAP_CMD", "PRE_APP_QUIESCE_CMD", "POST_APP_QUIESCE_CMD", "PRE_APP_UNQUIESCE_CMD",
+  "POST_APP_UNQUIESCE_CMD", "POST_NTAP_DATA_TRANSFER_CMD", "POST_NTAP_CMD", "ARCHIVE_CMD" }
+local AROUND_CUSTOM = { "PRE_APP_QUIESCE_CMD", "POST_APP_QUIESCE_CMD", "PRE_APP_UNQUIESCE_CMD", "POST_APP_UNQUIESCE_CMD" }
+
+-- A backup with one more parameter.
+local function variant(name, from, ...)
+  local params = { ... }
+  return { name = name, from = from,
+    argv = function(w)
+      return action("backup", { api(w), "NTAP_SNAPSHOT_RETENTIONS=daily:7", table.unpack(params) }, "--policy", "daily",
+        "--json")
+    end,
+    whole = backed_up }
+end
+
+-- The same, with more in its config.
+local function configured(flow, conf, whole)
+  flow.conf, flow.whole = conf, whole or flow.whole
+  return flow
 end
 
 local CLONES = { "NTAP_CLONE_IGROUP_MAP=svm1:vol2/tape", "NTAP_NFS_EXPORT_HOST=192.0.2.7" }
@@ -145,5 +185,44 @@ return {
     argv = function() return { "recover" } end,
     whole = function(w)
       if #w:standing() > 0 then return "not all guests run" end
+    end },
+
+  variant("parallel", PAUSE, "KVM_QUIESCE_MODE=parallel"),
+  variant("rolling", PAUSE, "KVM_QUIESCE_MODE=rolling"),
+  variant("freeze", PAUSE, "KVM_QUIESCE_METHOD=freeze"),
+
+  configured(variant("hooks", "stdlib/command"), function(w) return noted(w, AROUND_BACKUP) end, function(w, out)
+    return backed_up(w, out) or all_noted(w, AROUND_BACKUP)
+  end),
+
+  configured(variant("federation", "stdlib/command"),
+    function() return { "FEDERATED_APPLICATIONS=db@one;db@two" } end),
+
+  -- A script of the site that lets the guests stand still for its own commands.
+  { name = "custom",
+    script = "custom.lua",
+    conf = function(w) return noted(w, AROUND_CUSTOM) end,
+    base = function(w) world.sh("cp", w.here .. "/custom.lua", w.etc .. "/demo/custom.lua") end,
+    argv = function(w) return action("custom", { api(w) }) end,
+    whole = function(w) return all_noted(w, AROUND_CUSTOM) end },
+
+  -- What a backup leaves that dies with its snapshots made.
+  { name = "gc",
+    settles = true,
+    base = function(w)
+      w.snapshot = backup(w, "daily")
+      for name, entry in pairs(w:catalog()) do
+        local r = entry.record
+        if r.snapshot == w.snapshot then
+          r.status, r.finished, r.process = "started", nil, { pid = 4194303, start = 1 }
+          assert(file.replace(("%s/catalog/demo/kvm/%s"):format(w.state, name), json.encode(r)))
+        end
+      end
+    end,
+    argv = function(w) return action("gc", { api(w) }, "--yes") end,
+    whole = function(w)
+      for key in pairs(w:stored().snapshots) do
+        if key:find(w.snapshot, 1, true) then return key .. " is still there" end
+      end
     end },
 }

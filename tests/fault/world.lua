@@ -18,7 +18,8 @@ world.__index = world
 local LIMIT = 75 -- seconds that a run may take: it may wait 60 for a guest to stop
 
 --- The world.
--- @tparam table made by tests/fault/cell.sh: dir, uri, url, root, ca, engine (with the seam), plain (moonsnap), guests
+-- @tparam table made by tests/fault/cell.sh: here (the directory of this), dir, uri, url, root, ca, engine (with the seam),
+--   plain (moonsnap), guests
 -- @treturn table
 function world.new(made)
   local scheme, host, port = made.url:match("^(https?)://([^/:]+):(%d+)")
@@ -66,15 +67,31 @@ function world:sim(method, path, body)
   return reply.body ~= "" and json.decode(reply.body) or nil
 end
 
---- Guests that do not run, by name: "alpha is paused".
+-- Whether file systems of a guest are frozen: what its agent says (tests/guest/agent.c).
+local function is_frozen(self, name)
+  local text = file.read(("%s/local/%s/frozen"):format(self.dir, name))
+  return text ~= nil and tonumber(text) ~= 0
+end
+
+--- Guests that do not run, by name: "alpha is paused", "alpha is frozen".
 -- @treturn {string,...}
 function world:standing()
   local list, state = {}, {}
   for _, row in ipairs(assert(self.conn:list())) do state[row.name] = row.state end
   for _, name in ipairs(self.guests) do
-    if state[name] ~= "running" then list[#list + 1] = ("%s is %s"):format(name, state[name] or "gone") end
+    if state[name] ~= "running" then
+      list[#list + 1] = ("%s is %s"):format(name, state[name] or "gone")
+    elseif is_frozen(self, name) then
+      list[#list + 1] = name .. " is frozen"
+    end
   end
   return list
+end
+
+--- Applications of other configs that stand still.
+-- @treturn {string,...}
+function world:applications()
+  return file.list(self.dir .. "/applications") or {}
 end
 
 --- Wait until nothing stands still.
@@ -90,13 +107,13 @@ function world:wait_running(seconds, but)
   return list
 end
 
---- Journals in the state directory, with what is in them.
+--- Journals of guests in the state directory, with what is in them.
 function world:journals()
   local list = {}
   for _, name in ipairs(file.list(self.state .. "/journal") or {}) do
     local path = ("%s/journal/%s"):format(self.state, name)
     local journal = name:find("%.journal$") and guard.read(path)
-    list[#list + 1] = { path = path, journal = journal or nil }
+    if not name:find("%.applications%.json$") then list[#list + 1] = { path = path, journal = journal or nil } end
   end
   return list
 end
@@ -114,6 +131,7 @@ local function revive(self)
   for _, row in ipairs(assert(self.conn:list())) do
     local dom = self.conn:domain(row)
     if row.state == "paused" then dom:resume() elseif row.state == "shutoff" then dom:start {} end
+    if row.state == "running" and is_frozen(self, row.name) then dom:thaw() end
   end
   local list = self:wait_running(10)
   if #list > 0 then error("cannot go on: " .. table.concat(list, ", "), 0) end
@@ -172,7 +190,7 @@ end
 function world:back()
   end_guards(self)
   revive(self)
-  world.sh("rm", "-rf", self.state, self.etc)
+  world.sh("rm", "-rf", self.state, self.etc, self.dir .. "/trail", self.dir .. "/applications")
   world.sh("cp", "-a", self.base_dir .. "/state", self.base_dir .. "/etc", self.dir)
   local now, lost = self:stored(), {}
   remove(self, now, self.base)
@@ -204,10 +222,16 @@ end
 -- @tparam table flow of `workflows`
 -- @tparam string api zapi or rest
 function world:begin(flow, api)
-  self.api = api
   self:clear()
+  self.api = api
   world.sh("rm", "-rf", self.etc)
   world.sh("cp", "-a", self.dir .. "/etc.kept", self.etc)
+  if flow.conf then
+    local path, lines = self.etc .. "/demo/kvm.conf", flow.conf(self)
+    local text = assert(file.read(path))
+    for _, line in ipairs(lines) do text = text:gsub("\n" .. line:match "^[%w_]+" .. "=[^\n]*", "") end
+    assert(file.replace(path, text .. table.concat(lines, "\n") .. "\n", { mode = 384 })) -- 0600
+  end
   if flow.base then
     flow.base(self)
     world.next_second()
