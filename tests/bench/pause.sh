@@ -84,7 +84,7 @@ echo
 ratio() { # TEXT WAY,GUESTS WAY,GUESTS WANTED
   if [ -n "${longest[$2]:-}" ] && [ -n "${longest[$3]:-}" ]; then
     awk -v text="$1" -v a="${longest[$2]}" -v b="${longest[$3]}" -v wanted="$4" 'BEGIN {
-      printf "%-58s %6.3f  (wanted: at most %.3f)%s\n", text, a / b, wanted, a / b > wanted ? "  MISSED" : "" }'
+      printf "%-58s %6.3f  (wanted: at most %.3f)%s\n", text, a / b, wanted, (a / b > wanted) ? "  MISSED" : "" }'
   fi
 }
 echo "Longest pauses, $last guests:"

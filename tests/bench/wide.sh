@@ -60,7 +60,7 @@ for requests in ${MOON_BENCH_REQUESTS:-4 16}; do
     rounds=$(((volumes + requests - 1) / requests))
     ideal=$((rounds * latency))
     printf '%-6s  %8d  %8d  %20s  %6s  %s\n' "$api" "$requests" $ideal "$(spread 1 <"$WORLD_DIR/$api-$requests")" \
-      "$(median 1 <"$WORLD_DIR/$api-$requests" | awk -v i=$ideal '{ printf "%.2f%s", $1 / i, $1 / i > 1.2 ? " MISSED" : "" }')" \
+      "$(median 1 <"$WORLD_DIR/$api-$requests" | awk -v i=$ideal '{ printf "%.2f%s", $1 / i, ($1 / i > 1.2) ? " MISSED" : "" }')" \
       "$(median 2 <"$WORLD_DIR/$api-$requests")"
   done
 done
