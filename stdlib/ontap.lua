@@ -221,11 +221,12 @@ function ontap.snapshot(ctx, volumes, name, opts)
   -- still be carried out after the clean-up has looked.
   return ontap.each(ctx, volumes, function(v)
     log.info("STORAGE-02007: Creating Snapshot copy [%s] on [%s:%s]", name, v.controller, v.volume)
-    v.tried = true
+    v.tried, v.unanswered = true, true -- an interrupt leaves it so: it is given up in the call
     local ok, failed = ctx.controllers[v.controller].client:snapshot_create(v.volume, name, opts)
+    v.unanswered = not ok and (failed.code == "timeout" or failed.code == "unreachable")
     if not ok and UNCERTAIN[failed.code] and made_after_all(ctx, v, name, opts.comment) then
       log.warn("%s; the snapshot is there nevertheless", failed)
-      ok = true
+      ok, v.unanswered = true, nil
     end
     if not ok then
       return nil, err.coded("STORAGE-02009", ("snapshot %s on %s:%s"):format(name, v.controller, v.volume),
@@ -292,13 +293,14 @@ function ontap.delete(ctx, v, snapshot, force)
     privileges.explain(controller, failed, "delete snapshots"))
 end
 
---- Delete what a failed run has made: only snapshots of this name that carry this run's comment.
+--- Delete what a failed run has made: only snapshots of this name that carry this run's comment. One whose request
+-- got no answer and that is not there is named: the controller may still make it.
 -- @tparam table ctx
 -- @tparam {table,...} volumes those that `snapshot` was given
 -- @tparam string name
 -- @tparam string comment
 -- @tparam[opt] boolean bare those without a comment count as well: a group that was not finished has none yet
--- @treturn {Err,...} what could not be deleted
+-- @treturn {Err,...} what could not be deleted, and what may still come
 function ontap.undo_snapshot(ctx, volumes, name, comment, bare)
   local failures = {}
   for _, v in ipairs(volumes) do
@@ -307,7 +309,12 @@ function ontap.undo_snapshot(ctx, volumes, name, comment, bare)
       for _, row in ipairs(rows or {}) do
         if row.comment == comment or bare and (row.comment or "") == "" then
           _, failed = ontap.delete(ctx, v, row)
+          v.unanswered = nil
         end
+      end
+      if rows and v.unanswered then
+        failed = err.new("timeout", ("snapshot %s on %s:%s was asked for, was not answered, and is not there; should it come "
+          .. "yet, gc finds it"):format(name, v.controller, v.volume))
       end
       if failed then failures[#failures + 1] = failed end
     end

@@ -211,7 +211,7 @@ local function drop_safety(ctx)
     if item.restored or item.in_doubt then return end
   end
   local problems = ontap.undo_snapshot(ctx, ctx.volumes, ctx.safety, ctx.record.comment)
-  for _, problem in ipairs(problems) do log.warn("nothing was overwritten, yet a safety snapshot stays: %s", problem) end
+  for _, problem in ipairs(problems) do log.warn("nothing was overwritten, yet a safety snapshot may stay: %s", problem) end
   if #problems == 0 then ctx.record.safety = nil end
 end
 

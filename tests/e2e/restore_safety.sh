@@ -99,6 +99,28 @@ fi
 check 'a restore that fails: the guest can go on' wait_counter "${IMG[alpha]}" $(($(guest_counter "${IMG[alpha]}") + 1))
 sim_faults_clear
 
+# --- an interrupt while the safety snapshot is asked for, which the controller makes all the same ---
+
+next_second
+old=$(snapshots vol2 | sort)
+sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 2500, "count": 1}'
+"$MOONSNAP" restore "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state" --policy $POLICY \
+  --backupName "$SNAP" --params KVM_RESTORE_VM_LIST=bravo --yes --verbose >"$OUT" 2>"$ERR" </dev/null &
+asking=$!
+poll 20 grep -qs 'Creating Snapshot copy' "$OUT" "$ERR" || not_ok 'the safety snapshot is asked for' "$OUT" "$ERR"
+kill -TERM $asking
+CODE=0
+wait $asking || CODE=$?
+check_eq 'interrupted before anything is overwritten' "$(sum "${IMG[bravo]}")" "$wreck"
+came() { [ "$(comm -13 <(echo "$old") <(snapshots vol2 | sort) | wc -w)" = 1 ]; }
+check 'the controller makes it later' poll 20 came
+late=$(comm -13 <(echo "$old") <(snapshots vol2 | sort))
+check_match 'it is named' "$ERR" "$late on svm1:vol2 was asked for"
+recorded=$(find "$WORLD_DIR/state/catalog/demo/kvm" -name '*-restore.json' | sort | tail -n 1)
+check_eq 'it stands in the record' "$(jq -r .safety "$recorded")" "$late"
+check_exit 'gc finds it' 0 moon gc
+check_match 'by its name' "$OUT" "$late"
+
 # --- what it refuses ---
 
 image_make "$SIM_ROOT/svm1/vol2/bravo2.img"
