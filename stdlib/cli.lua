@@ -5,6 +5,7 @@ local clock = require "engine.clock"
 local file = require "engine.file"
 local plan = require "engine.plan"
 local process = require "engine.process"
+local task = require "engine.task"
 local apply = require "std.apply"
 local cli_info = require "std.cli_info"
 local config = require "std.config"
@@ -249,6 +250,8 @@ local function run_bound(wf, ctx)
     end
   end
   ok, failed = workflow.run(wf, ctx)
+  -- Interrupted now, `quiesce` would end as if it had resumed the guests.
+  if ok then task.settle() end
   return finish(ctx, ok, failed), failed
 end
 

@@ -37,7 +37,8 @@ struct moonlua {
     int alive;                       /* tasks that have not ended */
     struct moonlua_task *foreground; /* what SIGINT ends, when interactive */
     bool interactive;
-    int signal; /* the signal that asked for the end, 0 */
+    int signal;   /* the signal that asked for the end, 0 */
+    bool settled; /* the next one comes too late */
     bool dry_run;
     json_t *steps;     /* what the dry run refused: [{op, object, args, side}] */
     int hold, observe; /* registry: functions of engine.plan; 0: none */
@@ -98,7 +99,7 @@ int moonlua_caught(lua_State *L);
 void moonlua_task_init(lua_State *L);       /* [-0, +0, m] */
 bool moonlua_istask(lua_State *L, int idx); /* whether the thread at idx is a task's [-0, +0, -] */
 /* Ask the main task to end because of a signal; the second time the loop gives up waiting. False: it
- * was not for the program, but for the task in the foreground. */
+ * was not for the program, but for the task in the foreground, or came too late. */
 bool moonlua_interrupt(struct moonlua *m, int signal);
 
 /* --- watch.c, coroutine.c --- */

@@ -430,6 +430,10 @@ bool moonlua_interrupt(struct moonlua *m, int sig)
             cancel(m->foreground);
         return false;
     }
+    if (m->settled) {
+        m->settled = false;
+        return false;
+    }
     m->signal = m->signal ? -abs(m->signal) : sig;
     return true;
 }
@@ -494,6 +498,16 @@ static int task_foreground(lua_State *L)
     struct moonlua_task *t = lua_isnoneornil(L, 1) ? NULL : check_task(L, 1);
     m->interactive = t != NULL;
     m->foreground = t && !t->done ? t : NULL;
+    return 0;
+}
+
+/*** What the program was to do is done, and its exit code says so: the next signal comes too late to end it.
+ * One more does, so that writing down what was done cannot hang for ever.
+ * @function settle
+ */
+static int task_settle(lua_State *L)
+{
+    moonlua_get(L)->settled = true;
     return 0;
 }
 
@@ -643,10 +657,10 @@ static int task_gc(lua_State *L)
 
 int luaopen_engine_task(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"spawn", task_spawn}, {"sleep", task_sleep},           {"cancelled", task_cancelled},
-        {"limit", task_limit}, {"foreground", task_foreground}, {"first", task_first},
-        {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"spawn", task_spawn},           {"sleep", task_sleep},
+                                         {"cancelled", task_cancelled},   {"limit", task_limit},
+                                         {"foreground", task_foreground}, {"first", task_first},
+                                         {"settle", task_settle},         {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"join", task_join}, {"cancel", task_cancel}, {"done", task_done}, {NULL, NULL}};
     moonlua_methods(L, TASK_TYPE);

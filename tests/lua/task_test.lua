@@ -518,6 +518,25 @@ t.case("what is left over ends with the script", function()
   t.ok(out.seconds < 5)
 end)
 
+t.case("a signal does not end what is settled, the second one does", function()
+  local function signalled(times)
+    return script(([[
+      local task, process = require "engine.task", require "engine.process"
+      local pid = tostring(process.self().pid)
+      task.settle()
+      for _ = 1, %d do
+        process.run { "kill", "-TERM", pid }
+        task.sleep(0.05)
+      end
+      print "done"]]):format(times))
+  end
+  local out = signalled(1)
+  t.eq({ out.status, out.stdout, out.stderr }, { 0, "done\n", "" })
+  out = signalled(2)
+  t.eq({ out.status, out.stdout }, { 143, "" })
+  t.ok(out.stderr:find("signal 15", 1, true), out.stderr)
+end)
+
 t.case("a task takes any number of arguments and results", function()
   local out = script [[
     local task = require "engine.task"
