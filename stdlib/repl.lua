@@ -169,19 +169,19 @@ function Holder:look()
   for uuid in pairs(self.held) do
     if not now[uuid] then gone[#gone + 1] = uuid end
   end
+  self.held = now -- before anything waits: the end resumes these, whatever becomes of the rest
   if #gone > 0 and self.guard then self.guard:free(gone) end
   for _, guest in ipairs(fresh) do
-    log.warn("guest '%s' stands still now; it runs again when you resume it, at the end of this program, or in %d s",
-      guest.name, HELD)
     local ok, failed = self:guard_for(guest.uri)
     if ok then ok, failed = self.guard:hold { { uuid = guest.uuid, name = guest.name, freeze = guest.freeze } } end
     if ok then
       self.holds = self.holds + 1
       ok, failed = self.guard:settled(self.holds) -- it stands still already
     end
+    log.warn("guest '%s' stands still now; it runs again when you resume it, at the end of this program, or in %d s",
+      guest.name, HELD)
     if not ok then log.warn("no guard process will resume it if this program is killed: %s", failed) end
   end
-  self.held = now
 end
 
 -- The guard process; it serves one host.
