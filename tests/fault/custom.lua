@@ -15,6 +15,7 @@ return workflow {
   find = function(ctx)
     assert(ontap.identify(ctx))
     assert(discovery.connect(ctx))
+    ctx:own(ctx.conn)
     assert(recover.stale(ctx))
     assert(hooks.check(ctx, { "PRE_APP_QUIESCE_CMD", "POST_APP_QUIESCE_CMD", "PRE_APP_UNQUIESCE_CMD",
       "POST_APP_UNQUIESCE_CMD" }))
