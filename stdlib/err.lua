@@ -40,9 +40,7 @@ function err.coded(scf, what, cause, fields)
     cause = core.is(cause) and cause or nil,
     source = core.is(cause) and cause.source or nil,
     native = core.is(cause) and cause.native or nil }
-  for key, value in pairs(fields or {}) do
-    if key ~= "remedy" then e[key] = value end
-  end
+  for key, value in pairs(fields or {}) do e[key] = value end
   return core.new(e)
 end
 

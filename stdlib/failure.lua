@@ -140,7 +140,7 @@ function failure.facts(failed)
   facts.before = forgotten(failed, at)
   facts.undone, facts.left = undone(after)
   local known = failed.scf and codes.get(failed.scf)
-  facts.remedy = known and known.remedy
+  facts.remedy = failed.remedy or known and known.remedy
   return facts
 end
 

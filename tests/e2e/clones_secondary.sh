@@ -129,6 +129,7 @@ check_exit 'the snapshot did not come along' 3 moon cloneVol --policy daily
 said 'the snapshot did not come along: why' 'STORAGE-02038.*svm_vault:n1, the destination of svm1:vol1, has no snapshot demo-daily_[0-9]* after the transfer; write NTAP_SNAPMIRROR_USE_SNAPSHOT=Y'
 check_eq 'the snapshot did not come along: no clone' "$(names)$(clone_records)" ''
 moon_conf "${BOTH[@]}" "${SECONDARY[@]}" KVM_VMS=alpha VOLUMES=svm1:vol1 SNAPMIRROR_VOLUMES=svm1:vol1
+next_second
 check_exit 'two destinations' 2 moon cloneVol --policy daily
 said 'two destinations: named' 'svm1:vol1 has the SnapMirror destinations svm_vault/m1, svm_vault/n1; name one of them in NTAP_CLONE_SECONDARY_VOLUMES'
 finish
