@@ -44,11 +44,13 @@ local function source(path, number)
   end
 end
 
--- Messages of Lua's own begin with the place that they mean.
+-- Messages of Lua's own begin with the place that they mean; those about a config begin in the same way, and its line is
+-- never shown: it may hold a password.
 local function place_of(failed)
   local path, line = failed.message:match("^([^\n:]+):(%d+): ")
   local said = path and path .. ":" .. line
-  if said and (said == failed.at or source(path, tonumber(line))) then return said, true end
+  local script = path and (typed[path] or failed.syntax or path:find("%.lua$") or path == place(failed.at))
+  if said and (said == failed.at or script and source(path, tonumber(line))) then return said, true end
   return failed.at
 end
 
