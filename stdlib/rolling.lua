@@ -194,9 +194,9 @@ end
 -- @treturn[2] Err of the first group that failed; all its guests run again
 function rolling.run(ctx, snapshot)
   local first
-  -- Two by default: with 32 guests on eight volumes and two processors, one at a time makes the longest pause a tenth to a
-  -- fifth shorter and the run a quarter longer; four make the pause a fifth longer and the run no shorter. Groups that are
-  -- suspended in turn instead of together gain nothing that the spread of the runs does not hide.
+  -- One by default: with 64 guests on eight volumes and two processors, the longest pause with two groups at a time is a
+  -- fifth longer, since what one group does keeps the other one waiting; with 32, four make it two fifths longer. Two make
+  -- the run a quarter shorter, four no more than that. More are of use where there are processors for them.
   local limit = plan.active() and 1 or ctx.cfg:get("KVM_QUIESCE_GROUPS")
   for _, wave in ipairs(ctx.waves) do
     local done, cancelled = task.map(wave, function(group)
