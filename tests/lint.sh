@@ -49,8 +49,7 @@ for file in "${c[@]}" "${all_lua[@]}" "${shell[@]}"; do
 done
 
 if have luacheck && [ ${#all_lua[@]} -gt 0 ]; then
-  # 211/_.+: a guard is a variable that is only closed; 212: an interface has arguments that not all need
-  rule luacheck "$(luacheck -q --no-color --std lua54 --max-line-length 128 --ignore '211/_.+' 212 --globals engine workflow -- "${all_lua[@]}" 2>&1 |
+  rule luacheck "$(luacheck -q --no-color -- "${all_lua[@]}" 2>&1 |
     grep -E ':[0-9]+:[0-9]+:' || true)"
 fi
 if have shellcheck; then
