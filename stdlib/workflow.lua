@@ -15,7 +15,7 @@ local log = require "std.log"
 
 local workflow = {}
 
--- What scripts may rely on, as COMPATIBILITY.md says; it changes when something of that goes.
+-- What scripts may rely on, as scripts/COMPATIBILITY.md says; it changes when something of that goes.
 workflow.api = 1
 
 local Workflow = {}

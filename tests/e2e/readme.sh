@@ -16,7 +16,7 @@ set -euo pipefail
 # shellcheck source=../lib/scene.sh
 . "$(dirname "$(realpath "$0")")/../lib/scene.sh"
 top=$(realpath "$(dirname "$(realpath "$0")")/../..")
-documents=(README.md COMPATIBILITY.md scripts/README.md tests/ontapsim/README.md)
+documents=(README.md scripts/COMPATIBILITY.md scripts/README.md tests/ontapsim/README.md)
 
 scene alpha:vol1 bravo:vol2
 blocks=$WORLD_DIR/blocks

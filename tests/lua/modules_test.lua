@@ -1,4 +1,4 @@
--- Where require looks, and what api = 1 is: COMPATIBILITY.md.
+-- Where require looks, and what api = 1 is: scripts/COMPATIBILITY.md.
 local file = require "std.file"
 local process = require "engine.process"
 local t = require "std.test"
