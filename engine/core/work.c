@@ -25,7 +25,8 @@ struct moon_work {
     pthread_cond_t gone;
     struct moon_loop *loop;
     struct lane normal, rescue;
-    bool stopping;
+    pthread_t last; /* the thread that ended last, if `any_ended`: it joins the one before it */
+    bool any_ended, stopping;
 };
 
 static struct lane *lane_of(struct moon_work *w, const struct moon_op *op)
@@ -98,8 +99,14 @@ static void *thread_main(void *arg)
         pthread_mutex_lock(&w->lock);
     }
     lane->threads--;
+    bool follows = w->any_ended;
+    pthread_t before = w->last;
+    w->last = pthread_self();
+    w->any_ended = true;
     pthread_cond_broadcast(&w->gone);
     pthread_mutex_unlock(&w->lock);
+    if (follows)
+        pthread_join(before, NULL);
     return NULL;
 }
 
@@ -114,12 +121,8 @@ static int add_thread(struct lane *lane)
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    pthread_attr_t attr;
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_t id;
-    int rc = pthread_create(&id, &attr, thread_main, lane);
-    pthread_attr_destroy(&attr);
+    int rc = pthread_create(&id, NULL, thread_main, lane);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (rc == 0)
         lane->threads++;
@@ -205,7 +208,12 @@ bool moon_work_stop(struct moon_work *w, double seconds)
     while (w->normal.threads + w->rescue.threads > 0 && rc == 0)
         rc = pthread_cond_timedwait(&w->gone, &w->lock, &until);
     bool empty = w->normal.threads + w->rescue.threads == 0;
+    bool join = empty && w->any_ended;
+    w->any_ended = w->any_ended && !join;
     pthread_mutex_unlock(&w->lock);
+    /* A thread that said goodbye still gives back what libraries keep by thread (the resolver does): joined, it has. */
+    if (join)
+        pthread_join(w->last, NULL);
     return empty;
 }
 

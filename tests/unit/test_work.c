@@ -479,6 +479,44 @@ static void test_stop_does_not_hang(void **state)
     pump(3);
 }
 
+/* What a library keeps by thread, as the resolver does, and gives back when the thread ends. */
+static pthread_key_t kept;
+static int given_back; /* guarded by lock */
+
+static void give_back(void *what)
+{
+    (void)what;
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    pthread_mutex_lock(&lock);
+    given_back++;
+    pthread_mutex_unlock(&lock);
+}
+
+static void keep_run(struct moon_op *op)
+{
+    pthread_setspecific(kept, op);
+    job_run(op);
+}
+
+static void test_stop_leaves_no_thread(void **state)
+{
+    (void)state;
+    static const struct moon_op_kind keeps = {
+        .name = "test.keeps", .run = keep_run, .destroy = job_destroy};
+    given_back = 0;
+    assert_int_equal(pthread_key_create(&kept, give_back), 0);
+    own = moon_work_new(loop, 3, 1);
+    for (int i = 1; i <= 3; i++)
+        submit(job(&keeps, i, true));
+    assert_true(reaches(&running, 3));
+    open_up();
+    pump(3);
+    assert_true(moon_work_stop(own, LIMIT));
+    assert_int_equal(now(&given_back), 3);
+    moon_work_free(own);
+    pthread_key_delete(kept);
+}
+
 static void *open_soon(void *arg)
 {
     nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
@@ -569,6 +607,7 @@ int main(void)
         CASE(test_stop),
         CASE(test_stop_does_not_hang),
         CASE(test_stop_waits),
+        CASE(test_stop_leaves_no_thread),
         CASE(test_loop_is_left_to_stuck_thread),
         CASE(test_no_memory),
     };
