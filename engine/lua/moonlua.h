@@ -83,7 +83,7 @@ void moonlua_class(lua_State *L, const char *type, const luaL_Reg *meta);
 /* The methods table of a class, to fill. [-0, +1, m] */
 void moonlua_methods(lua_State *L, const char *type);
 
-/* --- task.c --- */
+/* --- task.c; see task_priv.h --- */
 typedef int (*moonlua_finish)(lua_State *L, struct moon_op *op);
 /* Park the running task until `op` is done, then return what finish pushes (NULL: the result, or
  * nil and the error). Takes the caller's reference to op. Use as `return moonlua_await(...)`.
