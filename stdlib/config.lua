@@ -11,6 +11,7 @@ local mount = require "engine.mount"
 local config_check = require "std.config_check"
 local config_file = require "std.config_file"
 local config_layers = require "std.config_layers"
+local config_policy = require "std.config_policy"
 local config_secrets = require "std.config_secrets"
 local expand = require "std.config_expand"
 local params = require "std.params"
@@ -29,11 +30,6 @@ local RUN_VARIABLES = {
   SNAME = true, SNAP_TYPE = true, SNAP_TIME = true, SNAPNAME = true, ACTION = true, MSG = true,
   SUCCESS_MSG = true, USER_DEFINED = true,
 }
-
-local function scf_problem(scf, format, ...)
-  return err.new { code = "invalid", source = "engine", op = "config", scf = scf, exit = 2,
-    message = format:format(...) }
-end
 
 -- The text that holds when nothing is set: fixed, or computed from another parameter.
 local function default_text(self, row)
@@ -216,27 +212,7 @@ end
 -- @raise if policy is not a string
 function Config:policy_check(policy)
   if type(policy) ~= "string" then error("cfg:policy_check: policy must be a string", 2) end
-  local retentions = self:get("NTAP_SNAPSHOT_RETENTIONS")
-  if not retentions then
-    return nil, scf_problem("scf-00072",
-      "%s: policy '%s' is not known: NTAP_SNAPSHOT_RETENTIONS is not set; write for instance %s:7",
-      self.path, policy, policy:find("^[%w_%-]+$") and policy or "daily")
-  end
-  local where, names = self:where("NTAP_SNAPSHOT_RETENTIONS"), {}
-  local key = where == self:where("NTAP_SNAPSHOT_POLICIES") and "NTAP_SNAPSHOT_POLICIES" or "NTAP_SNAPSHOT_RETENTIONS"
-  for _, item in ipairs(retentions) do
-    if item.count > 0 then names[#names + 1] = item.policy end
-  end
-  local known = #names > 0 and table.concat(names, ", ") or "none"
-  local count = retentions.map[policy]
-  if not count then
-    return nil, scf_problem("scf-00072", "policy '%s' is not in %s (%s); known: %s", policy, key, where, known)
-  end
-  if count == 0 then
-    return nil, scf_problem("scf-00072", "policy '%s' is switched off by its count of 0 in %s (%s); known: %s",
-      policy, key, where, known)
-  end
-  return true
+  return config_policy.check(self, policy)
 end
 
 local function is_refused(row, text)

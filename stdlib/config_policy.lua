@@ -1,4 +1,5 @@
---- Policy objects: files that say how many copies a policy keeps, and what else holds for its runs.
+--- The policies of a config, and policy objects: files that say how many copies a policy keeps, and what else holds
+-- for its runs.
 --
 -- `NTAP_SNAPSHOT_POLICIES=daily,weekly` names them; each is a file `policies/NAME.policy` beside the config, or in the
 -- config directory for all profiles. It has the form of a config. Its own keys are those of Snap Creator's policies:
@@ -30,9 +31,12 @@ local UPDATE = { snapmirror = "NTAP_SNAPMIRROR_UPDATE", snapvault = "NTAP_SNAPVA
 local NOT_HERE = { SNAME = true, ALLOW_DUPLICATE_SNAME = true, USE_GLOBAL_CONFIG = true,
   NTAP_SNAPSHOT_POLICIES = true, NTAP_SNAPSHOT_RETENTIONS = true, NTAP_SNAPVAULT_RETENTIONS = true }
 
-local function fail(format, ...)
-  return nil, err.new { code = "invalid", source = "engine", op = "config", exit = 2, message = format:format(...) }
+local function problem(scf, format, ...)
+  return nil, err.new { code = "invalid", source = "engine", op = "config", scf = scf, exit = 2,
+    message = format:format(...) }
 end
+
+local function fail(...) return problem(nil, ...) end
 
 -- The settings of one policy's file, from the first directory that has it.
 local function read(name, where, dirs, open)
@@ -112,6 +116,36 @@ function config_policy.read(names, where, dirs, policy, open)
   table.sort(keys)
   for _, key in ipairs(keys) do layer[#layer + 1] = { key = key, text = gathered[key], where = where } end
   return layer
+end
+
+--- Is a policy one of a config's? See `Config:policy_check`.
+-- @tparam Config cfg
+-- @tparam string policy
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err `invalid`, scf-00072
+function config_policy.check(cfg, policy)
+  local retentions = cfg:get("NTAP_SNAPSHOT_RETENTIONS")
+  if not retentions then
+    return problem("scf-00072",
+      "%s: policy '%s' is not known: NTAP_SNAPSHOT_RETENTIONS is not set; write for instance %s:7",
+      cfg.path, policy, policy:find("^[%w_%-]+$") and policy or "daily")
+  end
+  local where, names = cfg:where("NTAP_SNAPSHOT_RETENTIONS"), {}
+  local key = where == cfg:where("NTAP_SNAPSHOT_POLICIES") and "NTAP_SNAPSHOT_POLICIES" or "NTAP_SNAPSHOT_RETENTIONS"
+  for _, item in ipairs(retentions) do
+    if item.count > 0 then names[#names + 1] = item.policy end
+  end
+  local known = #names > 0 and table.concat(names, ", ") or "none"
+  local count = retentions.map[policy]
+  if not count then
+    return problem("scf-00072", "policy '%s' is not in %s (%s); known: %s", policy, key, where, known)
+  end
+  if count == 0 then
+    return problem("scf-00072", "policy '%s' is switched off by its count of 0 in %s (%s); known: %s",
+      policy, key, where, known)
+  end
+  return true
 end
 
 return config_policy
