@@ -4,12 +4,7 @@ local core_err = require "engine.err"
 local file = require "engine.file"
 local t = require "std.test"
 
-local function read(path)
-  local f = assert(io.open(path))
-  local text = f:read("a")
-  f:close()
-  return text
-end
+local function read(path) return assert(file.read(path)) end
 
 local function files(dir, ending)
   local out = {}
@@ -64,7 +59,7 @@ end
 local total = 0
 for _, path in ipairs(c_sources) do
   local text = read(path)
-  -- state.c and task.c register modules and libraries as well
+  -- state.c registers modules and libraries as well
   local names = path:find("state%.c$") and {} or registered(text)
   total = total + #names
   if #names > 0 then

@@ -139,12 +139,7 @@ for name, case in pairs(changing) do
   end)
 end
 
-local function text(path)
-  local f = assert(io.open(path))
-  local content = f:read("a")
-  f:close()
-  return content
-end
+local function text(path) return assert(file.read(path)) end
 
 t.case("no primitive of the sources is missing above", function()
   local prefix = { ["l_file.c"] = "file", ["l_guard.c"] = "guard", ["l_virt.c"] = "domain", ["l_multipath.c"] = "multipath",
