@@ -1,19 +1,8 @@
+/* libvirt: the connection and what it knows; its domains are in virt_domain.c. */
 #include "virt_priv.h"
 
-#include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
 #include <string.h>
-
-#define AGENT_WAIT 5  /* s for a guest agent to answer what takes no time */
-#define THAW_WAIT  10 /* s to thaw; Windows needs some for its writers */
-
-struct moon_domain {
-    atomic_int refs;
-    struct moon_virt *virt;
-    char uuid[VIR_UUID_STRING_BUFLEN];
-    char *name;
-    atomic_int pending;
-};
 
 static enum moon_code code_of_vir(int code)
 {
@@ -84,20 +73,6 @@ static void init_once(void)
     virInitialize();
     virSetErrorFunc(NULL, swallow);
 }
-
-static void close_conn(virConnectPtr *conn)
-{
-    if (*conn)
-        virConnectClose(*conn);
-}
-#define AUTO_CONN MOON_AUTO(close_conn)
-
-static void free_domain(virDomainPtr *dom)
-{
-    if (*dom)
-        virDomainFree(*dom);
-}
-#define AUTO_DOMAIN MOON_AUTO(free_domain)
 
 int moon_virt_open(const char *uri, struct moon_virt **out, struct moon_err *err)
 {
@@ -173,7 +148,7 @@ int moon_virt_info(struct moon_virt *v, json_t **out, struct moon_err *err)
     return *out ? 0 : virt_no_memory(err, "version");
 }
 
-static const char *state_name(int state)
+const char *virt_state_name(int state)
 {
     switch (state) {
     case VIR_DOMAIN_RUNNING:
@@ -196,7 +171,7 @@ static const char *state_name(int state)
 }
 
 /* Only the reasons that change what a backup or a restore does have a name. */
-static const char *reason_name(int state, int reason)
+const char *virt_reason_name(int state, int reason)
 {
     if (state == VIR_DOMAIN_PAUSED) {
         switch (reason) {
@@ -230,9 +205,9 @@ static json_t *domain_json(virDomainPtr dom)
     int persistent = virDomainIsPersistent(dom);
     virDomainGetAutostart(dom, &autostart);
     return json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b}", "name", virDomainGetName(dom), "uuid",
-                     uuid, "state", state_name(state), "reason", reason_name(state, reason),
-                     "persistent", persistent == 1, "autostart", autostart == 1, "saved",
-                     virDomainHasManagedSaveImage(dom, 0) == 1);
+                     uuid, "state", virt_state_name(state), "reason",
+                     virt_reason_name(state, reason), "persistent", persistent == 1, "autostart",
+                     autostart == 1, "saved", virDomainHasManagedSaveImage(dom, 0) == 1);
 }
 
 static int by_name(const void *a, const void *b)
@@ -327,275 +302,4 @@ int moon_virt_volume(struct moon_virt *v, const char *pool, const char *volume, 
     *out = json_pack("{s:s, s:I, s:I}", "path", path, "capacity", (json_int_t)info.capacity,
                      "allocation", (json_int_t)info.allocation);
     return *out ? 0 : virt_no_memory(err, "volume");
-}
-
-struct moon_domain *moon_domain_new(struct moon_virt *v, const char *uuid, const char *name)
-{
-    struct moon_domain *d = calloc(1, sizeof *d);
-    if (!d || !(d->name = strdup(name))) {
-        free(d);
-        return NULL;
-    }
-    atomic_init(&d->refs, 1);
-    atomic_init(&d->pending, 0);
-    d->virt = moon_virt_ref(v);
-    snprintf(d->uuid, sizeof d->uuid, "%s", uuid);
-    return d;
-}
-
-struct moon_domain *moon_domain_ref(struct moon_domain *d)
-{
-    atomic_fetch_add(&d->refs, 1);
-    return d;
-}
-
-void moon_domain_unref(struct moon_domain *d)
-{
-    if (!d || atomic_fetch_sub(&d->refs, 1) != 1)
-        return;
-    moon_virt_unref(d->virt);
-    free(d->name);
-    free(d);
-}
-
-const char *moon_domain_uuid(const struct moon_domain *d)
-{
-    return d->uuid;
-}
-
-const char *moon_domain_name(const struct moon_domain *d)
-{
-    return d->name;
-}
-
-const char *moon_domain_uri(const struct moon_domain *d)
-{
-    return moon_virt_uri(d->virt);
-}
-
-int moon_domain_pending(const struct moon_domain *d)
-{
-    return atomic_load(&d->pending);
-}
-
-static virDomainPtr get_domain(struct moon_domain *d, const char *op, struct moon_err *err)
-{
-    AUTO_CONN virConnectPtr conn = virt_shared(d->virt, err);
-    if (!conn)
-        return NULL;
-    virDomainPtr dom = virDomainLookupByUUIDString(conn, d->uuid);
-    if (!dom)
-        virt_fail(err, op, "domain", d->name);
-    return dom;
-}
-
-/* A domain's handle with a link of its own for one call. */
-struct held {
-    struct moon_virt *virt;
-    struct moon_link *link;
-    virDomainPtr dom;
-};
-
-static void let_go(struct held *h)
-{
-    if (h->dom)
-        virDomainFree(h->dom);
-    virt_give(h->virt, h->link);
-}
-#define AUTO_HELD MOON_AUTO(let_go)
-
-static bool held_dom(struct moon_domain *d, struct held *h, const char *op, struct moon_err *err)
-{
-    h->dom = h->link ? virt_link_domain(h->link, d->uuid) : NULL;
-    if (h->link && !h->dom)
-        virt_fail(err, op, "domain", d->name);
-    return h->dom != NULL;
-}
-
-static bool hold(struct moon_domain *d, bool rescue, struct held *h, const char *op,
-                 struct moon_err *err)
-{
-    *h = (struct held){.virt = d->virt, .link = virt_take(d->virt, rescue, err)};
-    return held_dom(d, h, op, err);
-}
-
-static int state_of(virDomainPtr dom, const char *name, json_t **out, struct moon_err *err)
-{
-    int state = 0, reason = 0;
-    if (virDomainGetState(dom, &state, &reason, 0) < 0)
-        return virt_fail(err, "state", "domain", name);
-    *out = json_pack("{s:s, s:s, s:b}", "state", state_name(state), "reason",
-                     reason_name(state, reason), "persistent", virDomainIsPersistent(dom) == 1);
-    return *out ? 0 : virt_no_memory(err, "state");
-}
-
-/* An idle link has the handle; without one the shared connection does. */
-int moon_domain_state(struct moon_domain *d, json_t **out, struct moon_err *err)
-{
-    AUTO_HELD struct held h = {.virt = d->virt, .link = virt_take_idle(d->virt)};
-    if (h.link)
-        return held_dom(d, &h, "state", err) ? state_of(h.dom, d->name, out, err) : -1;
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, "state", err);
-    return dom ? state_of(dom, d->name, out, err) : -1;
-}
-
-bool moon_domain_busy(struct moon_domain *d)
-{
-    struct moon_err err;
-    virDomainControlInfo info = {0};
-    AUTO_HELD struct held h = {0};
-    return hold(d, true, &h, "control", &err) && virDomainGetControlInfo(h.dom, &info, 0) == 0 &&
-           (info.state == VIR_DOMAIN_CONTROL_JOB || info.state == VIR_DOMAIN_CONTROL_OCCUPIED);
-}
-
-int moon_domain_suspend(struct moon_domain *d, struct moon_err *err)
-{
-    AUTO_HELD struct held h = {0};
-    if (!hold(d, false, &h, "suspend", err))
-        return -1;
-    atomic_fetch_add(&d->pending, 1);
-    int rc = virDomainSuspend(h.dom);
-    atomic_fetch_sub(&d->pending, 1);
-    return rc < 0 ? virt_fail(err, "suspend", "domain", d->name) : 0;
-}
-
-int moon_domain_resume(struct moon_domain *d, struct moon_err *err)
-{
-    AUTO_HELD struct held h = {0};
-    if (!hold(d, true, &h, "resume", err))
-        return -1;
-    if (virDomainResume(h.dom) == 0)
-        return 0;
-    virt_fail(err, "resume", "domain", d->name);
-    /* QEMU's driver accepts a second resume, other drivers refuse it: the state decides. */
-    int state = 0;
-    if (virDomainGetState(h.dom, &state, NULL, 0) == 0 &&
-        (state == VIR_DOMAIN_RUNNING || state == VIR_DOMAIN_BLOCKED))
-        return 0;
-    return -1;
-}
-
-/* Without a limit libvirt waits for ever for an agent that hangs, and lets nobody else ask it meanwhile. A
- * driver that does not know the call has no agent that could hang. */
-static void agent_limit(virDomainPtr dom, int seconds)
-{
-    virDomainAgentSetResponseTimeout(
-        dom, seconds > 0 ? seconds : VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0);
-}
-
-/* Asking for the guest's time changes nothing. */
-int moon_domain_agent_answers(struct moon_domain *d, struct moon_err *err)
-{
-    AUTO_HELD struct held h = {0};
-    if (!hold(d, false, &h, "agent", err))
-        return -1;
-    long long seconds = 0;
-    unsigned int nanoseconds = 0;
-    agent_limit(h.dom, AGENT_WAIT);
-    int rc = virDomainGetTime(h.dom, &seconds, &nanoseconds, 0);
-    if (rc < 0)
-        virt_fail(err, "agent", "domain", d->name);
-    agent_limit(h.dom, 0);
-    return rc < 0 ? -1 : 0;
-}
-
-int moon_domain_freeze(struct moon_domain *d, int seconds, int *count, struct moon_err *err)
-{
-    AUTO_HELD struct held h = {0};
-    if (!hold(d, false, &h, "freeze", err))
-        return -1;
-    agent_limit(h.dom, seconds);
-    atomic_fetch_add(&d->pending, 1);
-    int n = virDomainFSFreeze(h.dom, NULL, 0, 0);
-    atomic_fetch_sub(&d->pending, 1);
-    if (n < 0)
-        return virt_fail(err, "freeze", "domain", d->name);
-    *count = n;
-    return 0;
-}
-
-int moon_domain_thaw(struct moon_domain *d, int *count, struct moon_err *err)
-{
-    AUTO_HELD struct held h = {0};
-    if (!hold(d, true, &h, "thaw", err))
-        return -1;
-    agent_limit(h.dom, THAW_WAIT);
-    int n = virDomainFSThaw(h.dom, NULL, 0, 0);
-    if (n < 0)
-        return virt_fail(err, "thaw", "domain", d->name);
-    agent_limit(h.dom, 0);
-    *count = n;
-    return 0;
-}
-
-static int simple_call(struct moon_domain *d, const char *op, int (*call)(virDomainPtr),
-                       struct moon_err *err)
-{
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, op, err);
-    if (!dom)
-        return -1;
-    return call(dom) < 0 ? virt_fail(err, op, "domain", d->name) : 0;
-}
-
-int moon_domain_shutdown(struct moon_domain *d, struct moon_err *err)
-{
-    return simple_call(d, "shutdown", virDomainShutdown, err);
-}
-
-int moon_domain_destroy(struct moon_domain *d, struct moon_err *err)
-{
-    return simple_call(d, "destroy", virDomainDestroy, err);
-}
-
-int moon_domain_undefine(struct moon_domain *d, struct moon_err *err)
-{
-    return simple_call(d, "undefine", virDomainUndefine, err);
-}
-
-int moon_domain_start(struct moon_domain *d, bool paused, struct moon_err *err)
-{
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, "start", err);
-    if (!dom)
-        return -1;
-    int rc = virDomainCreateWithFlags(dom, paused ? VIR_DOMAIN_START_PAUSED : 0);
-    return rc < 0 ? virt_fail(err, "start", "domain", d->name) : 0;
-}
-
-int moon_domain_xml(struct moon_domain *d, bool inactive, char **out, struct moon_err *err)
-{
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, "xml", err);
-    if (!dom)
-        return -1;
-    char *xml = virDomainGetXMLDesc(dom, inactive ? VIR_DOMAIN_XML_INACTIVE : 0);
-    if (!xml)
-        return virt_fail(err, "xml", "domain", d->name);
-    *out = xml;
-    return 0;
-}
-
-int moon_domain_agent(struct moon_domain *d, const char *command, int timeout, char **out,
-                      struct moon_err *err)
-{
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, "agent", err);
-    if (!dom)
-        return -1;
-    char *reply = virDomainQemuAgentCommand(dom, command, timeout, 0);
-    if (!reply)
-        return virt_fail(err, "agent", "domain", d->name);
-    *out = reply;
-    return 0;
-}
-
-int moon_domain_block_info(struct moon_domain *d, const char *disk, json_t **out,
-                           struct moon_err *err)
-{
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, "block info", err);
-    if (!dom)
-        return -1;
-    virDomainBlockInfo info;
-    if (virDomainGetBlockInfo(dom, disk, &info, 0) < 0)
-        return virt_fail(err, "block info", "domain", d->name);
-    *out = json_pack("{s:I, s:I, s:I}", "capacity", (json_int_t)info.capacity, "allocation",
-                     (json_int_t)info.allocation, "physical", (json_int_t)info.physical);
-    return *out ? 0 : virt_no_memory(err, "block info");
 }

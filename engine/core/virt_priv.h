@@ -1,4 +1,4 @@
-/* What virt.c and virt_link.c share. */
+/* What virt.c, virt_domain.c and virt_link.c share. */
 #ifndef MOON_VIRT_PRIV_H
 #define MOON_VIRT_PRIV_H
 
@@ -31,6 +31,24 @@ struct moon_virt {
 /* Sets *err from the thread's last libvirt error: "OBJECT 'NAME': OP: text". -1. */
 int virt_fail(struct moon_err *err, const char *op, const char *object, const char *name);
 int virt_no_memory(struct moon_err *err, const char *op);
+
+/* Of libvirt's numbers, the names in virt.h. */
+const char *virt_state_name(int state);
+const char *virt_reason_name(int state, int reason);
+
+static inline void close_conn(virConnectPtr *conn)
+{
+    if (*conn)
+        virConnectClose(*conn);
+}
+#define AUTO_CONN MOON_AUTO(close_conn)
+
+static inline void free_domain(virDomainPtr *dom)
+{
+    if (*dom)
+        virDomainFree(*dom);
+}
+#define AUTO_DOMAIN MOON_AUTO(free_domain)
 
 /* A reference to the shared connection, alive; NULL with *err. */
 virConnectPtr virt_shared(struct moon_virt *v, struct moon_err *err);

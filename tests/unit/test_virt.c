@@ -1,4 +1,4 @@
-/* virt.c on libvirt's test driver. Connections to test:///default share one host; each connection
+/* virt*.c on libvirt's test driver. Connections to test:///default share one host; each connection
  * to test:///FILE has a host of its own, so nothing that is changed there shows through the other
  * one. */
 #include <setjmp.h>
