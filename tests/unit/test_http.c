@@ -1,6 +1,5 @@
-/* http.c against a server of this program's own: what is sent, what every kind of reply and every
- * kind of failure becomes. TLS is in the end-to-end tests. It is long since the server, a thread
- * with prepared answers, is of use to no other test. */
+/* http.c against a server of this program's own: what is sent, what every kind of reply and every kind of failure
+ * becomes. TLS is in the end-to-end tests. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,21 +7,14 @@
 
 #include <cmocka.h>
 
-#include "../data/zapi/server.h"
-#include "clock.h"
 #include "http.h"
-#include "loop.h"
-#include "xml.h"
+#include "http_case.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#define LIMIT 10.0
-
 /* --- exchanges --------------------------------------------------------------------------- */
-
-static struct moon_loop *loop;
 
 struct seen {
     int calls;
@@ -56,21 +48,6 @@ static void seen_free(struct seen *s)
 }
 #define AUTO_SEEN MOON_AUTO(seen_free)
 
-static char *url(const char *path)
-{
-    static char out[128];
-    snprintf(out, sizeof out, "http://127.0.0.1:%d%s", srv.port, path);
-    return out;
-}
-
-static void pump(const int *calls, int want)
-{
-    double give_up = moon_clock_mono() + LIMIT;
-    while (*calls < want && moon_clock_mono() < give_up)
-        moon_loop_once(loop, 0.2);
-    assert_int_equal(*calls, want);
-}
-
 static void exchange(struct moon_http_request *req, struct seen *s)
 {
     struct moon_err err = {0};
@@ -82,21 +59,6 @@ static void exchange(struct moon_http_request *req, struct seen *s)
         fail_msg("%s", err.message);
     assert_int_equal(s->calls, 0); /* never before the loop runs */
     pump(&s->calls, 1);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    loop = moon_loop_new(NULL);
-    return loop ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    moon_loop_free(loop, LIMIT);
-    serve_stop();
-    return 0;
 }
 
 /* What curl is told; one option at a time cannot be kept. */
@@ -122,12 +84,6 @@ CURLcode __wrap_curl_easy_setopt(CURL *easy, CURLoption option, ...)
     va_end(ap);
     return rc;
 }
-
-#define SERVE(...)                                                                                 \
-    static const struct answer answers[] = {__VA_ARGS__};                                          \
-    serve_start(answers, sizeof answers / sizeof *answers)
-
-#define OK_TEXT "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 5\r\n\r\nhello"
 
 static void test_get(void **state)
 {
@@ -413,22 +369,6 @@ static void test_userinfo_is_not_shown(void **state)
 
 /* --- cancelling -------------------------------------------------------------------------- */
 
-static void until_requests(int n)
-{
-    double give_up = moon_clock_mono() + LIMIT;
-    while (count(&srv.nrequests) < n && moon_clock_mono() < give_up)
-        moon_loop_once(loop, 0.01);
-    assert_int_equal(count(&srv.nrequests), n);
-}
-
-static void until_ended(int n)
-{
-    double give_up = moon_clock_mono() + LIMIT;
-    while (count(&srv.ended) < n && moon_clock_mono() < give_up)
-        moon_loop_once(loop, 0.01);
-    assert_int_equal(count(&srv.ended), n);
-}
-
 static void test_cancel(void **state)
 {
     (void)state;
@@ -532,130 +472,6 @@ static void test_turn(void **state)
     assert_int_equal(none.calls, 0);
 }
 
-/* --- as an operation --------------------------------------------------------------------- */
-
-static int told;
-
-static void on_op(struct moon_op *op, void *arg)
-{
-    (void)op, (void)arg;
-    told++;
-}
-
-static struct moon_op *operation(json_t *request)
-{
-    struct moon_err err = {0};
-    AUTO_JSON json_t *owned = request;
-    assert_non_null(owned);
-    struct moon_op *op = moon_http_op(owned, &err);
-    if (!op)
-        fail_msg("%s", err.message);
-    told = 0;
-    return op;
-}
-
-static struct moon_op *finished(json_t *request)
-{
-    struct moon_op *op = operation(request);
-    if (moon_op_start(op, loop, on_op, NULL) == 0)
-        pump(&told, 1);
-    return op;
-}
-
-static void test_op(void **state)
-{
-    (void)state;
-    SERVE({OK_TEXT, 0, KEEP},
-          {"HTTP/1.1 404 No\r\nContent-Length: 3\r\n\r\n\xff\0z",
-           sizeof "HTTP/1.1 404 No\r\nContent-Length: 3\r\n\r\n\xff\0z" - 1, KEEP});
-    struct moon_op *op =
-        finished(json_pack("{s:s, s:s, s:{s:s}, s:s, s:s, s:s}", "method", "PUT", "url", url("/x"),
-                           "headers", "X-A", "b", "body", "data", "user", "u", "password", "p"));
-    assert_false(op->failed);
-    assert_int_equal(json_integer_value(json_object_get(op->result, "status")), 200);
-    assert_string_equal(json_string_value(json_object_get(op->result, "body")), "hello");
-    assert_string_equal(json_string_value(json_object_get(op->result, "content_type")), "text/xml");
-    assert_memory_equal(request(0), "PUT /x HTTP/1.1\r\n", 17);
-    assert_non_null(strstr(request(0), "\r\nX-A: b\r\n"));
-    assert_non_null(strstr(request(0), "\r\nAuthorization: Basic dTpw\r\n"));
-    assert_non_null(strstr(request(0), "\r\n\r\ndata"));
-    moon_op_unref(op);
-    op = finished(json_pack("{s:s}", "url", url("/")));
-    assert_memory_equal(request(1), "GET ", 4);
-    assert_int_equal(json_integer_value(json_object_get(op->result, "status")), 404);
-    const json_t *body = json_object_get(op->result, "body");
-    assert_int_equal(json_string_length(body), 3);
-    assert_memory_equal(json_string_value(body), "\xff\0z", 3);
-    moon_op_unref(op);
-    op = finished(json_pack("{s:s, s:s}", "url", url("/"), "body", ""));
-    assert_memory_equal(request(2), "POST ", 5);
-    moon_op_unref(op);
-}
-
-static void test_op_fails(void **state)
-{
-    (void)state;
-    struct moon_op *op = finished(json_pack("{s:s}", "url", "http://127.0.0.1:1/"));
-    assert_true(op->failed);
-    assert_int_equal(op->err.code, MOON_UNREACHABLE);
-    assert_null(op->result);
-    moon_op_unref(op);
-}
-
-/* A reply is a table whatever its Content-Type holds. */
-static void test_op_content_type(void **state)
-{
-    (void)state;
-    SERVE({"HTTP/1.1 200 OK\r\nContent-Type: text/\xe4\r\nContent-Length: 0\r\n\r\n", 0, KEEP});
-    struct moon_op *op = finished(json_pack("{s:s}", "url", url("/")));
-    bool table = json_is_object(op->result);
-    moon_op_unref(op);
-    assert_true(table);
-}
-
-/* A header's value that is no text is refused or written out, never invented. */
-static void test_op_header_types(void **state)
-{
-    (void)state;
-    SERVE({OK_TEXT, 0, KEEP});
-    struct moon_op *op =
-        finished(json_pack("{s:s, s:{s:i}}", "url", url("/"), "headers", "X-Count", 5));
-    bool refused = op->failed && op->err.code == MOON_INVALID;
-    moon_op_unref(op);
-    assert_true(refused || strstr(request(0), "\r\nX-Count: 5\r\n"));
-}
-
-static void test_op_abandoned(void **state)
-{
-    (void)state;
-    SERVE({"", 0, HANG});
-    struct moon_op *op = operation(json_pack("{s:s}", "url", url("/")));
-    assert_int_equal(moon_op_start(op, loop, on_op, NULL), 0);
-    until_requests(1);
-    moon_op_abandon(op, loop);
-    assert_true(op->done);
-    moon_op_unref(op);
-    until_ended(1);
-    assert_int_equal(told, 0);
-}
-
-/* What is still under way when the loop ends is cancelled and freed. */
-static void test_loop_ends(void **state)
-{
-    (void)state;
-    SERVE({"", 0, HANG});
-    struct moon_op *op = operation(json_pack("{s:s}", "url", url("/")));
-    assert_int_equal(moon_op_start(op, loop, on_op, NULL), 0);
-    until_requests(1);
-    moon_loop_free(loop, LIMIT);
-    loop = NULL;
-    int refs = atomic_load(&op->refs);
-    moon_op_unref(op);
-    serve_stop();
-    assert_int_equal(told, 0);
-    assert_int_equal(refs, 1);
-}
-
 /* Without its method, pin or body a request means something else: one that lost a part is not sent. */
 static void test_no_memory(void **state)
 {
@@ -691,41 +507,17 @@ static void test_no_memory(void **state)
     assert_int_equal(sent, borrowed);
 }
 
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_get),
-        CASE(test_post),
-        CASE(test_methods),
-        CASE(test_status_codes),
-        CASE(test_redirect),
-        CASE(test_basic),
-        CASE(test_keep_alive),
-        CASE(test_chunked),
-        CASE(test_size_limit),
-        CASE(test_timeout),
-        CASE(test_timeout_tiny),
-        CASE(test_refused),
-        CASE(test_cut),
-        CASE(test_cut_chunked),
-        CASE(test_no_reply),
-        CASE(test_no_http),
-        CASE(test_bad_addresses),
-        CASE(test_userinfo_is_not_shown),
-        CASE(test_cancel),
-        CASE(test_cancel_at_once),
-        CASE(test_cancel_from_callback),
-        CASE(test_many),
-        CASE(test_turn),
-        CASE(test_op),
-        CASE(test_op_fails),
-        CASE(test_op_content_type),
-        CASE(test_op_header_types),
-        CASE(test_op_abandoned),
-        CASE(test_no_memory),
-        CASE(test_loop_ends),
+        CASE(test_get),          CASE(test_post),           CASE(test_methods),
+        CASE(test_status_codes), CASE(test_redirect),       CASE(test_basic),
+        CASE(test_keep_alive),   CASE(test_chunked),        CASE(test_size_limit),
+        CASE(test_timeout),      CASE(test_timeout_tiny),   CASE(test_refused),
+        CASE(test_cut),          CASE(test_cut_chunked),    CASE(test_no_reply),
+        CASE(test_no_http),      CASE(test_bad_addresses),  CASE(test_userinfo_is_not_shown),
+        CASE(test_cancel),       CASE(test_cancel_at_once), CASE(test_cancel_from_callback),
+        CASE(test_many),         CASE(test_turn),           CASE(test_no_memory),
     };
     return cmocka_run_group_tests_name("http", tests, NULL, NULL);
 }

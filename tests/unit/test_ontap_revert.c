@@ -9,28 +9,10 @@
 #include <cmocka.h>
 
 #include "ontap_rest.h"
+#include "ontap_verb.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static json_t *parse(const char *text)
-{
-    json_t *j = json_loads(text, 0, NULL);
-    if (!j)
-        fail_msg("not JSON: %s", text);
-    return j;
-}
-
-static enum moon_ontap_verb verb_named(const char *name)
-{
-    int v = 0;
-    while (v < MOON_ONTAP_VERB_COUNT &&
-           strcmp(moon_ontap_verb_name((enum moon_ontap_verb)v), name) != 0)
-        v++;
-    if (v == MOON_ONTAP_VERB_COUNT)
-        fail_msg("no verb %s", name);
-    return (enum moon_ontap_verb)v;
-}
 
 static const struct {
     const char *verb, *args;

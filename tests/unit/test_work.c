@@ -1,5 +1,6 @@
 /* work.c: the pool seen through its loop: how much runs at once, what queues behind what, and what
- * becomes of operations that nobody waits for any more. */
+ * becomes of operations that nobody waits for any more. One file, though a long one: all cases stand on the same
+ * jobs, their gate and counters, and a wrapped moon_loop_post. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
