@@ -208,11 +208,19 @@ local function say_success(ctx)
     ctx.config_name)
 end
 
+-- Whoever asked for JSON gets the failure as well. That it cannot be written does not change how the run ended: exit code 5
+-- and the trap go by that.
+local function print_failure(ctx, failed)
+  if not ctx.opts.json or ctx.printed then return end
+  local ok, problem = pcall(report.print, ctx, plans.redacted { failed = failure.facts(failed) })
+  if not ok then log.error(problem) end
+end
+
 local function finish(ctx, ok, failed)
   failure.forgotten(false) -- guests that stand still are the workflow's own affair
   if not ok then
     failure.tell(failed, ctx.opts)
-    if ctx.opts.json and not ctx.printed then report.print(ctx, { failed = failure.facts(failed) }) end
+    print_failure(ctx, failed)
     traps.failed(ctx, failed)
     if ctx.exit == 5 then return 5 end -- a guest that is not back comes first, whatever failed
     if failed.exit then return failed.exit end

@@ -139,6 +139,20 @@ t.case("a workflow of the site, as text and with --json", function()
   t.ok(failed.at:find("script%.lua:4$"), failed.at)
 end)
 
+t.case("no password in the failure as JSON, and a standard output that is full changes no exit code", function()
+  local text = 'return require("std.workflow") { action = "mine", summary = "s", scope = "host", phases = { "one" },\n'
+    .. '  one = function()\n    require("std.log").secret("hunter2")\n    local err = require "std.err"\n'
+    .. '    return nil, err.new("io", "hunter2 is refused", { exit = 5, cause = err.new("io", "who is hunter2?") })\n  end }\n'
+  local code, _, out = run(text, "--json", "--state-dir", TMP .. "/state")
+  t.eq(code, 5)
+  t.ok(not out:find("hunter2", 1, true), out)
+  t.eq(t.ok(json.decode(out)).failed.message, "******** is refused")
+  local full = assert(process.run({ "/bin/sh", "-c", ('exec "%s" run "%s/script.lua" --json --state-dir "%s/state" >/dev/full')
+    :format(BINARY, TMP, TMP) }, { timeout = 60 }))
+  t.eq(full.status, 5)
+  t.ok(full.stderr:find("error: standard output: No space left on device", 1, true), full.stderr)
+end)
+
 t.case("a script that fails while it is loaded as a workflow", function()
   local path = TMP .. "/broken.lua"
   assert(file.replace(path, "local x = nil\nreturn x()\n"))
