@@ -14,6 +14,12 @@ local function same_object(a, b)
   return a.controller == b.controller and a.volume == b.volume and a.mapping == b.path
 end
 
+-- Whether the LUN is that of then: one that was deleted and made anew has the path of the old one, and other data may be
+-- on it. A LUN keeps its serial number where it is restored or moved; records of older versions have none.
+local function same_lun(object, disk)
+  return disk.serial == nil or disk.serial == object.serial
+end
+
 -- The disk of today's XML with that target, as a storage object.
 local function todays_object(ctx, dom, name, target)
   local xml, failed = dom:xml { inactive = true }
@@ -34,8 +40,8 @@ local function todays_object(ctx, dom, name, target)
     { code = "conflict" })
 end
 
---- Check that guest and disks are those of the backup: same uuid, same storage objects. Waits for libvirt and the
--- controllers.
+--- Check that guest and disks are those of the backup: same uuid, same storage objects, same LUNs by serial number.
+-- Waits for libvirt and the controllers.
 -- @tparam table ctx with `conn`
 -- @tparam table item name, `recorded`: the guest's entry in the backup; gets `dom`, `state` and `objects`
 -- @treturn[1] boolean true
@@ -67,6 +73,12 @@ function restore_checks.identity(ctx, item)
       return nil, err.coded("kvm-00008", ("guest '%s', disk %s: it is %s:%s today and was %s:%s in the backup")
         :format(item.name, disk.target, object.controller, object.mapping, disk.controller, disk.path), nil,
         { code = "conflict" })
+    end
+    if not same_lun(object, disk) then
+      return nil, err.coded("kvm-00008", ("guest '%s', disk %s: LUN %s:%s has serial number %s today and had %s in the "
+        .. "backup"):format(item.name, disk.target, object.controller, object.mapping, object.serial or "-", disk.serial),
+        nil, { code = "conflict", remedy = "it is another LUN; where it is to take the place of the old one, give it that "
+          .. "serial number on the controller first" })
     end
     item.objects[i] = object
   end

@@ -6,6 +6,7 @@ set -euo pipefail
 . "$(dirname "$(realpath "$0")")/../lib/scene.sh"
 here=$(dirname "$(realpath "$0")")
 LUN1=3600a0980383062716d5d5076684b6f66 LUN2=3600a0980383062716d5d5076684b6f67
+LUN3=3600a0980383062716d5d5076684b6f78
 luns='.svms[0].luns = [ { path: "/vol/vol1/one", size: 67108864, serial: "80bqm]PvhKof" },
   { path: "/vol/vol2/qt/two", size: 67108864, serial: "80bqm]PvhKog" } ]'
 requires libvirtd virsh qemu-system-x86_64 curl jq as ld setpriv
@@ -66,6 +67,32 @@ guest_define santwo "block:/dev/mapper/$LUN1"
 host plain
 check_exit 'two guests on one LUN' 1 moon discover
 said 'both are named' 'kvm-00012.*/vol/vol1/one is used by sanone and santwo'
+vsh undefine santwo
+guest_define santwo "block:/dev/mapper/$LUN2"
+
+# The LUN was deleted and another one made under its path; the guest was put on that one, under its old name and uuid.
+host plain
+backup
+zapi_all() { # CALL XML ...
+  while [ $# -gt 0 ]; do
+    zapi "$1" "<path>/vol/vol2/qt/two</path>$2" | grep -q 'status="passed"' || world_fail "$1: $(zapi "$1" "$2")"
+    shift 2
+  done
+}
+zapi_all lun-destroy '<force>true</force>' lun-create-by-size '<size>67108864</size><ostype>linux</ostype>' lun-offline '' \
+  lun-set-serial-number '<serial-number>80bqm]PvhKox</serial-number>' lun-online ''
+vsh dumpxml --inactive santwo | sed "s/$LUN2/$LUN3/" >"$WORLD_DIR/xml/santwo.xml"
+vsh define "$WORLD_DIR/xml/santwo.xml"
+for api in zapi rest; do
+  host replaced "ONTAP_API=$api"
+  check_exit "$api: the LUN was replaced, and the guest with it: discover" 0 moon discover
+  changes=$(sim_changes)
+  check_exit "$api: a restore of the old LUN's data is refused" 1 restore santwo --yes
+  said "$api: with both serial numbers, and what to do" \
+    "kvm-00008.*santwo.*vda.*svm1:/vol/vol2/qt/two has serial number 80bqm\]PvhKox today and had 80bqm\]PvhKog.*give it"
+  check_eq "$api: before anything is changed" "$(sim_changes)" "$changes"
+done
+zapi_all lun-offline '' lun-set-serial-number '<serial-number>80bqm]PvhKog</serial-number>' lun-online ''
 vsh undefine santwo
 guest_define santwo "block:/dev/mapper/$LUN2"
 
