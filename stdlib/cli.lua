@@ -5,7 +5,7 @@ local clock = require "engine.clock"
 local file = require "engine.file"
 local plan = require "engine.plan"
 local process = require "engine.process"
-local task = require "engine.task"
+local core = require "engine.task"
 local apply = require "std.apply"
 local cli_info = require "std.cli_info"
 local config = require "std.config"
@@ -19,6 +19,8 @@ local options = require "std.options"
 local plans = require "std.plans"
 local refused_actions = require "std.refused_actions"
 local report = require "std.report"
+local standing = require "std.standing"
+local task = require "std.task"
 local traps = require "std.traps"
 local workflow = require "std.workflow"
 
@@ -259,7 +261,7 @@ local function run_bound(wf, ctx)
   end
   ok, failed = workflow.run(wf, ctx)
   -- Interrupted now, `quiesce` would end as if it had resumed the guests.
-  if ok then task.settle() end
+  if ok then core.settle() end
   return finish(ctx, ok, failed), failed
 end
 
@@ -335,7 +337,9 @@ local function run_file(path, args, held)
   process.add_path(process.realpath(path):match("^(.*)/[^/]*$"))
   -- A plain script has arguments of its own, which need not be options.
   local known = options.parse(args) or {}
-  local tree, missing = add_tree(known, directories(known))
+  local dirs = directories(known)
+  standing.prepare(dirs, "run")
+  local tree, missing = add_tree(known, dirs)
   if not tree then return fail(missing, 2) end
   local given = {}
   for _, arg in ipairs(args) do given[arg:match("^%-%-(.*)$") or ""] = true end
@@ -377,10 +381,11 @@ function main(args, held)
   local opts, failed = options.parse(args)
   if not opts then return fail(failed, 2) end
   if opts.action == "apply" then return run_plan(opts) end
-  local info = cli_info[opts.action]
+  local info, dirs = cli_info[opts.action], directories(opts)
+  standing.prepare(dirs, info and opts.action or "run")
   if info then
     local code
-    code, failed = info(opts, directories(opts))
+    code, failed = info(opts, dirs)
     return code or fail(failed, 2)
   end
   opts.args, opts.held = args, held
@@ -391,7 +396,11 @@ end
 -- @tparam {string,...} args
 -- @treturn integer exit code
 function cli.main(args)
-  return main(args)
+  local ok, code = xpcall(main, err.caught, args)
+  local released = task.insist(standing.release)
+  if not ok and released then error(code, 0) end
+  if not ok then failure.tell(code) end
+  return released and code or 5
 end
 
 return cli

@@ -1,23 +1,22 @@
 --- `moonsnap repl`: Lua typed line by line, in the environment of scripts. Each input runs as a task: it may wait, and
--- Ctrl-C ends it and nothing else. Guests that an input leaves standing still are told of, handed to a guard process,
--- and run again at the end.
+-- Ctrl-C ends it and nothing else. Guests that an input leaves standing still are told of, and run again at the end
+-- (`std.standing`).
 -- @module std.repl
 
 local core = require "engine.task"
 local file = require "engine.file"
-local guard_process = require "engine.guard"
+local guard = require "engine.guard"
 local process = require "engine.process"
 local terminal = require "engine.terminal"
-local virt = require "engine.virt"
 local err = require "std.err"
 local failure = require "std.failure"
 local log = require "std.log"
+local standing = require "std.standing"
 
 local repl = {}
 
 local PROMPT, MORE = "moonsnap> ", "     ...> "
 local INPUT = "(input)" -- its name in messages
-local HELD = 600 -- seconds that a guest may stand still
 
 local HELLO = [[moonsnap %s, Lua 5.4. std and engine have all modules: std.doc, engine.virt ...
 =EXPRESSION prints values, ctrl-c ends what runs, ctrl-d or exit this program; moonsnap doc is the reference.]]
@@ -156,76 +155,27 @@ local function read(read_line, person, words, env)
   end
 end
 
-local Holder = {}
-Holder.__index = Holder
-
--- Look at the guests that stand still after an input: new ones are told of and given to the guard process.
-function Holder:look()
-  local now, fresh, gone = {}, {}, {}
-  for _, guest in ipairs(failure.standing()) do
-    now[guest.uuid] = guest
-    if not self.held[guest.uuid] then fresh[#fresh + 1] = guest end
-  end
-  for uuid in pairs(self.held) do
-    if not now[uuid] then gone[#gone + 1] = uuid end
-  end
-  self.held = now -- before anything waits: the end resumes these, whatever becomes of the rest
-  if #gone > 0 and self.guard then self.guard:free(gone) end
-  for _, guest in ipairs(fresh) do
-    local ok, failed = self:guard_for(guest.uri)
-    if ok then ok, failed = self.guard:hold { { uuid = guest.uuid, name = guest.name, freeze = guest.freeze } } end
-    if ok then
-      self.holds = self.holds + 1
-      ok, failed = self.guard:settled(self.holds) -- it stands still already
-    end
-    log.warn("guest '%s' stands still now; it runs again when you resume it, at the end of this program, or in %d s",
-      guest.name, HELD)
-    if not ok then log.warn("no guard process will resume it if this program is killed: %s", failed) end
-  end
-end
-
--- The guard process; it serves one host.
-function Holder:guard_for(uri)
-  if self.guard then
-    if uri == self.uri then return true end
-    return nil, err.new("unsupported", "it serves the guests of " .. self.uri)
-  end
-  local ok, failed = file.mkdirs(self.dirs.state .. "/journal")
-  if not ok then return nil, failed end
-  self.guard, failed = guard_process.start { uri = uri, profile = "-", config = "-", action = "repl", deadline = HELD,
-    journal = ("%s/journal/repl.%d.journal"):format(self.dirs.state, process.self().pid) }
-  self.uri = uri
-  return self.guard and true, failed
-end
-
--- Resume what still stands still.
-function Holder:__close()
-  local freed = {}
-  for uuid, guest in pairs(self.held) do
-    local conn, failed = virt.open(guest.uri)
-    local ok
-    if conn then
-      local dom = conn:domain { uuid = uuid, name = guest.name }
-      if guest.freeze then ok, failed = dom:thaw() else ok, failed = dom:resume() end
-      conn:close()
-    end
-    if ok then
-      freed[#freed + 1] = uuid
-      log.warn("guest '%s' runs again", guest.name)
-    else
-      log.error(err.coded("kvm-00004", ("guest '%s' could not be resumed"):format(guest.name), failed))
-      self.exit = 5
+-- Tell of the guests that stand still since the last input; `told` has those before it.
+local function tell_new(told)
+  local now = {}
+  for _, guest in ipairs((guard.standing())) do
+    local key = guest.uri .. " " .. guest.uuid
+    now[key] = true
+    if not told[key] then
+      log.warn("guest '%s' stands still now; it runs again when you resume it, at the end of this program, or in %d s",
+        guest.name, standing.HELD)
     end
   end
-  if self.guard and #freed > 0 then self.guard:free(freed) end
-  if self.guard and self.exit == 0 then self.guard:finish() end -- else it goes on trying when this process is gone
+  return now
 end
 
-local function loop(opts, dirs, holder)
+-- The number of inputs that failed; or nil and an error.
+local function loop(opts, dirs)
   local names, documented = modules_and_functions()
   local env = setmetatable({ std = modules("std", names), engine = modules("engine", names) }, { __index = _G })
   env._G = env
   local read_line, person = source(dirs)
+  local failures, told = 0, {}
   if person then print(HELLO:format(process.version())) end
   while true do
     local visible = setmetatable({}, { __index = env })
@@ -241,32 +191,27 @@ local function loop(opts, dirs, holder)
     elseif person and err.has(out[2], "cancelled") then
       print "ended"
     else
-      holder.failures = holder.failures + 1
+      failures = failures + 1
       failure.tell(out[2], opts)
     end
-    holder:look()
+    told = tell_new(told)
   end
   if person then io.stdout:write("\n") end
-  return true
+  return failures
 end
 
 --- Read, run, print, until there is no more input.
 -- @tparam table opts options of the command line
 -- @tparam table dirs where files are
--- @treturn[1] integer exit code: 1 when input that no person typed has failed, 5 when a guest could not be resumed
+-- @treturn[1] integer exit code: 1 when input that no person typed has failed
 -- @return[2] nil
 -- @treturn[2] Err
 function repl.main(opts, dirs)
   log.open { console_debug = opts.debug or false, quiet = opts.quiet or false }
-  local holder = setmetatable({ held = {}, dirs = dirs, exit = 0, failures = 0, holds = 0 }, Holder)
-  local ok, failed
-  do
-    local _end <close> = holder
-    ok, failed = loop(opts, dirs, holder)
-    core.foreground(nil)
-  end
-  if not ok then return nil, failed end
-  return holder.exit > 0 and holder.exit or (holder.failures > 0 and not process.isatty(0)) and 1 or 0
+  local failures, failed = loop(opts, dirs)
+  core.foreground(nil)
+  if not failures then return nil, failed end
+  return failures > 0 and not process.isatty(0) and 1 or 0
 end
 
 return repl

@@ -28,10 +28,21 @@ struct moon_guard {
     int fd;
     pid_t pid;
     json_int_t serial; /* guarded by lock */
-    char *journal;
+    char *journal, *uri;
+    json_t *held; /* {uuid: true}; guarded by covers_lock, as the list is */
+    struct moon_guard *next;
 };
 
+/* The guards that can be asked, for moon_guard_covers. */
+static pthread_mutex_t covers_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct moon_guard *guards;
+
 extern char **environ;
+
+static int no_memory(struct moon_err *err)
+{
+    return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "guard", "out of memory");
+}
 
 static int spawn(int fd, const char *options, pid_t *pid, struct moon_err *err)
 {
@@ -75,7 +86,7 @@ static int receive(struct moon_guard *g, int timeout_ms, json_t **out, struct mo
                             "guard process: no answer in %d s", timeout_ms / 1000);
     AUTO_FREE char *text = malloc(MAX_MESSAGE);
     if (!text)
-        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "guard", "out of memory");
+        return no_memory(err);
     ssize_t n = recv(g->fd, text, MAX_MESSAGE, 0);
     if (n < 0)
         return moon_err_errno(err, errno, "guard", "guard process");
@@ -111,7 +122,7 @@ static int exchange(struct moon_guard *g, json_t *request, json_t **out, struct 
     AUTO_FREE char *text = numbered ? json_dumps(owned, JSON_COMPACT) : NULL;
     int rc = -1;
     if (!text) {
-        moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "guard", "out of memory");
+        no_memory(err);
     } else if (send(g->fd, text, strlen(text), MSG_NOSIGNAL) < 0) {
         moon_err_errno(err, errno, "guard", "guard process");
     } else {
@@ -141,7 +152,7 @@ static int exchange_list(struct moon_guard *g, const char *op, const char *key, 
         AUTO_JSON json_t *reply = NULL;
         if (rc < 0) { /* a domain that is left out would be suspended and not be held */
             json_decref(part);
-            return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "guard", "out of memory");
+            return no_memory(err);
         }
         if (exchange(g, json_pack("{s:s, s:o}", "op", op, key, part), &reply, err) < 0)
             return -1;
@@ -158,15 +169,19 @@ int moon_guard_start(const json_t *options, struct moon_guard **out, struct moon
         return -1;
     AUTO_FREE char *text = json_dumps(options, JSON_COMPACT);
     const char *journal = json_string_value(json_object_get(options, "journal"));
+    const char *uri = json_string_value(json_object_get(options, "uri"));
     struct moon_guard *g = calloc(1, sizeof *g);
     int pair[2] = {-1, -1};
-    if (!text || !journal || !g || !(g->journal = strdup(journal))) {
-        free(g);
-        return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "guard", "out of memory");
-    }
+    if (!g)
+        return no_memory(err);
     atomic_init(&g->refs, 1);
     pthread_mutex_init(&g->lock, NULL);
     g->fd = -1;
+    if (!text || !journal || !(g->journal = strdup(journal)) ||
+        !(g->uri = strdup(uri ? uri : "")) || !(g->held = json_object())) {
+        moon_guard_unref(g);
+        return no_memory(err);
+    }
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
         moon_err_errno(err, errno, "guard", "guard process: socket");
         moon_guard_unref(g);
@@ -189,8 +204,59 @@ int moon_guard_start(const json_t *options, struct moon_guard **out, struct moon
         moon_guard_unref(g);
         return -1;
     }
+    pthread_mutex_lock(&covers_lock);
+    g->next = guards;
+    guards = g;
+    pthread_mutex_unlock(&covers_lock);
     *out = g;
     return 0;
+}
+
+/* Not known to be held is held twice, which does no harm. */
+static void note_held(struct moon_guard *g, const json_t *domains)
+{
+    size_t i;
+    json_t *domain;
+    pthread_mutex_lock(&covers_lock);
+    json_array_foreach (domains, i, domain)
+        json_object_set_new(g->held, json_string_value(json_object_get(domain, "uuid")),
+                            json_true());
+    pthread_mutex_unlock(&covers_lock);
+}
+
+/* uuids: NULL for all. */
+static void note_free(struct moon_guard *g, const json_t *uuids)
+{
+    size_t i;
+    json_t *uuid;
+    pthread_mutex_lock(&covers_lock);
+    if (!uuids)
+        json_object_clear(g->held);
+    json_array_foreach (uuids, i, uuid)
+        json_object_del(g->held, json_string_value(uuid));
+    pthread_mutex_unlock(&covers_lock);
+}
+
+static void leave_list(const struct moon_guard *g)
+{
+    pthread_mutex_lock(&covers_lock);
+    for (struct moon_guard **at = &guards; *at; at = &(*at)->next) {
+        if (*at == g) {
+            *at = g->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&covers_lock);
+}
+
+bool moon_guard_covers(const char *uri, const char *uuid)
+{
+    bool covers = false;
+    pthread_mutex_lock(&covers_lock);
+    for (const struct moon_guard *g = guards; g && !covers; g = g->next)
+        covers = strcmp(g->uri, uri) == 0 && json_object_get(g->held, uuid);
+    pthread_mutex_unlock(&covers_lock);
+    return covers;
 }
 
 struct moon_guard *moon_guard_ref(struct moon_guard *g)
@@ -203,13 +269,16 @@ void moon_guard_unref(struct moon_guard *g)
 {
     if (!g || atomic_fetch_sub(&g->refs, 1) != 1)
         return;
+    leave_list(g);
     if (g->fd >= 0)
         close(g->fd);
     /* Reap it if it has gone; if it has work to do it must live on without us. */
     if (g->pid > 0)
         waitpid(g->pid, NULL, WNOHANG);
     pthread_mutex_destroy(&g->lock);
+    json_decref(g->held);
     free(g->journal);
+    free(g->uri);
     free(g);
 }
 
@@ -220,7 +289,10 @@ const char *moon_guard_journal(const struct moon_guard *g)
 
 int moon_guard_hold(struct moon_guard *g, const json_t *domains, struct moon_err *err)
 {
-    return exchange_list(g, "hold", "domains", domains, NULL, err);
+    if (exchange_list(g, "hold", "domains", domains, NULL, err) < 0)
+        return -1;
+    note_held(g, domains);
+    return 0;
 }
 
 int moon_guard_begin(struct moon_guard *g, const char *uuid, double limit, struct moon_err *err)
@@ -231,6 +303,7 @@ int moon_guard_begin(struct moon_guard *g, const char *uuid, double limit, struc
 
 int moon_guard_free(struct moon_guard *g, const json_t *uuids, json_t **out, struct moon_err *err)
 {
+    note_free(g, uuids);
     return exchange_list(g, "free", "uuids", uuids, out, err);
 }
 
@@ -246,6 +319,7 @@ int moon_guard_detach(struct moon_guard *g, struct moon_err *err)
 
 int moon_guard_finish(struct moon_guard *g, json_t **out, struct moon_err *err)
 {
+    note_free(g, NULL);
     if (exchange(g, json_pack("{s:s}", "op", "finish"), out, err) < 0)
         return -1;
     /* It has nothing left to do; should it not end all the same, it is not ours to wait for. */

@@ -12,6 +12,7 @@
 #include "err.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 
 struct moon_guard;
 
@@ -31,6 +32,9 @@ int moon_guard_hold(struct moon_guard *g, const json_t *domains, struct moon_err
 int moon_guard_begin(struct moon_guard *g, const char *uuid, double limit, struct moon_err *err);
 /* uuids: they run again. *out {fired = the deadline had passed and the guard resumed them}. */
 int moon_guard_free(struct moon_guard *g, const json_t *uuids, json_t **out, struct moon_err *err);
+/* Whether a guard of this process holds the domain: hold has returned 0 for it, and nobody has asked to free it. Does
+ * not block. */
+bool moon_guard_covers(const char *uri, const char *uuid);
 /* All suspends of the first `holds` domains have returned: none can come late any more, so that after a
  * sudden end of the engine the guard needs to look again for a moment only. Has no effect when more domains
  * are held by now. */

@@ -1,12 +1,16 @@
 /*** The guard process: resumes what a dead engine left suspended. `std.quiesce` uses it; a workflow
- * that suspends through `std.quiesce` needs nothing of this.
+ * that suspends through `std.quiesce` needs nothing of this. Nor does a script that suspends with `Domain:suspend` alone:
+ * there is a guard on standby for what no other one holds.
  * @module engine.guard
  */
 #include "moonlua.h"
 
 #include "../guard/guard.h"
 #include "../guard/journal.h"
+#include "../guard/standby.h"
 #include "memory.h"
+
+#include <string.h>
 
 #define GUARD_TYPE "engine.Guard"
 
@@ -203,6 +207,51 @@ static int journal_free(void *self, const json_t *args, json_t **out, struct moo
                             json_string_value(json_object_get(args, "uuid")));
 }
 
+/*** Where the guards on standby keep their journals, the action that these tell of, and how long they let a guest stand
+ * still. `std.standing` sets it for every program.
+ * @function standby
+ * @tparam string dir made when it is needed
+ * @tparam string action
+ * @tparam number deadline seconds
+ */
+static int guard_standby(lua_State *L)
+{
+    const char *dir = luaL_checkstring(L, 1), *action = luaL_checkstring(L, 2);
+    double deadline = luaL_checknumber(L, 3);
+    struct moon_err err;
+    luaL_argcheck(L, !strchr(action, '/'), 2, "an action's name expected");
+    luaL_argcheck(L, deadline > 0, 3, "not a number of seconds");
+    return moon_standby_set(dir, action, deadline, &err) < 0 ? luaL_error(L, "out of memory") : 0;
+}
+
+/*** What the guards on standby hold.
+ * @function standing
+ * @usage
+ * assert(dom:suspend())
+ * assert(require("engine.guard").standing()[1].name == "test")
+ * assert(dom:resume())
+ * @treturn {{uri=string,uuid=string,name=string,suspend=boolean,freeze=boolean},...} by name; suspend and freeze: what may
+ *   have been done to it
+ * @treturn boolean whether there are such guards, holding or not
+ */
+static int guard_standing(lua_State *L)
+{
+    bool guards = false;
+    json_t **box = moonlua_newjson(L);
+    *box = moon_standby_list(&guards);
+    if (!*box)
+        return luaL_error(L, "out of memory");
+    moonlua_pushjson(L, *box);
+    lua_pushboolean(L, guards);
+    return 2;
+}
+
+static int standby_finish(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self, (void)args, (void)out;
+    return moon_standby_finish(err);
+}
+
 static const struct moonlua_self plain = {.prefix = "guard"};
 static const struct moonlua_prim functions[] = {
     /*** A journal's content; see engine/guard/journal.h.
@@ -216,11 +265,18 @@ static const struct moonlua_prim functions[] = {
      * @tparam string path
      * @tparam string uuid */
     {"note_free", "path:s uuid:s", MOONLUA_CHANGES | MOONLUA_WHOLE, journal_free},
+    /*** End the guards on standby that hold nothing.
+     * @function standby_finish
+     * @awaits */
+    {"standby_finish", "", MOONLUA_RESCUE, standby_finish},
     {NULL, NULL, 0, NULL}};
 
 int luaopen_engine_guard(lua_State *L)
 {
-    static const luaL_Reg lib[] = {{"start", guard_start}, {NULL, NULL}};
+    static const luaL_Reg lib[] = {{"start", guard_start},
+                                   {"standby", guard_standby},
+                                   {"standing", guard_standing},
+                                   {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", guard_gc}, {"__close", guard_gc}, {NULL, NULL}};
     moonlua_class(L, GUARD_TYPE, meta);
     moonlua_methods(L, GUARD_TYPE);

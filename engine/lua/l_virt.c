@@ -3,6 +3,7 @@
  */
 #include "moonlua.h"
 
+#include "../guard/standby.h"
 #include "virt.h"
 
 #include <string.h>
@@ -235,13 +236,13 @@ static int dom_state(void *d, const json_t *args, json_t **out, struct moon_err 
 static int dom_suspend(void *d, const json_t *args, json_t **out, struct moon_err *err)
 {
     (void)args, (void)out;
-    return moon_domain_suspend(d, err);
+    return moon_standby_suspend(d, err);
 }
 
 static int dom_resume(void *d, const json_t *args, json_t **out, struct moon_err *err)
 {
     (void)args, (void)out;
-    return moon_domain_resume(d, err);
+    return moon_standby_resume(d, err);
 }
 
 static int dom_agent_answers(void *d, const json_t *args, json_t **out, struct moon_err *err)
@@ -255,7 +256,7 @@ static int dom_freeze(void *d, const json_t *args, json_t **out, struct moon_err
     int n = 0, seconds = (int)json_integer_value(json_object_get(args, "timeout"));
     /* Before the call: a guest that is frozen must not pass for one that is not. */
     if (moon_op_give(out, json_integer(0), "freeze", err) < 0 ||
-        moon_domain_freeze(d, seconds, &n, err) < 0)
+        moon_standby_freeze(d, seconds, &n, err) < 0)
         return -1;
     return json_integer_set(*out, n);
 }
@@ -264,7 +265,7 @@ static int dom_thaw(void *d, const json_t *args, json_t **out, struct moon_err *
 {
     (void)args;
     int n = 0;
-    if (moon_domain_thaw(d, &n, err) < 0)
+    if (moon_standby_thaw(d, &n, err) < 0)
         return -1;
     *out = json_integer(n); /* NULL means done, too: it is, and its number is all that is lost */
     return 0;
@@ -361,10 +362,12 @@ static const struct moonlua_prim dom_prims[] = {
      * @function Domain:state
      * @awaits */
     {"state", "", 0, dom_state},
-    /*** Suspend the guest: it stands still until resume.
+    /*** Suspend the guest: it stands still until resume, at most until the end of the program, or for 10 minutes. A guest
+     * that no guard of the script's own holds (`std.quiesce`, `engine.guard`) is first given to a guard process, which
+     * resumes it when the program dies. One that is paused already stays so, and is not resumed by anybody.
      * @function Domain:suspend
      * @usage
-     * assert(dom:suspend()) -- in a workflow `std.quiesce` does this, with a guard
+     * assert(dom:suspend()) -- in a workflow `std.quiesce` does this
      * assert(dom:state().state == "paused")
      * assert(dom:resume())
      * @awaits */
@@ -378,7 +381,7 @@ static const struct moonlua_prim dom_prims[] = {
      * @awaits */
     {"agent_answers", "", 0, dom_agent_answers},
     /*** Freeze the guest's file systems through its agent; number of file systems. After a failure they may
-     * be frozen, or become so: thaw them.
+     * be frozen, or become so: thaw them. For how long, and who else thaws them: as with `suspend`.
      * @function Domain:freeze
      * @awaits
      * @tparam[opt] {timeout=integer} options seconds for the agent's answer (for ever) */

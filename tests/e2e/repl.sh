@@ -56,6 +56,7 @@ check 'no guard process stays' poll 10 no_guard
 
 mkfifo "$WORLD_DIR/lines"
 start_repl() { # leaves RUN, its input is descriptor 8
+  : >"$ERR" # has the words of the one before
   "$MOONSNAP" repl --state-dir "$WORLD_DIR/repl" <"$WORLD_DIR/lines" >"$OUT" 2>"$ERR" &
   RUN=$!
   exec 8>"$WORLD_DIR/lines"
@@ -71,6 +72,67 @@ for signal in TERM KILL; do
   wait "$RUN" || true
   check "SIG$signal: no guard process stays" poll 20 no_guard
 done
+
+# --- a guest that is suspended with the bare call, and a program that dies before it is brought back ---
+
+dies() { # WORDS PID: the guest stands still; the program is killed
+  check "$1: the guest stands still" poll 20 state_is alpha paused
+  kill -KILL "$2"
+  check "$1, killed: the guest runs again" poll 20 state_is alpha running
+  wait "$2" || true
+  check "$1: no guard process stays" poll 20 no_guard
+}
+"$MOONSNAP" repl --state-dir "$WORLD_DIR/repl" <"$WORLD_DIR/lines" >"$OUT" 2>"$ERR" &
+RUN=$!
+exec 8>"$WORLD_DIR/lines"
+printf '%s\n' "$OPEN" 'dom:suspend() std.task.sleep(100)' >&8
+dies 'in the middle of an input' "$RUN"
+exec 8>&-
+
+plain() { # WORDS: a script that suspends the guest, and then does that
+  printf '%s\n' 'local conn <close> = assert(require("engine.virt").open("'"$MOON_TEST_URI"'"))' \
+    "local dom = conn:domain(assert(conn:lookup('${WORLD_PREFIX:-}alpha')))" 'assert(dom:suspend())' "$@" >"$WORLD_DIR/plain.lua"
+}
+run_plain() { HOME=$WORLD_DIR timeout 60 "$MOONSNAP" run "$WORLD_DIR/plain.lua" "--state-dir=$WORLD_DIR/repl"; }
+start_plain() {
+  "$MOONSNAP" run "$WORLD_DIR/plain.lua" --state-dir "$WORLD_DIR/repl" >"$OUT" 2>"$ERR" </dev/null &
+  RUN=$!
+}
+journals() { find "$WORLD_DIR/repl/journal" -name '*.journal' ! -exec grep -q '^closed' {} \; -print; }
+plain 'require("std.task").sleep(100)'
+start_plain
+dies 'a plain script' "$RUN"
+start_plain
+check 'a plain script: the guest stands still' poll 20 state_is alpha paused
+guard=$(pgrep -P "$RUN" -f -- --guard-process)
+check_match 'its guard has it in the journal' "$(journals)" "^hold [-0-9a-f]+ ${WORLD_PREFIX:-}alpha$"
+kill -STOP "$guard"
+kill -KILL "$RUN" "$guard"
+wait "$RUN" || true
+check_eq 'both are dead: it still does' "$(guest_state alpha)" paused
+check_exit 'recover' 0 "$MOONSNAP" recover --state-dir "$WORLD_DIR/repl"
+check_eq 'resumes it' "$(guest_state alpha)" running
+
+plain
+check_exit 'a script that ends and leaves it' 0 run_plain
+check_match 'is told so' "$ERR" "warning: the script ended, and guest '${WORLD_PREFIX:-}alpha' stands still"
+check_match 'and that the guest runs again' "$ERR" "warning: guest '${WORLD_PREFIX:-}alpha' runs again$"
+check_eq 'it does' "$(guest_state alpha)" running
+check_eq 'no journal is left' "$(journals)" ''
+plain 'assert(dom:resume())'
+check_exit 'a script that resumes it itself' 0 run_plain
+check_eq 'has nothing to be told' "$(cat "$ERR")" ''
+vsh suspend "${WORLD_PREFIX:-}alpha"
+plain
+check_exit 'one that somebody else has paused' 0 run_plain
+check_eq 'stays so' "$(guest_state alpha)" paused
+vsh resume "${WORLD_PREFIX:-}alpha"
+mv "$WORLD_DIR/repl/journal" "$WORLD_DIR/repl/journals"
+: >"$WORLD_DIR/repl/journal"
+check_exit 'where no journal can be written' 1 run_plain
+check_match 'that is said' "$ERR" "$WORLD_DIR/repl/journal"
+check_eq 'and nothing is suspended' "$(guest_state alpha)" running
+rm "$WORLD_DIR/repl/journal"
 
 # --- on a terminal ---
 

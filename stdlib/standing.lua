@@ -1,0 +1,51 @@
+--- Guests that a script lets stand still with `Domain:suspend` or `Domain:freeze` alone, without a guard of its own: the
+-- engine gives each to a guard process before the call, and what still stands still at the end of the program runs again.
+-- @module std.standing
+
+local guard = require "engine.guard"
+local virt = require "engine.virt"
+local err = require "std.err"
+local log = require "std.log"
+
+local standing = {}
+
+standing.HELD = 600 -- seconds that such a guest may stand still
+
+--- Say where the guards' journals go; `recover` and every run find them there. Starts nothing.
+-- @tparam table dirs with state
+-- @tparam string action for the journal
+function standing.prepare(dirs, action)
+  guard.standby(dirs.state .. "/journal", action, standing.HELD)
+end
+
+local function bring_back(guest)
+  local conn <close>, failed = virt.open(guest.uri)
+  if not conn then return nil, failed end
+  local dom, ok = conn:domain { uuid = guest.uuid, name = guest.name }, true
+  if guest.suspend then ok, failed = dom:resume() end
+  if ok and guest.freeze then ok, failed = dom:thaw() end -- a suspended one has no agent that answers
+  return ok, failed
+end
+
+--- Resume what still stands still, at the end of the program. What cannot be resumed is the guard process's from here on.
+-- @treturn boolean whether all run again; what does not is logged
+function standing.release()
+  local list, guards = guard.standing()
+  local all = true
+  for _, guest in ipairs(list) do
+    local ok, failed = bring_back(guest)
+    if ok then
+      log.warn("guest '%s' runs again", guest.name)
+    else
+      log.error(err.coded("kvm-00004", ("guest '%s' could not be resumed"):format(guest.name), failed))
+      all = false
+    end
+  end
+  if guards then
+    local ok, failed = guard.standby_finish()
+    if not ok then log.warn("a guard process was not told to end, which it does by itself: %s", failed) end
+  end
+  return all
+end
+
+return standing
