@@ -3,6 +3,7 @@
 
 local file = require "engine.file"
 local mount = require "engine.mount"
+local devices = require "std.devices"
 local err = require "std.err"
 local log = require "std.log"
 local ontap = require "std.ontap"
@@ -62,6 +63,15 @@ local function left_out(text, ...)
   return err.new("unsupported", text:format(...), { scf = "kvm-00005" })
 end
 
+-- An image that is not on NFS. One on a file system of a LUN is a guest on SAN in a way that is not supported, which a run
+-- does not pass over (`std.discovery.verdict`); one on this host's own disks is nobody's business here.
+local function not_on_nfs(ctx, m)
+  local wwid = m.source:find("^/dev/") and devices.lun_below(ctx, m.source)
+  if not wwid then return left_out("image %s lies on %s (%s), not on NFS", m.path, m.fstype, m.source) end
+  return err.new("unsupported", ("image %s lies on a file system (%s, %s) on LUN %s; put the guest on a whole LUN or on an "
+    .. "NFS volume"):format(m.path, m.fstype, m.source, wwid), { scf = "kvm-00013", san = true })
+end
+
 --- That so many disks are going to be located: what all of them need is asked for once.
 -- @tparam table ctx with controllers
 -- @tparam {table,...} disks as from `engine.domxml`
@@ -92,7 +102,7 @@ function nas.located(ctx) ctx.nas_failed = nil end
 --   path without links),mountpoint=}
 -- @return[2] nil, when the disk is not a file: another provider may know it
 -- @return[3] nil
--- @treturn[3] Err kvm-00005: a file, but not one that can be backed up
+-- @treturn[3] Err kvm-00005, kvm-00013: a file, but not one that can be backed up
 function nas.locate(ctx, disk)
   if disk.type ~= "file" or not disk.path then return nil end
   local limit = ctx.cfg:get("KVM_NFS_TIMEOUT")
@@ -104,7 +114,7 @@ function nas.locate(ctx, disk)
       .. "KVM_NFS_TIMEOUT"):format(disk.path, limit))
   end
   if not m then return nil, failed end
-  if not m.nfs then return nil, left_out("image %s lies on %s (%s), not on NFS", m.path, m.fstype, m.source) end
+  if not m.nfs then return nil, not_on_nfs(ctx, m) end
   if m.relative:find("^%.snapshot/") or m.relative:find("/%.snapshot/") then
     return nil, left_out("image %s lies in a snapshot directory", m.path)
   end

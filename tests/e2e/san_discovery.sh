@@ -39,34 +39,58 @@ done
 host lost
 check_exit 'no path is left: the guests are still known' 0 moon discover
 
+host stopped
+check_exit 'multipathd is stopped: the guests are known' 0 moon discover
+check_match 'multipathd is stopped: both' <(mapping) 'sanone:.*santwo:'
+
+# left_out NAME REGEX: a guest on SAN that cannot be backed up: named, and discovery ends with 1, or with
+# APP_IGNORE_ERROR=Y goes on without it and ends in part
+left_out() {
+  check_exit "$1: discover ends with 1" 1 moon discover
+  said "$1: the guest is named, with the reason" "$2"
+  check_exit "$1: APP_IGNORE_ERROR=Y: discover, in part" 3 moon discover --params APP_IGNORE_ERROR=Y
+  said "$1: APP_IGNORE_ERROR=Y: the guest is named" "$2"
+}
+
 # used by this host itself
 for tree in lvm partition; do
   host $tree
-  check_exit "$tree: discover ends with 1" 1 moon discover
+  left_out "$tree" "santwo.*kvm-00013.*$([ $tree = lvm ] && echo vg0-lv0 || echo part1)"
   check_eq "$tree: the others are found" "$(mapping)" 'alpha:svm1:/vol/vol1/alpha.img;sanone:svm1:/vol/vol1/one;'
-  said "$tree: the holder is named" "santwo.*kvm-00013.*$([ $tree = lvm ] && echo vg0-lv0 || echo part1)"
+  snaps=$(snapshots vol1; snapshots vol2)
   check_exit "$tree: a backup ends before it begins" 1 moon backup --policy daily
   said "$tree: and says what to do" 'santwo.*KVM_EXCLUDE_VMS'
+  check_eq "$tree: it takes no snapshot" "$(snapshots vol1; snapshots vol2)" "$snaps"
   host $tree APP_IGNORE_ERROR=Y
   check_exit "$tree: APP_IGNORE_ERROR=Y goes on without it" 3 moon backup --policy daily
   next_second
 done
 
+# an image file on a file system of this host that is on a LUN: on a partition of it, and on a logical volume
+vsh undefine santwo
+image_make "$WORLD_DIR/local/onlun/fs.img"
+guest_define santwo "$WORLD_DIR/local/onlun/fs.img"
+for tree in lvm partition; do
+  case $tree in lvm) source=/dev/mapper/vg0-lv0 ;; *) source=/dev/mapper/$LUN2-part1 ;; esac
+  cp "$WORLD_DIR/mountinfo" "$WORLD_DIR/mountinfo.$tree"
+  echo "950 1 253:2 / $WORLD_DIR/local/onlun rw,relatime - ext4 $source rw" >>"$WORLD_DIR/mountinfo.$tree"
+  host $tree "KVM_MOUNTINFO=$WORLD_DIR/mountinfo.$tree"
+  left_out "an image file on a LUN ($tree)" "santwo.*kvm-00013.*fs\.img lies on a file system \(ext4, $source\) on LUN $LUN2"
+done
+host partition KVM_VMS= # one that the config names would be missed
+check_exit 'an image file on a disk of this host is left out, and no error' 0 moon discover
 vsh undefine santwo
 guest_define santwo "block:/dev/mapper/vg0-lv0"
 host lvm
-check_exit 'a guest on a logical volume' 1 moon discover
-said 'is told so' 'santwo.*logical volume.*vg0-lv0'
+left_out 'a guest on a logical volume' 'santwo.*logical volume.*vg0-lv0'
 vsh undefine santwo
 guest_define santwo block:/dev/sdc
 host unmapped
-check_exit 'a guest on a single path' 1 moon discover
-said 'is told so: path' 'santwo.*single path.*multipathd'
+left_out 'a guest on a single path' 'santwo.*single path.*multipathd'
 vsh undefine santwo
 guest_define santwo "block:/dev/mapper/$LUN1"
 host plain
-check_exit 'two guests on one LUN' 1 moon discover
-said 'both are named' 'kvm-00012.*/vol/vol1/one is used by sanone and santwo'
+left_out 'two guests on one LUN' 'kvm-00012.*/vol/vol1/one is used by sanone and santwo'
 vsh undefine santwo
 guest_define santwo "block:/dev/mapper/$LUN2"
 
@@ -107,12 +131,15 @@ rm -rf "$SIM_ROOT/svm1/vol2/qt" "$SIM_ROOT"/.ontapsim/volumes/svm1/vol2.json
 sim_config "$WORLD_DIR/sim.json" "$luns | .svms[0].luns |= .[:1]"
 sim_start
 host plain
-check_exit 'a LUN of no configured controller' 1 moon discover
-said 'is told with its serial number' 'santwo.*80bqm]PvhKog.*NTAP_USERS'
+left_out 'a LUN of no configured controller' 'santwo.*80bqm\]PvhKog.*NTAP_USERS'
 sim_fault '{"match":"lun-get-iter","action":"error","errno":13003}'
-host plain ONTAP_API=zapi
-check_exit 'no right to list LUNs: NFS goes on' 3 moon backup --policy daily
-said 'with a warning' 'kvm-00014'
-check_eq 'and SAN is left out' "$(mapping)" 'alpha:svm1:/vol/vol1/alpha.img;'
+sim_fault '{"match":"GET /storage/luns","action":"error","code":6,"status":403}'
+for api in zapi rest; do
+  host plain "ONTAP_API=$api"
+  check_exit "$api: no right to list LUNs: NFS goes on" 3 moon backup --policy daily
+  said "$api: with a warning" 'kvm-00014'
+  check_eq "$api: and SAN is left out" "$(mapping)" 'alpha:svm1:/vol/vol1/alpha.img;'
+  next_second
+done
 sim_faults_clear
 finish
