@@ -60,6 +60,17 @@ for api in zapi rest; do
   said "$api: and its maps" 'ontap\.lun_map.*/vol/cl_demo_vol2_[0-9]*/lun1'
   check_eq "$api: nothing was called" "$(sim_changes | wc -l)" "$changes"
   check_eq "$api: and nothing noted" "$(clone_records)" ''
+  check_exit "$api: NTAP_VOL_CLONE_RESERVE=volume: a dry run" 0 moon cloneVol --policy daily --dry-run \
+    --params NTAP_VOL_CLONE_RESERVE=volume
+  said "$api: NTAP_VOL_CLONE_RESERVE=volume: the call has it" 'ontap\.volume_clone.*reserve\W+volume'
+  run moon cloneLun --policy daily --dry-run --params NTAP_LUN_CLONE_RESERVATION=true
+  if [ $api = zapi ]; then
+    said "$api: NTAP_LUN_CLONE_RESERVATION=true: the call has it" 'ontap\.lun_clone.*reserve\W+true'
+  else
+    said "$api: NTAP_LUN_CLONE_RESERVATION=true: refused, since REST has none" \
+      "--params: NTAP_LUN_CLONE_RESERVATION: controller 'svm1' is reached over REST"
+  fi
+  check_eq "$api: NTAP_LUN_CLONE_RESERVATION=true: exit" "$CODE" "$([ $api = zapi ] && echo 0 || echo 2)"
   clone cloneVol
   check "$api: the guests run" all_running alpha bravo
   first=$(svm_volumes)

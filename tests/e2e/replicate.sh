@@ -153,6 +153,7 @@ snapvault svm_vault:v2 snapmirrored true success number true'
     wait $pid || CODE=$?
     check_eq "$API: $kind: aborted: exit" $CODE 3
     check_match "$API: $kind: aborted: $failed" "$WORLD_DIR/bg.err" "$failed.*svm1:vol1 to svm_vault:$dest"
+    all_run "$API: $kind: aborted"
     rm "$SIM_ROOT/svm1/vol1/noise"
   done
   conf "${VAULT[@]}" NTAP_SNAPSHOT_RETENTIONS=daily:5,monthly:1
