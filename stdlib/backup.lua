@@ -351,6 +351,17 @@ function backup.report(ctx)
   report.print(ctx, ctx.record, text)
 end
 
+-- What stays of a backup that failed: retention takes it away in time, without counting it.
+local function name_copies(ctx)
+  local places = {}
+  for _, v in ipairs(ctx.volumes) do
+    if v.made then places[#places + 1] = v.controller .. ":" .. v.volume end
+  end
+  if #places == 0 then return end
+  log.warn("Snapshot copy [%s] of this backup stays on %s until retention deletes it; with NTAP_SNAPSHOT_CLEANUP=Y it goes "
+    .. "at once", ctx.snapshot, table.concat(places, ", "))
+end
+
 --- After a failure: the guests run already. Take away this run's snapshots if asked, mark the record.
 -- @tparam table ctx
 -- @tparam Err failed
@@ -368,6 +379,8 @@ function backup.failed(ctx, failed)
     for _, problem in ipairs(ontap.undo_snapshot(ctx, ctx.volumes, ctx.snapshot, ctx.comment, bare)) do
       log.error(problem)
     end
+  else
+    name_copies(ctx)
   end
   fill_pauses(ctx)
   ctx.record.status = "failed"

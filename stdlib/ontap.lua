@@ -215,7 +215,7 @@ end
 --   from somebody else's snapshot
 -- @treturn[1] boolean true
 -- @return[2] nil
--- @treturn[2] Err STORAGE-02009; volumes before and beside the one that failed may have their snapshot
+-- @treturn[2] Err STORAGE-02009; volumes before and beside the one that failed may have their snapshot: `made` of them
 function ontap.snapshot(ctx, volumes, name, opts)
   -- A request that is under way is waited for even when another one has failed: given up, it might
   -- still be carried out after the clean-up has looked.
@@ -232,6 +232,7 @@ function ontap.snapshot(ctx, volumes, name, opts)
       return nil, err.coded("STORAGE-02009", ("snapshot %s on %s:%s"):format(name, v.controller, v.volume),
         privileges.explain(ctx.controllers[v.controller], failed, "create snapshots"))
     end
+    v.made = true
     log.info("STORAGE-02008: Creating Snapshot copy [%s] on [%s:%s] finished successfully", name, v.controller,
       v.volume)
     return true

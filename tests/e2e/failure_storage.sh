@@ -42,6 +42,8 @@ row_group_commit_fails() {
 
 for API in zapi rest; do rows failure_storage; done
 
+last_snapshot() { jq -r .snapshot "$WORLD_DIR/state/catalog/demo/kvm/$(records | tail -n 1)"; }
+
 # Without clean-up what was made stays, and is named; the record says that it failed.
 ROW_IGNORE=N
 for API in zapi rest; do
@@ -52,6 +54,9 @@ for API in zapi rest; do
   before=$(every_snapshot | wc -l)
   check_exit "$API: NTAP_SNAPSHOT_CLEANUP=N" 1 moon backup --policy daily
   check_eq "$API: NTAP_SNAPSHOT_CLEANUP=N: one copy stays" $(($(every_snapshot | wc -l) - before)) 1
+  if snapshots vol1 | grep -qx "$(last_snapshot)"; then where=vol1; else where=vol2; fi
+  said "$API: NTAP_SNAPSHOT_CLEANUP=N: it is named, with its volume" \
+    "warning: Snapshot copy \[$(last_snapshot)\] of this backup stays on svm1:$where until retention deletes it"
   check_eq "$API: NTAP_SNAPSHOT_CLEANUP=N: the record" \
     "$(jq -r .status "$WORLD_DIR/state/catalog/demo/kvm/$(records | tail -n 1)")" failed
   sim_faults_clear
