@@ -43,26 +43,10 @@ local function identity(list)
   return out
 end
 
--- The journal of another run that holds a guest suspended now.
-local function held_by(self, guest)
-  local list, failed = recover.journals(self.ctx)
-  if not list then return nil, failed end
-  for _, entry in ipairs(list) do
-    local j = entry.journal
-    local another = entry.path ~= self.ctx:journal_path()
-    if another and (j.guard_alive or j.engine_alive) and j.uri == self.ctx.uri then
-      for _, held in ipairs(j.held) do
-        if held.uuid == guest.uuid then return j end
-      end
-    end
-  end
-  return nil
-end
-
 -- Whether a paused guest stays so, since somebody wants it paused who is no run of ours. Looked at once more after the
 -- journals: a run that lets it go in between leaves it running.
 local function stays_paused(self, guest)
-  local holder, failed = held_by(self, guest)
+  local holder, failed = recover.holder(self.ctx, guest.uuid)
   if failed then return nil, failed end
   if holder then
     return nil, err.new("busy", ("guest '%s' is suspended by a run of config %s of profile %s, and would run again "

@@ -50,6 +50,27 @@ function recover.journals(ctx, unreadable)
   return list
 end
 
+--- The journal of another run, or of a dead run's guard process, that holds a guest now. Waits for files.
+-- @tparam table ctx with `uri`
+-- @tparam string uuid
+-- @treturn[1] ?table as of `engine.guard.read`; nil: nobody holds it
+-- @return[2] nil
+-- @treturn[2] Err the journals cannot be listed
+function recover.holder(ctx, uuid)
+  local list, failed = recover.journals(ctx)
+  if not list then return nil, failed end
+  for _, entry in ipairs(list) do
+    local j = entry.journal
+    local another = entry.path ~= ctx:journal_path()
+    if another and (j.guard_alive or j.engine_alive) and j.uri == ctx.uri then
+      for _, held in ipairs(j.held) do
+        if held.uuid == uuid then return j end
+      end
+    end
+  end
+  return nil
+end
+
 -- Bring back what one record holds; nil and an error when it stands still after that.
 local function bring_back(dom, held)
   local state, failed = dom:state()

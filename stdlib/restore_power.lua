@@ -3,6 +3,7 @@
 
 local err = require "std.err"
 local log = require "std.log"
+local recover = require "std.recover"
 local retry = require "std.retry"
 local steps = require "std.restore_steps"
 local task = require "std.task"
@@ -20,17 +21,34 @@ local function tries(ctx, what, item)
     on_retry = function(failed) log.warn("%s of guest '%s' failed, trying again: %s", what, item.name, failed) end }
 end
 
+-- The state to bring a guest back to. Whom a run of ours has suspended was running: that run finds it off, and forgets it,
+-- and brought back paused it would stay so for ever.
+local function state_before(ctx, item, state)
+  if state ~= "paused" then return state end
+  local holder, failed = recover.holder(ctx, item.recorded.uuid)
+  if failed then return nil, failed end
+  if not holder then return state end
+  if holder.engine_alive or holder.detached then
+    return nil, err.new("busy", ("guest '%s' is suspended by a run of config %s of profile %s; restore it when that has "
+      .. "ended%s"):format(item.name, holder.config, holder.profile, holder.detached and ": run unquiesce" or ""), { exit = 4 })
+  end
+  log.warn("guest '%s' is held by the guard process of a dead run of config %s; it runs after the restore", item.name,
+    holder.config)
+  return "running"
+end
+
 --- Power off, and see that it is off. A guest without a persistent definition would be gone for good. Waits, at most
 -- STOP_TIMEOUT and the repeats of KVM_CMD_RETRY_COUNT.
 -- @tparam table ctx
--- @tparam table item with `name` and `dom`; gets `state` as found, and `stopped`
+-- @tparam table item with `name`, `dom` and `recorded`; gets `state`, to which `start` brings it back, and `stopped`
 -- @treturn[1] boolean true
 -- @return[2] nil
--- @treturn[2] Err kvm-00010
+-- @treturn[2] Err kvm-00010; busy, exit 4: another run holds it suspended, and nothing was done to it
 function power.stop(ctx, item)
   local state, failed = item.dom:state()
   if not state then return nil, failed end
-  item.state = state.state
+  item.state, failed = state_before(ctx, item, state.state)
+  if failed then return nil, failed end
   if not power.ALIVE[state.state] then return true end
   if not state.persistent then
     return nil, err.coded("kvm-00010", ("guest '%s' is transient: powered off, its definition would be lost")
