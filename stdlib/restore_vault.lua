@@ -118,33 +118,44 @@ local function destination_of(ctx, object)
   return replication.names_of(ctx, object) .. ":" .. object.volume
 end
 
--- What a run has fetched is found by the run's record, also when it died.
+-- What a run has fetched is found by the run's record, also when it died: its entry there.
 local function note(ctx, object, place, path)
   ctx.record.beside = ctx.record.beside or {}
-  table.insert(ctx.record.beside, { provider = object.provider, controller = object.controller, volume = object.volume,
-    own = object.path, file = object.file, path = path, from = place.destination, to = destination_of(ctx, object) })
-  return catalog.save(ctx, ctx.record)
+  local one = { provider = object.provider, controller = object.controller, volume = object.volume,
+    own = object.path, file = object.file, path = path, from = place.destination, to = destination_of(ctx, object) }
+  table.insert(ctx.record.beside, one)
+  local ok, failed = catalog.save(ctx, ctx.record)
+  return ok and one, failed
 end
 
--- The relationships that were made for a transfer to restore: others are not ours.
-local function made_for(client, source, destination)
+-- The relationships for a restore to a volume, also those that somebody made by hand.
+local function restores_to(client, destination)
+  local answer, failed = client:request("GET", "/snapmirror/relationships?fields=restore,source.path,destination.path")
+  if not answer then return nil, failed end
   local rows = {}
-  local answer = client:request("GET", "/snapmirror/relationships?fields=restore,source.path,destination.path")
-  for _, row in ipairs(answer and type(answer.body) == "table" and answer.body.records or {}) do
-    if row.restore == true and row.source and row.source.path == source and row.destination
-      and row.destination.path == destination then
-      rows[#rows + 1] = row
-    end
+  for _, row in ipairs(type(answer.body) == "table" and answer.body.records or {}) do
+    if row.restore == true and row.destination and row.destination.path == destination then rows[#rows + 1] = row end
+  end
+  return rows
+end
+
+-- Those of them that the fetching of this entry has made: as far as it was noted, by uuid.
+local function made_for(client, one)
+  local rows, all, failed = {}, restores_to(client, one.to)
+  if not all then return nil, failed end
+  for _, row in ipairs(all) do
+    local ours = not one.relation or row.uuid == one.relation
+    if ours and row.source and row.source.path == one.from then rows[#rows + 1] = row end
   end
   return rows
 end
 
 -- Ends a transfer that has not ended well, and takes away its relationship.
-local function give_up(client, source, destination)
-  client:mirror_change(destination, "abort")
-  for _, row in ipairs(made_for(client, source, destination)) do
+local function give_up(client, one)
+  client:mirror_change(one.to, "abort")
+  for _, row in ipairs(made_for(client, one) or {}) do
     local gone, failed = client:request("DELETE", "/snapmirror/relationships/" .. row.uuid)
-    if not gone then log.warn("the restore relationship of %s to %s is left: %s", source, destination, failed) end
+    if not gone then log.warn("the restore relationship of %s to %s is left: %s", one.from, one.to, failed) end
   end
 end
 
@@ -168,19 +179,28 @@ local function wait(client, destination, transfer, deadline)
   end
 end
 
-local function transfer(ctx, object, place, path, deadline)
+-- The next start ends this transfer, should this run die, and nobody else's.
+local function note_relation(ctx, client, one)
+  local rows = made_for(client, one)
+  if not rows then return true end
+  one.relation = rows[1] and rows[1].uuid or "gone" -- its transfer has ended
+  return catalog.save(ctx, ctx.record)
+end
+
+local function transfer(ctx, object, one, deadline)
   local controller = ctx.controllers[object.controller]
   local client, failed = connect.rest(controller)
   if not client then return nil, failed end
-  local destination = destination_of(ctx, object)
-  local done = false
-  -- Also for an interrupt: what still writes beside the disk would do so when the path is taken away.
+  local others
+  others, failed = restores_to(client, one.to)
+  if not others then return nil, failed end
+  local done, begun = false, nil
+  -- Also for an interrupt: what still writes beside the disk would do so when the path is taken away. A volume has one
+  -- relationship: somebody else's was in our way, and is not ours to end.
   local _transfer <close> = setmetatable({}, { __close = function()
-    if not done then give_up(client, place.destination, destination) end
+    if not done and (begun or #others == 0) then give_up(client, one) end
   end })
-  local begun
-  begun, failed = client:mirror_restore(place.destination, destination, ctx.snapshot,
-    { files = { { from = object.path, to = path } } })
+  begun, failed = client:mirror_restore(one.from, one.to, ctx.snapshot, { files = { { from = object.path, to = one.path } } })
   if not begun then
     -- Asked over REST, whatever else the controller is asked over.
     local over_rest = setmetatable({ transport = "rest" }, { __index = controller })
@@ -191,7 +211,8 @@ local function transfer(ctx, object, place, path, deadline)
     return true
   end
   local ok
-  ok, failed = wait(client, destination, begun.transfer, deadline)
+  ok, failed = note_relation(ctx, client, one)
+  if ok then ok, failed = wait(client, one.to, begun.transfer, deadline) end
   done = ok == true
   return ok, failed
 end
@@ -201,8 +222,9 @@ local function fetch_one(ctx, item, i, deadline)
   local path = path_beside(object.path, ctx.record)
   local what = ("%s:%s from the vault %s"):format(object.controller, object.mapping, place.destination)
   log.info("Fetching [%s], Snapshot copy [%s]", what, ctx.snapshot)
-  local ok, failed = note(ctx, object, place, path)
-  if ok then ok, failed = transfer(ctx, object, place, path, deadline) end
+  local ok
+  local one, failed = note(ctx, object, place, path)
+  if one then ok, failed = transfer(ctx, object, one, deadline) end
   if not ok then return nil, err.coded(CODE, what, failed, { exit = 1 }) end
   if ctx.dry_run then return true end
   local info
@@ -249,7 +271,7 @@ end
 local function end_transfer(ctx, one)
   local controller = ctx.controllers[one.controller]
   local client = controller and one.from and connect.rest(controller)
-  if client and #made_for(client, one.from, one.to) > 0 then give_up(client, one.from, one.to) end
+  if client and next(made_for(client, one) or {}) then give_up(client, one) end
 end
 
 local function clean(ctx, record)

@@ -20,6 +20,17 @@ conf() {
 }
 beside() { find "$SIM_ROOT/svm1/vol1" "$SIM_ROOT/svm1/vol2" -path '*/.snapshot' -prune -o -name '*.moonsnap_*' -print; }
 relations() { sim_curl "$SIM_URL/api/snapmirror/relationships?fields=restore" | jq '[.records[] | select(.restore)] | length'; }
+# by_hand: an administrator's own restore from the vault to vol1 is about to begin
+by_hand() {
+  sim_curl -X POST -H 'Content-Type: application/json' -d '{"source": {"path": "svm_vault:v1"}, "destination": {"path":
+    "svm1:vol1"}, "restore": true}' "$SIM_URL/api/snapmirror/relationships?return_timeout=15" >/dev/null
+}
+forget_relations() {
+  local id
+  for id in $(sim_curl "$SIM_URL/api/snapmirror/relationships?fields=restore" | jq -r '.records[] | select(.restore).uuid'); do
+    sim_curl -X DELETE "$SIM_URL/api/snapmirror/relationships/$id?return_timeout=15" >/dev/null
+  done
+}
 no_relation() { [ "$(relations)" = 0 ]; }
 safety() { snapshots vol1 | grep -c restore || true; }
 in_vault() { still "$SIM_ROOT/svm_vault/v1/.snapshot/$SNAP/alpha.img"; }
@@ -32,6 +43,7 @@ abort_transfer() {
   [ -n "$id" ] && sim_curl -X PATCH -H 'Content-Type: application/json' -d '{"state": "aborted"}' \
     "$SIM_URL/api/snapmirror/relationships/$id"
 }
+noted() { [ "$(last '.beside[0].relation // ""')" != '' ]; }
 fetching() { [ -n "$(beside)" ] || [ "$(relations)" != 0 ]; }
 untouched() { # NAME: the guest runs on as it was, and nothing is left
   check_eq "$1: the guest was not touched" "$(events_of alpha)" ''
@@ -81,6 +93,14 @@ for api in auto rest; do
   sim_faults_clear
   untouched "$api: refused"
 
+  by_hand
+  sim_fault '{"match": "POST /snapmirror/relationships", "action": "nospace"}'
+  check_exit "$api: somebody else's restore is in the way" 1 restore
+  sim_faults_clear
+  check_eq "$api: it is left to him" "$(relations)" 1
+  forget_relations
+  untouched "$api: in the way"
+
   events_start
   MOON_LIMIT=60 moon restore --backupName "$SNAP" --params KVM_RESTORE_VM_LIST=alpha --yes >"$WORLD_DIR/bg.out" 2>"$WORLD_DIR/bg.err" </dev/null &
   pid=$!
@@ -123,6 +143,7 @@ for api in auto rest; do
   MOON_LIMIT=60 moon restore --backupName "$SNAP" --params KVM_RESTORE_VM_LIST=alpha --yes >"$WORLD_DIR/bg.out" 2>"$WORLD_DIR/bg.err" </dev/null &
   pid=$!
   poll 20 fetching || not_ok "$api: it fetches" "$WORLD_DIR/bg.err"
+  poll 20 noted || not_ok "$api: its transfer is noted" "$(last .beside)"
   kill -KILL "$(pgrep -P "$(pgrep -P $pid -x timeout || echo $pid)" -x moonsnap)"
   wait $pid || true
   check_eq "$api: killed: the guest runs" "$(guest_state alpha)" running
@@ -138,6 +159,10 @@ for api in auto rest; do
   else
     poll 10 no_relation || not_ok "$api: killed: the transfer ends by itself" "$(relations)"
     check_not "$api: killed: something was left" test -z "$(beside)"
+    by_hand
+    check_exit 'killed: gc --yes beside a restore by hand' 0 moon gc --yes
+    check_eq 'killed: which goes on' "$(relations)" 1
+    forget_relations
   fi
   next_second
   check_exit "$api: killed: the next restore" 0 restore
