@@ -49,8 +49,10 @@ static int http_request(lua_State *L)
     }
     struct moon_err err;
     struct moon_op *op = moon_http_op(args, &err);
+    if (!op)
+        return moonlua_pusherr(L, &err);
     moonlua_call_begins(moonlua_get(L), "http.request", NULL, NULL, !reads);
-    return op ? moonlua_await(L, op, finish) : moonlua_pusherr(L, &err);
+    return moonlua_await(L, op, finish);
 }
 
 /*** The certificate that a server shows; no request and no login is sent.

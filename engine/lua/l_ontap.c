@@ -68,8 +68,10 @@ static int ontap_verb(lua_State *L)
     moonlua_finish finish = moonlua_note(L, name, moon_ontap_name(o), args, changes);
     struct moon_err err;
     struct moon_op *op = moon_ontap_call_new(o, verb, args, &err);
+    if (!op)
+        return moonlua_pusherr(L, &err);
     moonlua_call_begins(moonlua_get(L), name, moon_ontap_name(o), args, changes);
-    return op ? moonlua_await(L, op, finish) : moonlua_pusherr(L, &err);
+    return moonlua_await(L, op, finish);
 }
 
 /* --- lists page by page ------------------------------------------------------------------ */

@@ -98,8 +98,9 @@ static int process_call(lua_State *L)
             return n;
         finish = moonlua_note(L, "process.run", program, *told, true);
     }
+    struct moon_op *op = moonlua_prim_op(L, &prim, &plain, NULL, args);
     moonlua_call_begins(moonlua_get(L), "process.run", program, NULL, !reads);
-    return moonlua_await(L, moonlua_prim_op(L, &prim, &plain, NULL, args), finish);
+    return moonlua_await(L, op, finish);
 }
 
 static int read_line(void *self, const json_t *args, json_t **out, struct moon_err *err)

@@ -115,7 +115,8 @@ void moonlua_coroutine_init(lua_State *L); /* [-0, +0, m] */
 /* "FILE:LINE" of the innermost function that is not of the shipped library, else of the innermost; "". Whether it
  * is the innermost, and not of the library. */
 bool moonlua_place(lua_State *L, char *place, size_t size); /* [-0, +0, -] */
-/* The next moonlua_await is this call. args may be NULL; of them only names are kept. */
+/* The next moonlua_await is this call: nothing that may raise or return comes in between, or the await after it would end
+ * this call as well. args may be NULL; of them only names are kept. */
 void moonlua_call_begins(struct moonlua *m, const char *op, const char *object, const json_t *args,
                          bool changes);
 /* The call that began last is about this domain. */

@@ -186,10 +186,11 @@ static int prim_call(lua_State *L)
     if (n > 0)
         return n;
     moonlua_finish finish = moonlua_note(L, op, object, told, changes);
+    struct moon_op *call = moonlua_prim_op(L, prim, how, self, args);
     moonlua_call_begins(moonlua_get(L), op, self && how->name ? object : NULL, told, changes);
     if (self && how->uuid)
         moonlua_call_domain(moonlua_get(L), how->uri(self), how->uuid(self));
-    return moonlua_await(L, moonlua_prim_op(L, prim, how, self, args), finish);
+    return moonlua_await(L, call, finish);
 }
 
 void moonlua_setprims(lua_State *L, const struct moonlua_prim *rows,

@@ -7,6 +7,7 @@ local virt = require "engine.virt"
 local err = require "std.err"
 local failure = require "std.failure"
 local t = require "std.test"
+local task = require "std.task"
 
 local TMP = (os.getenv("MOON_TEST_TMP") or "/tmp") .. "/failure"
 local BINARY = (os.getenv("MOON_BUILD") or "build") .. "/moonsnap"
@@ -169,6 +170,14 @@ t.case("a failed test shows its line", function()
   local out = assert(process.run({ BINARY, "test", path }, { timeout = 60 }))
   t.eq(out.status, 1)
   t.ok(out.stdout:find("FAILED sum: .*some_test%.lua:3: value: got 2, want 3\n        3 |   t%.eq%(1 %+ 1, 3%)\n"), out.stdout)
+end)
+
+t.case("a call that could not begin is not ended by the next wait", function()
+  local client = assert(require("engine.ontap").new { host = "127.0.0.1" })
+  local before = trace.count()
+  t.err(nil, select(2, client:snapshot_delete("a/b", "name")), "invalid")
+  task.sleep(0)
+  for _, call in ipairs(trace.calls(before)) do t.ok(not call.took or call.failed, call.op) end
 end)
 
 t.case("calls are numbered, and old ones forgotten", function()
