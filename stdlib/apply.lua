@@ -11,6 +11,7 @@ local err = require "std.err"
 local facts = require "std.facts"
 local log = require "std.log"
 local plans = require "std.plans"
+local task = require "std.task"
 
 local apply = {}
 
@@ -28,6 +29,16 @@ end
 
 local function describe(step)
   return step.object and step.op .. " " .. step.object or step.op
+end
+
+-- What gives up something that was begun, by op, or op and action: the script has seen a failure in what it looked at.
+local GIVES_UP = { ["ontap.cg_abort"] = true, ["ontap.mirror_change abort"] = true }
+
+-- A failure that no call of the plan has told of.
+local function unseen_failure(step)
+  if task.cancelled() then return "the run, which was interrupted" end
+  local action = step.args and step.args.action
+  return (GIVES_UP[step.op] or action and GIVES_UP[step.op .. " " .. action]) and "what it gives up" or nil
 end
 
 -- Before the first change: this very run has looked at the same world.
@@ -48,6 +59,7 @@ local function decide(self, step)
   local ok = false
   if not how then ok, how = self.order:take(step, self.run) end
   if ok then return nil end
+  self.failed = self.failed or unseen_failure(step)
   if RESCUE[step.op] or self.failed then
     -- A plan says nothing of what follows a failure: then the script is right, as in any run.
     log.warn("%s: %s is not in the plan%s", self.path, describe(step), self.failed and "; it follows the failure of "

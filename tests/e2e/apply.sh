@@ -70,6 +70,40 @@ plan unquiesce
 check_exit 'the plan of unquiesce is carried out' 0 apply
 check 'the guests run' all_running alpha bravo
 
+# --- a failure that no call of the plan has told of: what the script then undoes is done, as in any run ---
+
+export HOME=$WORLD_DIR/local
+cat >"$WORLD_DIR/site.lua" <<'LUA'
+local process, task = require "std.process", require "std.task"
+local home = os.getenv "HOME"
+return require("std.workflow").extend("backup", {
+  quiesce = function(ctx, next)
+    local _undo <close> = setmetatable({}, { __close = function(_, failed)
+      if failed then process.run { "/bin/touch", home .. "/undone" } end
+    end })
+    assert(process.run { "/bin/touch", home .. "/begun" })
+    if ctx.dry_run then return next() end
+    if os.getenv "SITE_END" == "interrupt" then task.sleep(30) end
+    ctx.controllers.svm1.client:mirror_change("svm1:vol1", "abort")
+    error("a transfer is given up")
+  end,
+})
+LUA
+plan backup --policy daily --script "$WORLD_DIR/site.lua"
+check_exit 'something is given up' 1 apply
+check 'given up: what was begun is undone' test -e "$HOME/begun" -a -e "$HOME/undone"
+rm "$HOME/begun" "$HOME/undone"
+plan backup --policy daily --script "$WORLD_DIR/site.lua"
+SITE_END=interrupt timeout 60 "$MOONSNAP" apply "$PLAN" >"$OUT" 2>"$ERR" &
+pid=$!
+poll 30 test -e "$HOME/begun" || not_ok 'interrupted: it begins' "$ERR"
+kill -TERM "$(pgrep -P $pid -x moonsnap)"
+CODE=0
+wait $pid || CODE=$?
+check_eq 'interrupted: exit code' $CODE 143
+check 'interrupted: what was begun is undone' test -e "$HOME/undone"
+check 'the guests run' all_running alpha
+
 # --- the world is another one ---
 
 plan backup --policy daily
@@ -110,7 +144,6 @@ return require("std.workflow").extend("backup", {
   end,
 })
 LUA
-export HOME=$WORLD_DIR/local
 plan backup --policy daily --script "$WORLD_DIR/site.lua"
 before=$(snapshots vol1; snapshots vol2)
 check_exit 'a step that is not in the plan' 1 apply --quiet
