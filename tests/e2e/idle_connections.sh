@@ -3,20 +3,13 @@
 # a warm connection and is not repeated, nor a list.
 # usage: tests/e2e/idle_connections.sh [BUILD_DIR]
 set -u
-here=$(dirname "$(realpath "$0")")
-# shellcheck source=../lib/check.sh
-. "$here/../lib/check.sh"
 # shellcheck source=../lib/ontapsim.sh
-. "$here/../lib/ontapsim.sh"
-build=$(realpath "${1:-build}")
-sim=$build/ontapsim
-[ -x "$sim" ] || { not_ok 'the simulator is built' "$sim is missing"; finish; }
-d=$SIM_DIR
+. "$(dirname "$(realpath "$0")")/../lib/ontapsim.sh"
 cat >"$d/sim.json" <<END
 { "listen": "127.0.0.1:0", "root": "$d/root", "idle_seconds": 1, "users": [ { "name": "admin", "password": "secret" } ],
   "svms": [ { "name": "svm1", "volumes": [ { "name": "vol1", "size": 10485760 } ] } ] }
 END
-sim_start main "$d/sim.json" || { not_ok 'the simulator starts'; finish; }
+sim_start main "$d/sim.json"
 cat >"$d/idle.lua" <<'END'
 local http, log = require "engine.http", require "engine.log"
 local ontap, task = require "engine.ontap", require "std.task"

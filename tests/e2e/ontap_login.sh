@@ -2,15 +2,8 @@
 # How the engine logs in to a controller: by certificate, and over TLS sessions that are resumed.
 # usage: tests/e2e/ontap_login.sh [BUILD_DIR]
 set -u
-here=$(dirname "$(realpath "$0")")
-# shellcheck source=../lib/check.sh
-. "$here/../lib/check.sh"
 # shellcheck source=../lib/ontapsim.sh
-. "$here/../lib/ontapsim.sh"
-build=$(realpath "${1:-build}")
-sim=$build/ontapsim
-[ -x "$sim" ] || { not_ok 'the simulator is built' "$sim is missing"; finish; }
-d=$SIM_DIR
+. "$(dirname "$(realpath "$0")")/../lib/ontapsim.sh"
 
 # pair NAME SUBJECT [OPENSSL-OPTION...]: NAME.pem and NAME.key, signed by itself
 pair() {
@@ -28,7 +21,7 @@ cat >"$d/sim.json" <<END
   "users": [ { "name": "admin", "password": "secret" }, { "name": "kvmbackup", "cert": "kvmbackup" } ],
   "svms": [ { "name": "svm1", "volumes": [ { "name": "vol1", "size": 10485760 } ] } ] }
 END
-sim_start main "$d/sim.json" || { not_ok 'the simulator starts'; finish; }
+sim_start main "$d/sim.json"
 # shellcheck disable=SC2154  # sim_start sets it
 port=${URL_main##*:}
 

@@ -1,13 +1,9 @@
 #!/bin/bash
 # The simulator's backend: a command that is told which LUNs are mapped, whenever that changes.
 set -euo pipefail
-build=$(realpath "${1:-build}") sim=$(realpath "${1:-build}")/ontapsim
-# shellcheck source=../lib/check.sh
-. "$(dirname "$(realpath "$0")")/../lib/check.sh"
 # shellcheck source=../lib/ontapsim.sh
 . "$(dirname "$(realpath "$0")")/../lib/ontapsim.sh"
 requires curl jq
-[ -x "$build/ontapsim" ]
 told=$SIM_DIR/told
 cat >"$SIM_DIR/backend" <<SH
 #!/bin/sh
@@ -16,7 +12,6 @@ cat >"$told"
 echo x >>"$SIM_DIR/times"
 SH
 chmod +x "$SIM_DIR/backend"
-root=$SIM_DIR/root
 jq -n --arg root "$root" --arg backend "$SIM_DIR/backend" '{ listen: "127.0.0.1:0", http: true, root: $root,
   backend: $backend, restore_ms: 0, job_ms: 0, users: [ { name: "admin", password: "secret" } ],
   svms: [ { name: "svm1", volumes: [ { name: "vol1", size: 1073741824 } ],

@@ -3,20 +3,14 @@
 # usage: tests/e2e/ontapsim_faults.sh [BUILD_DIR]
 # shellcheck disable=SC2154 # sim_start sets URL_NAME
 set -u
-here=$(dirname "$(realpath "$0")")
-# shellcheck source=../lib/check.sh
-. "$here/../lib/check.sh"
 # shellcheck source=../lib/ontapsim.sh
-. "$here/../lib/ontapsim.sh"
-sim=${1:-build}/ontapsim
-[ -x "$sim" ] || { not_ok 'the simulator is built' "$sim is missing"; finish; }
-d=$SIM_DIR
+. "$(dirname "$(realpath "$0")")/../lib/ontapsim.sh"
 cat >"$d/sim.json" <<EOF
 { "listen": "127.0.0.1:0", "root": "$d/root", "http": true,
   "users": [ { "name": "admin", "password": "secret" } ],
   "svms": [ { "name": "svm1", "volumes": [ { "name": "vol1", "size": 10485760 }, { "name": "vol2", "size": 10485760 } ] } ] }
 EOF
-sim_start main "$d/sim.json" || { not_ok 'the simulator starts'; finish; }
+sim_start main "$d/sim.json"
 url=$URL_main/servlets/netapp.servlets.admin.XMLrequest_filer
 version='<netapp version="1.21" xmlns="http://www.netapp.com/filer/admin"><system-get-version/></netapp>'
 

@@ -4,15 +4,8 @@
 # usage: tests/e2e/ontapsim_lun.sh [BUILD_DIR]
 # shellcheck disable=SC2154 # sim_start sets URL_NAME
 set -u
-here=$(dirname "$(realpath "$0")")
-# shellcheck source=../lib/check.sh
-. "$here/../lib/check.sh"
 # shellcheck source=../lib/ontapsim.sh
-. "$here/../lib/ontapsim.sh"
-sim=${1:-build}/ontapsim
-[ -x "$sim" ] || { not_ok 'the simulator is built' "$sim is missing"; finish; }
-d=$SIM_DIR
-root=$d/root
+. "$(dirname "$(realpath "$0")")/../lib/ontapsim.sh"
 
 # config SED-EXPRESSION...
 config() {
@@ -31,15 +24,12 @@ config() {
 END
   sed -i "s:ROOT:$root:" "$d/sim.json"
 }
-start() { sim_start main "$d/sim.json" || { not_ok 'the simulator starts'; finish; }; }
+start() { sim_start main "$d/sim.json"; }
 svm() { zapi "$URL_main" vsadmin:secret "$1"; }
-check_ne() { if [ "$2" != "$3" ]; then ok "$1"; else not_ok "$1" "'$2' twice"; fi; }
-sum() { sha256sum <"$1" | cut -c1-64; }
 luns() { svm "<lun-get-iter><max-records>${2:-100}</max-records><query><lun-info>$1</lun-info></query></lun-get-iter>"; }
 one() { svm "<$1><path>$2</path>${3:-}</$1>"; }
 clone() { svm "<clone-create><volume>$1</volume><source-path>$2</source-path><destination-path>$3</destination-path>${4:-}</clone-create>"; }
 snap() { svm "<snapshot-create><volume>$1</volume><snapshot>$2</snapshot></snapshot-create>"; }
-noise() { head -c "${2:-300000}" /dev/urandom | dd of="$1" bs=4096 seek="${3:-0}" conv=notrunc status=none; }
 volume() { svm "<volume-get-iter><query><volume-attributes><volume-id-attributes><name>$1</name></volume-id-attributes></volume-attributes></query></volume-get-iter>"; }
 wait_for() { # TEXT COMMAND...: until the reply holds it
   local text=$1

@@ -4,14 +4,8 @@
 # usage: tests/e2e/ontapsim_mirror.sh [BUILD_DIR]
 # shellcheck disable=SC2154 # sim_start sets URL_NAME
 set -u
-here=$(dirname "$(realpath "$0")")
-# shellcheck source=../lib/check.sh
-. "$here/../lib/check.sh"
 # shellcheck source=../lib/ontapsim.sh
-. "$here/../lib/ontapsim.sh"
-sim=${1:-build}/ontapsim
-[ -x "$sim" ] || { not_ok 'the simulator is built' "$sim is missing"; finish; }
-d=$SIM_DIR
+. "$(dirname "$(realpath "$0")")/../lib/ontapsim.sh"
 
 # config NAME PEER SVM VOLUME:TYPE...: one SVM more for each call of svm()
 config() { # name, other simulator, SVMs as JSON
@@ -29,7 +23,7 @@ config two one "{ \"name\": \"svm_far\", \"volumes\": [ $(volume far dp), $(volu
   { \"name\": \"svm_vault\", \"volumes\": [ $(volume unused rw) ] }"
 mkdir -p "$d/one/svm1/src/vm"
 head -c 300000 /dev/urandom >"$d/one/svm1/src/vm/disk.img"
-sim_start one "$d/one.json" || { not_ok 'the simulator starts'; finish; }
+sim_start one "$d/one.json"
 SIM_URL=$URL_one
 
 at() { zapi "$SIM_URL" admin:secret "$1" "vfiler=\"${2:-svm_vault}\""; }
@@ -55,7 +49,6 @@ snaps() {
 }
 own() { snaps "$1" "$2" >/dev/null; grep -o '<name>snapmirror[^<]*' <<<"$R" | wc -l; }
 busy() { source_svm "<snapshot-get-iter><query><snapshot-info><volume>src</volume><name>$1</name></snapshot-info></query></snapshot-get-iter>"; field busy; }
-sum() { sha256sum <"$1" | cut -c1-64; }
 
 # --- policies ------------------------------------------------------------------------------------
 at '<snapmirror-policy-get-iter/>'
@@ -225,7 +218,7 @@ source_svm '<volume-rename><volume>renamed</volume><new-volume-name>src</new-vol
 passes 'and its own name back'
 
 # --- two simulators ------------------------------------------------------------------------------
-sim_start two "$d/two.json" || { not_ok 'the second simulator starts'; finish; }
+sim_start two "$d/two.json"
 SIM_URL=$URL_two
 mirror create svm_far:far '<source-location>svm1:src</source-location><policy>MirrorAllSnapshots</policy>'
 passes 'a source in another simulator'
@@ -258,7 +251,7 @@ check_eq 'and left nothing' "$(newest svm_far:far)" "$(own svm_far far >/dev/nul
 mirror update svm_far:far '<max-transfer-rate>100</max-transfer-rate>'
 sleep 0.2
 sim_stop two
-sim_start two "$d/two.json" || { not_ok 'the second simulator starts again'; finish; }
+sim_start two "$d/two.json"
 SIM_URL=$URL_two
 check_eq 'a transfer goes on after a restart' "$(status svm_far:far)" snapmirrored/transferring
 for _ in 1 2 3; do settle svm_far:far; done
@@ -268,7 +261,7 @@ sim_stop one
 mirror update svm_far:far
 settle svm_far:far
 has 'a source that is away: not healthy' '<is-healthy>false</is-healthy>'
-sim_start one "$d/one.json" || { not_ok 'the first simulator starts again'; finish; }
+sim_start one "$d/one.json"
 SIM_URL=$URL_one
 check_eq 'relationships survive a restart' "$(status svm_vault:vault)" snapmirrored/idle
 at '<snapmirror-policy-get-iter><query><snapmirror-policy-info><policy-name>kvm_vault</policy-name></snapmirror-policy-info></query></snapmirror-policy-get-iter>'

@@ -2,16 +2,9 @@
 # The ONTAP simulator over REST, with curl and jq: every call, the query language, pages, errors, jobs, versions.
 # usage: tests/e2e/ontapsim_rest.sh [BUILD_DIR]
 set -u
-here=$(dirname "$(realpath "$0")")
-# shellcheck source=../lib/check.sh
-. "$here/../lib/check.sh"
 # shellcheck source=../lib/ontapsim.sh
-. "$here/../lib/ontapsim.sh"
+. "$(dirname "$(realpath "$0")")/../lib/ontapsim.sh"
 requires jq
-sim=${1:-build}/ontapsim
-[ -x "$sim" ] || { not_ok 'the simulator is built' "$sim is missing"; finish; }
-d=$SIM_DIR
-root=$d/root
 nowhere=00000000-0000-4000-8000-000000000000
 
 # config NAME JQ-PROGRAM: a variation of the ordinary configuration
@@ -62,10 +55,9 @@ wait_job() {
     case $(q .state) in queued | running) sleep 0.05 ;; *) return ;; esac
   done
 }
-sum() { sha256sum "$1" | cut -d' ' -f1; }
 
 config main .
-sim_start MAIN "$d/main.json" || { not_ok 'the simulator starts'; finish; }
+sim_start MAIN "$d/main.json"
 url=$URL_MAIN
 
 # --- who and where -------------------------------------------------------------------------------
@@ -564,7 +556,7 @@ check_eq 'it ends with 0' $? 0
 check_eq 'nothing on stderr' "$(cat "$d/MAIN.err")" ''
 config slow '. + {job_ms: 2000, job_keep_ms: 3000, empty_last_page: true, unknown_field_code: 262179, job_error: false,
   busy_owners: false, ems_status: 200, restore_path_form: "slash", page_limit: 2, cli_question: true}'
-sim_start SLOW "$d/slow.json" || not_ok 'the simulator starts again'
+sim_start SLOW "$d/slow.json"
 url=$URL_SLOW
 get "$g/$group/snapshots?order_by=name"
 check_eq 'groups and their snapshots are kept' "$(q '[.records[] | .uuid, .name]')" "$old"
@@ -619,7 +611,7 @@ sim_stop SLOW
 # version NAME ONTAP [JQ]
 version() {
   config "$1" ".cluster.ontap = \"$2\" | .root = \"$d/$1.root\" ${3:-}"
-  sim_start "$1" "$d/$1.json" || not_ok "$2 starts"
+  sim_start "$1" "$d/$1.json"
   local u=URL_$1
   url=${!u}
   [ "$1" = v95 ] && return

@@ -3,16 +3,9 @@
 # usage: tests/e2e/ontapsim_san.sh [BUILD_DIR]
 # shellcheck disable=SC2016,SC2154 # serials hold dollar signs; sim_start sets URL_NAME
 set -u
-here=$(dirname "$(realpath "$0")")
-# shellcheck source=../lib/check.sh
-. "$here/../lib/check.sh"
 # shellcheck source=../lib/ontapsim.sh
-. "$here/../lib/ontapsim.sh"
+. "$(dirname "$(realpath "$0")")/../lib/ontapsim.sh"
 requires jq
-sim=${1:-build}/ontapsim
-[ -x "$sim" ] || { not_ok 'the simulator is built' "$sim is missing"; finish; }
-d=$SIM_DIR
-root=$d/root
 
 # config SED-EXPRESSION...
 config() {
@@ -31,7 +24,7 @@ config() {
 END
   sed -i "s:ROOT:$root:" "$d/sim.json"
 }
-start() { sim_start main "$d/sim.json" || { not_ok 'the simulator starts'; finish; }; }
+start() { sim_start main "$d/sim.json"; }
 # rest METHOD PATH [BODY]: reply in $R, status in $S
 rest() {
   R=$(fetch -u "${USER_:-vsadmin:secret}" -X "$1" ${3:+-H 'Content-Type: application/json' -d "$3"} -w '\n%{http_code}' "$URL_main/api$2")
@@ -41,9 +34,6 @@ rest() {
 get() { jq -r "$1" <<<"$R" 2>/dev/null; }
 does() { check_eq "$1" "$S $(get '.error.code // ""')" "$2 "; }       # NAME STATUS
 refuses() { check_eq "$1" "$S $(get '.error.code')" "$2 $3"; }         # NAME STATUS CODE
-sum() { sha256sum <"$1" | cut -c1-64; }
-check_ne() { if [ "$2" != "$3" ]; then ok "$1"; else not_ok "$1" "'$2' twice"; fi; }
-noise() { head -c "${2:-300000}" /dev/urandom | dd of="$1" bs=4096 seek="${3:-0}" conv=notrunc status=none; }
 snap() { zapi "$URL_main" vsadmin:secret "<snapshot-create><volume>$1</volume><snapshot>$2</snapshot></snapshot-create>"; }
 w='return_timeout=20'
 

@@ -4,13 +4,8 @@
 # shellcheck disable=SC2154 # sim_start sets URL_NAME
 set -u
 here=$(dirname "$(realpath "$0")")
-# shellcheck source=../lib/check.sh
-. "$here/../lib/check.sh"
 # shellcheck source=../lib/ontapsim.sh
-. "$here/../lib/ontapsim.sh"
-sim=${1:-build}/ontapsim
-[ -x "$sim" ] || { not_ok 'the simulator is built' "$sim is missing"; finish; }
-d=$SIM_DIR
+. "$(dirname "$(realpath "$0")")/../lib/ontapsim.sh"
 
 # config NAME SED-EXPRESSION...: a variation of the ordinary configuration
 config() {
@@ -49,7 +44,7 @@ EOF
 
 # --- LIFs and scope ------------------------------------------------------------------------------
 config main
-sim_start main "$d/main.json" || { not_ok 'the simulator starts'; finish; }
+sim_start main "$d/main.json"
 SIM_CA=(--cacert "$d/root/.ontapsim/cert.pem")
 cluster=$URL_main svm1=$(sim_lif main mgmt) svm2=$(sim_lif main mgmt2)
 check_eq 'the first line is the cluster LIF' "$(head -1 "$d/main.out")" "ontapsim: listening on $cluster"

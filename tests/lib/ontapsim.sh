@@ -1,21 +1,31 @@
 # shellcheck shell=bash
-# ontapsim.sh: for tests that drive the simulator alone, with curl. Sourced, after check.sh; $sim is the program.
+# ontapsim.sh: how tests that drive the simulator alone, with curl, begin. Sourced with the build directory as the test's
+# first argument; brings check.sh.
 #
-#   sim_start NAME CONFIG [OPTION...]  starts one; sets URL_NAME, CA_NAME and PID_NAME
+#   build, sim, d, root                the build directory, the program, a directory of the test's own, and one below it
+#   sim_start NAME CONFIG [OPTION...]  starts one, or ends the test; sets URL_NAME and PID_NAME
 #   sim_stop NAME                      ends it
 #   zapi URL USER:PASSWORD BODY [ATTRIBUTES [CURL-OPTION...]]   the reply in $R
 #   control URL METHOD PATH [BODY]     the simulator's own API, the reply in $R
 #   passes NAME / fails NAME ERRNO / has NAME TEXT / hasnt NAME TEXT   look at $R
 #   field ELEMENT                      its text in $R, the first one
+#   check_ne NAME ONE OTHER            they differ
+#   sum FILE                           its checksum
+#   noise FILE [BYTES [BLOCK]]         random bytes into it, from a block of 4 KiB on
 #
 # All simulators of one test take the certificate authority of the first one that runs on HTTPS; what is asked of
 # others goes over plain HTTP.
 
-# shellcheck disable=SC2154 # the test sets sim
+# shellcheck source=check.sh
+. "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/check.sh"
+
 R=''
 SIM_DIR=$(mktemp -d "${MOON_TEST_TMP:-${TMPDIR:-/tmp}}/sim.XXXXXX")
 SIM_PIDS=()
 SIM_CA=()
+# shellcheck disable=SC2034 # for who sources this
+build=$(realpath "${1:-build}") d=$SIM_DIR root=$SIM_DIR/root
+sim=$build/ontapsim
 
 sim_cleanup() {
   local pid
@@ -25,6 +35,7 @@ sim_cleanup() {
   rm -rf "$SIM_DIR"
 }
 trap sim_cleanup EXIT
+[ -x "$sim" ] || { not_ok 'the simulator is built' "$sim is missing"; finish; }
 
 sim_start() {
   local name=$1 config=$2 pid url
@@ -39,7 +50,7 @@ sim_start() {
     sleep 0.05
   done
   url=$(sed -n 's/^ontapsim: listening on //p' "$SIM_DIR/$name.out")
-  [ -n "$url" ] || { echo "# $name does not start: $(cat "$SIM_DIR/$name.err")"; return 1; }
+  [ -n "$url" ] || { not_ok "the simulator $name starts" "$SIM_DIR/$name.err"; finish; }
   printf -v "URL_$name" %s "$url"
   printf -v "PID_$name" %s "$pid"
 }
@@ -70,3 +81,6 @@ hasnt() { case $R in *"$2"*) not_ok "$1" "'$2' in '${R:0:600}'" ;; *) ok "$1" ;;
 passes() { has "$1" 'results status="passed"'; }
 fails() { has "$1" "status=\"failed\" errno=\"$2\""; }
 field() { sed -n "s:.*<$1>\([^<]*\)</$1>.*:\1:p" <<<"$R" | head -1; }
+check_ne() { if [ "$2" != "$3" ]; then ok "$1"; else not_ok "$1" "'$2' twice"; fi; }
+sum() { sha256sum <"$1" | cut -c1-64; }
+noise() { head -c "${2:-300000}" /dev/urandom | dd of="$1" bs=4096 seek="${3:-0}" conv=notrunc status=none; }
