@@ -4,6 +4,8 @@
 set -euo pipefail
 # shellcheck source=../lib/scene.sh
 . "$(dirname "$(realpath "$0")")/../lib/scene.sh"
+# shellcheck source=../lib/clones.sh
+. "$(dirname "$(realpath "$0")")/../lib/clones.sh"
 
 here=$(dirname "$(realpath "$0")")
 scene alpha:vol1 bravo:vol2
@@ -14,7 +16,6 @@ sim_config "$WORLD_DIR/sim.json" '.svms[0].luns = [{ path: "/vol/vol2/lun1", siz
     { name: "other", protocol: "iscsi", os_type: "linux" }]'
 sim_start
 
-api=''
 conf() { moon_conf "ONTAP_API=$api" "$@"; }
 svm_volumes() { zapi volume-get-iter | grep -o '<name>cl_[^<]*' | cut -d '>' -f 2 | sort; }
 clones_of() { svm_volumes | grep "_$1_[0-9]*\$" || true; }
@@ -27,7 +28,6 @@ rules() { export_policies | jq -r --arg n "$1" '.records[] | select(.name == $n)
   [.clients[0].match, .ro_rule[0], .rw_rule[0], .superuser[0]] | join(" ")'; }
 mounted() { sim_curl -u vsadmin:secret "$SIM_URL/api/storage/volumes?name=$1&fields=nas.path,nas.export_policy.name" |
   jq -r '.records[].nas | "\(.path) \(.export_policy.name)"'; }
-clone_records() { find "$WORLD_DIR/state" -name '*-clone.json' 2>/dev/null | sort; }
 has_intent() { [ -n "$(clone_records)" ] && [ "$(clone_records)" != "$kept" ]; }
 clone_made() { [ -n "$(clones_of vol1)" ]; }
 kill_moon() { # the engine, not the timeout round it
@@ -35,12 +35,6 @@ kill_moon() { # the engine, not the timeout round it
   pid=$(pgrep -P "$1" -x moonsnap) || pid=$(pgrep -P "$(pgrep -P "$1" -x timeout)" -x moonsnap)
   kill -KILL "$pid"
   wait "$1" || true
-}
-clone() { # ACTION [ARG ...]: must succeed; sets SNAP
-  run moon "$1" --policy daily --json "${@:2}"
-  if [ "$CODE" != 0 ]; then not_ok "$api: $*" "exit $CODE" "$OUT" "$ERR"; finish; fi
-  SNAP=$(jq -r .snapshot "$OUT")
-  next_second
 }
 
 for api in zapi rest; do

@@ -4,6 +4,8 @@
 set -euo pipefail
 # shellcheck source=../lib/scene.sh
 . "$(dirname "$(realpath "$0")")/../lib/scene.sh"
+# shellcheck source=../lib/clones.sh
+. "$(dirname "$(realpath "$0")")/../lib/clones.sh"
 # shellcheck source=../lib/vault.sh
 . "$(dirname "$(realpath "$0")")/../lib/vault.sh"
 scene alpha:vol1 bravo:vol2
@@ -16,16 +18,9 @@ relate m2 vol2 MirrorAllSnapshots
 names() { at_vault volume-get-iter | grep -o '<name>cl_[^<]*' | cut -d '>' -f 2 | sort | paste -sd' '; }
 shape() { names | sed -E 's/_[0-9]{14}/_/g'; }
 maps() { at_vault lun-map-get-iter | grep -o '<path>[^<]*' | cut -d '>' -f 2 | sort | paste -sd' '; }
-clone_records() { find "$WORLD_DIR/state" -name '*-clone.json' 2>/dev/null | sort; }
 SECONDARY=(NTAP_CLONE_SECONDARY=Y NTAP_SNAPMIRROR_UPDATE=Y 'SNAPMIRROR_VOLUMES=svm1:vol1,vol2' NTAP_SNAPMIRROR_WAIT=1
   NTAP_SNAPMIRROR_USE_SNAPSHOT=Y)
 conf() { moon_conf "${BOTH[@]}" "ONTAP_API=$api" "${SECONDARY[@]}" "$@"; }
-clone() { # ACTION [ARG ...]: must succeed; sets SNAP
-  run moon "$1" --policy daily --json "${@:2}"
-  if [ "$CODE" != 0 ]; then not_ok "$api: $*" "exit $CODE" "$OUT" "$ERR"; finish; fi
-  SNAP=$(jq -r .snapshot "$OUT")
-  next_second
-}
 
 for api in zapi rest; do
   if [ $api = zapi ]; then
