@@ -18,8 +18,7 @@ hung() {
   local pid=$!
   poll 20 grep -q "kvm-00003.*bravo" "$ERR" || true
   kill -CONT "$sick"
-  CODE=0
-  wait $pid || CODE=$?
+  ended "$pid"
 }
 row_quiesce_fails() { WHY="guest 'bravo'.*KVM_SUSPEND_TIMEOUT"; hung; }
 row_quiesce_ignored() { WHY=''; SAYS="warning: .*\\[scf-00038\\].*guest 'bravo'"; KEEPS=2; hung; }

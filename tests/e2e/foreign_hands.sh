@@ -114,8 +114,7 @@ check 'bravo is on the list of the guard' poll 10 listed
 sleep 0.3
 vsh suspend bravo
 kill -CONT "$pid"
-CODE=0
-wait $run || CODE=$?
+ended "$run"
 RECORD=$WORLD_DIR/out
 check_eq 'paused between look and suspend: exit' "$CODE" 0
 check_eq 'paused between look and suspend: nobody resumes it' "$(events_of bravo | paste -sd,)" Suspended

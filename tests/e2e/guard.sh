@@ -23,7 +23,7 @@ start_backup() { # MS that the controller takes
   RUN=$!
   poll 20 all_paused || { not_ok 'the backup suspends all guests' "$ERR"; finish; }
 }
-ends() { CODE=0; wait "$RUN" || CODE=$?; sim_faults_clear; }
+ends() { ended "$RUN"; sim_faults_clear; }
 
 # --- a backup that ends well leaves no word ---
 

@@ -56,8 +56,7 @@ moon backup --policy daily >"$WORLD_DIR/out" 2>"$WORLD_DIR/err" </dev/null &
 pid=$!
 check 'a slow backup pauses alpha' wait_state alpha paused 10
 check 'the watchdog resumes the guests while it still runs' poll 6 all_running alpha bravo
-CODE=0
-wait $pid || CODE=$?
+ended "$pid"
 sim_faults_clear
 check_eq 'the backup is crash-consistent only: exit' "$CODE" 3
 check_match 'and says so' "$WORLD_DIR/err" 'agt-00008|crash.consistent'

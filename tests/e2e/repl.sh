@@ -160,8 +160,7 @@ type_keys '\020\020\n'
 check 'and the history has what was typed' poll 15 shows 'std\.task\.sleep\(1000\).*$'
 printf '\003' >&9
 type_keys '\004'
-CODE=0
-wait $SCRIPT || CODE=$?
+ended "$SCRIPT"
 exec 9>&-
 check_eq 'ctrl-d ends it' "$CODE" 0
 check_eq 'the history is its owner'\''s alone' "$(stat -c %a "$WORLD_DIR/repl/repl.history")" 600
@@ -195,8 +194,7 @@ RUN=$!
 check 'it loops, its guest stands still' poll 20 state_is alpha paused
 check 'the guard process is not late: the guest runs again' poll 4 state_is alpha running
 check 'while the script still loops' kill -0 "$RUN"
-CODE=0
-wait "$RUN" || CODE=$?
+ended "$RUN"
 check_match 'until it is ended' "$ERR" 'loop.lua:4: the script computed for 2.5 s without a wait'
 check 'no guard process stays in the end' poll 20 no_guard
 finish

@@ -56,9 +56,8 @@ for API in zapi rest; do
   pid=$!
   check "$API: the vault is transferring" poll 30 runs v1
   check_eq "$API: no guest is paused meanwhile" "$(guest_state alpha) $(guest_state bravo)" 'running running'
-  CODE=0
-  wait $pid || CODE=$?
-  if [ $CODE = 0 ]; then ok "$API: the backup: exit"; else not_ok "$API: the backup: exit" "$CODE" "$WORLD_DIR/bg.err"; fi
+  ended "$pid"
+  if [ "$CODE" = 0 ]; then ok "$API: the backup: exit"; else not_ok "$API: the backup: exit" "$CODE" "$WORLD_DIR/bg.err"; fi
   SNAP=$(jq -r .snapshot "$WORLD_DIR/bg.out")
   check_eq "$API: record" "$(jq -r '.replicated[] | "\(.kind) \(.source) \(.destination) \(.controller) \(.state)"' "$WORLD_DIR/bg.out")" \
     "snapmirror svm1:vol1 svm_vault:m1 svm_vault done
@@ -149,9 +148,8 @@ snapvault svm_vault:v2 snapmirrored true success number true'
     pid=$!
     if poll 30 runs "$dest"; then sleep 1; check "$API: $kind: a slow transfer still runs" runs "$dest"; fi
     vault snapmirror-abort "$(to "$dest")"
-    CODE=0
-    wait $pid || CODE=$?
-    check_eq "$API: $kind: aborted: exit" $CODE 3
+    ended "$pid"
+    check_eq "$API: $kind: aborted: exit" "$CODE" 3
     check_match "$API: $kind: aborted: $failed" "$WORLD_DIR/bg.err" "$failed.*svm1:vol1 to svm_vault:$dest"
     all_run "$API: $kind: aborted"
     rm "$SIM_ROOT/svm1/vol1/noise"
@@ -211,9 +209,8 @@ wait $one || CODE=$?
 check_eq 'SnapVault not in time: exit' $CODE 3
 check_match 'SnapVault not in time: scf-00023' "$WORLD_DIR/late1.err" 'scf-00023.*svm1:vol1 to svm_vault:v1.*raise NTAP_SNAPVAULT_WAIT'
 check_eq 'SnapVault not in time: the record says so' "$(jq -r '.status, .replicated[0].state' "$(last_record)" | paste -sd' ')" 'ok late'
-CODE=0
-wait $two || CODE=$?
-check_eq 'SnapMirror not in time: exit' $CODE 3
+ended "$two"
+check_eq 'SnapMirror not in time: exit' "$CODE" 3
 check_match 'SnapMirror not in time: scf-00022' "$WORLD_DIR/late2.err" 'scf-00022.*svm1:vol1 to svm_vault:m1.*raise NTAP_SNAPMIRROR_WAIT'
 all_run 'not in time'
 finish

@@ -109,8 +109,7 @@ sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 2500, "count": 
 asking=$!
 poll 20 grep -qs 'Creating Snapshot copy' "$OUT" "$ERR" || not_ok 'the safety snapshot is asked for' "$OUT" "$ERR"
 kill -TERM $asking
-CODE=0
-wait $asking || CODE=$?
+ended "$asking"
 check_eq 'interrupted before anything is overwritten' "$(sum "${IMG[bravo]}")" "$wreck"
 came() { [ "$(comm -13 <(echo "$old") <(snapshots vol2 | sort) | wc -w)" = 1 ]; }
 check 'the controller makes it later' poll 20 came

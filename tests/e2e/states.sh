@@ -37,7 +37,7 @@ held() {
   HELD=$!
   wait_state alpha paused 15 || { not_ok 'the backup suspends alpha' "$WORLD_DIR/held.err"; finish; }
 }
-held_ends() { CODE=0; poll 20 gone "$HELD" || true; wait "$HELD" || CODE=$?; sim_faults_clear; }
+held_ends() { poll 20 gone "$HELD" || true; ended "$HELD"; sim_faults_clear; }
 
 held 4000
 from=$(now_ms)

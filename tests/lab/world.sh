@@ -118,6 +118,5 @@ restore_while() {
   pid=$!
   check "the restore of $1 has begun on the controller" poll 120 restoring
   "${@:2}"
-  CODE=0
-  wait $pid || CODE=$?
+  ended "$pid"
 }

@@ -7,6 +7,7 @@
 #   check_match "name" FILE REGEX       some line of FILE matches (extended regex)
 #   check_no_match "name" FILE REGEX
 #   check_exit "name" CODE CMD...       CMD exits with CODE; its output stays in $OUT and $ERR
+#   ended PID                           waits for a process in the background; its exit code in $CODE
 #   skip "name" "reason"
 #   requires CMD...                     ends the file as one skipped test when a tool is missing
 #   finish                              prints "N passed, N failed, N skipped" and exits
@@ -74,6 +75,8 @@ run() {
   CODE=0
   "$@" >"$OUT" 2>"$ERR" </dev/null || CODE=$?
 }
+
+ended() { CODE=0; wait "$1" || CODE=$?; }
 
 check_exit() {
   local name=$1 want=$2

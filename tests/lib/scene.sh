@@ -163,7 +163,7 @@ held() {
   HELD=$!
   wait_state alpha paused 15 || { not_ok 'the backup suspends alpha' "$WORLD_DIR/held.err"; finish; }
 }
-held_ends() { CODE=0; wait "$HELD" || CODE=$?; sim_faults_clear; next_second; }
+held_ends() { ended "$HELD"; sim_faults_clear; next_second; }
 
 records() { find "$WORLD_DIR/state/catalog/demo/${1:-kvm}" -name '*-backup.json' -printf '%f\n' 2>/dev/null | sort; }
 

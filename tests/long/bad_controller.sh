@@ -66,8 +66,7 @@ for api in zapi rest; do
   kill -KILL "$SIM_PID"
   poll 5 gone "$SIM_PID"
   check "$api: the controller is gone: the guests run again" poll 40 all_running alpha bravo
-  CODE=0
-  wait $run || CODE=$?
+  ended "$run"
   check_eq "$api: exit" "$CODE" 1
   said "$api: the controller is named" 'svm1'
   sim_start

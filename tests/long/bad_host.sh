@@ -18,7 +18,7 @@ start_backup() { # ARG ...
   moon backup --policy daily "$@" >"$OUT" 2>"$ERR" </dev/null &
   RUN=$!
 }
-ends() { CODE=0; wait "$RUN" || CODE=$?; sim_faults_clear; }
+ends() { ended "$RUN"; sim_faults_clear; }
 
 # --- libvirtd is killed, and comes back ---
 
@@ -153,7 +153,7 @@ for i in 1 2 3 4 5; do
   pids+=($!)
 done
 codes=
-for pid in "${pids[@]}"; do CODE=0; wait "$pid" || CODE=$?; codes+=" $CODE"; done
+for pid in "${pids[@]}"; do ended "$pid"; codes+=" $CODE"; done
 check_match "five runs at once: one or more do it, the others are told (exits$codes)" <(tr ' ' '\n' <<<"$codes") '^0$'
 check_no_match 'none ends in another way' <(tr ' ' '\n' <<<"$codes" | sed 1d) '^[^04]'
 check 'the guests run' all_running alpha bravo

@@ -65,8 +65,7 @@ wait_state alpha 'shut off' 20 || not_ok 'the restore turns the guest off' "$ERR
 kill -KILL "$WORLD_LIBVIRTD_PID"
 poll 5 gone "$WORLD_LIBVIRTD_PID"
 world_libvirtd
-CODE=0
-wait "$RUN" || CODE=$?
+ended "$RUN"
 sim_faults_clear
 check "libvirtd is killed and comes back: the disks belong together (exit $CODE: $(which_are))" whole
 if [ "$CODE" = 0 ]; then

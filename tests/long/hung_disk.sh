@@ -16,8 +16,7 @@ check 'alpha is suspended first' wait_state alpha paused
 check 'and runs again while bravo is still waited for' wait_state alpha running 10
 check "which is soon" [ $(($(now_ms) - start)) -lt 20000 ]
 check 'the run has not ended by then' alive $run
-CODE=0
-wait $run || CODE=$?
+ended "$run"
 check_eq 'page someone: exit' "$CODE" 5
 check 'in bounded time' [ $(($(now_ms) - start)) -lt 60000 ]
 said 'with what to look at' "\[kvm-00003\].*guest 'bravo'.*KVM_SUSPEND_TIMEOUT"

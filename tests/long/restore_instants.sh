@@ -13,7 +13,7 @@ run_restore() {
     --backupName "$good" --params KVM_RESTORE_VM_LIST=alpha --yes >"$OUT" 2>"$ERR" </dev/null &
   RUN=$!
 }
-ends() { CODE=0; wait "$RUN" || CODE=$?; }
+ends() { ended "$RUN"; }
 told() { moon recover >"$WORLD_DIR/said" 2>&1 || true; grep -q 'do not start it' "$WORLD_DIR/said"; }
 
 spoil_both
