@@ -106,6 +106,17 @@ bool zapi_iter_may_in(struct zapi_iter *it, const char *part, const char *field,
 void zapi_iter_end(struct zapi_iter *it);
 /* The one record of a call that gets a single object: <attributes> instead of a list. */
 void zapi_iter_single(struct zapi_iter *it);
+
+/* What a call that changes all that its query matches has to say of each. */
+struct zapi_many {
+    uint64_t passed, failed;
+    struct sim_buf done, not_done;
+};
+/* Counts one, opens its <record>, with the error in it if there is one; the caller puts its key there and closes it. */
+struct sim_buf *zapi_many_add(struct zapi_many *m, const char *record, const struct sim_err *err);
+/* Writes the lists and the numbers, and frees them and what the iterator has. 0. */
+int zapi_many_end(struct zapi_many *m, struct zapi_iter *it);
+
 bool zapi_query_match(const char *query, const char *value);
 
 /* zapi_system.c */
@@ -114,6 +125,10 @@ int zapi_system_get_ontapi_version(struct zapi *z);
 int zapi_cluster_identity_get(struct zapi *z);
 int zapi_vserver_get_iter(struct zapi *z);
 int zapi_net_interface_get_iter(struct zapi *z);
+/* The answer of an iterator over the LIFs, or over those alone that `shown` takes; `place` is the LIF's in its SVM. */
+int zapi_lifs(struct zapi *z, const char *record, bool (*shown)(const struct sim_lif *lif),
+              void (*write)(struct zapi_iter *it, struct zapi_rec *rec, const struct sim_lif *lif,
+                            size_t place));
 int zapi_ems_autosupport_log(struct zapi *z);
 int zapi_job_get(struct zapi *z);
 /* zapi_volume.c */

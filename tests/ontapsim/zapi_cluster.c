@@ -162,33 +162,12 @@ static void portal_record(struct zapi_iter *it, struct zapi_rec *rec, const stru
     zapi_rec_key(it, rec, "vserver", lif->svm->name);
 }
 
+static bool is_portal(const struct sim_lif *lif)
+{
+    return lif->address && (lif->services & SIM_LIF_ISCSI);
+}
+
 int zapi_iscsi_interface_get_iter(struct zapi *z)
 {
-    struct zapi_iter it;
-    uint64_t skip = 0;
-    bool room = true;
-    if (zapi_iter_begin(&it, z, "iscsi-interface-list-entry-info"))
-        return -1;
-    /* The second key is the LIF's place in its SVM. */
-    if (it.keys[0] && !sim_number(it.keys[1], 0, UINT32_MAX, &skip))
-        return zapi_invalid(z, "tag", it.keys[0]);
-    sim_lock();
-    for (size_t i = sim_svm_after(it.keys[0], true); i < sim.svm_count && room; i++) {
-        const struct sim_svm *svm = sim.svms[i];
-        if (z->svm && z->svm != svm)
-            continue;
-        bool same = it.keys[0] && !strcmp(it.keys[0], svm->name);
-        for (size_t k = same ? (size_t)skip + 1 : 0; k < svm->lif_count && room; k++) {
-            char place[24];
-            if (!svm->lifs[k].address || !(svm->lifs[k].services & SIM_LIF_ISCSI))
-                continue;
-            struct zapi_rec *rec = zapi_iter_record(&it, "iscsi-interface-list-entry-info");
-            portal_record(&it, rec, &svm->lifs[k], k);
-            snprintf(place, sizeof(place), "%zu", k);
-            room = zapi_iter_row(&it, rec, svm->name, place, NULL);
-        }
-    }
-    sim_unlock();
-    zapi_iter_end(&it);
-    return 0;
+    return zapi_lifs(z, "iscsi-interface-list-entry-info", is_portal, portal_record);
 }

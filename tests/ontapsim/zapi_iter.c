@@ -318,3 +318,32 @@ void zapi_iter_single(struct zapi_iter *it)
     }
     drop(it);
 }
+
+struct sim_buf *zapi_many_add(struct zapi_many *m, const char *record, const struct sim_err *err)
+{
+    struct sim_buf *b = err ? &m->not_done : &m->done;
+    m->passed += !err;
+    m->failed += err != NULL;
+    sim_buf_addf(b, "<%s>", record);
+    if (err) {
+        sim_buf_addf(b, "<error-code>%d</error-code><error-message>", err->num);
+        sim_buf_xml(b, err->reason);
+        sim_buf_adds(b, "</error-message>");
+    }
+    return b;
+}
+
+int zapi_many_end(struct zapi_many *m, struct zapi_iter *it)
+{
+    struct zapi *z = it->z;
+    if (m->failed)
+        sim_buf_addf(&z->out, "<failure-list>%s</failure-list>", m->not_done.data);
+    zapi_put_number(z, "num-failed", m->failed);
+    zapi_put_number(z, "num-succeeded", m->passed);
+    if (m->done.len)
+        sim_buf_addf(&z->out, "<success-list>%s</success-list>", m->done.data);
+    sim_buf_free(&m->done);
+    sim_buf_free(&m->not_done);
+    sim_arena_free(&it->arena);
+    return 0;
+}

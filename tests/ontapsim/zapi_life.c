@@ -170,10 +170,7 @@ struct modify {
     const char *size_text;
     uint64_t size;
     const unsigned *reserve;
-    uint64_t passed;
-    uint64_t failed;
-    struct sim_buf done;
-    struct sim_buf not_done;
+    struct zapi_many many;
 };
 
 static const char *part(struct zapi *z, const xmlNode *attributes, const char *block,
@@ -191,20 +188,11 @@ static void modify_one(struct zapi *z, struct modify *m, struct sim_volume *vol)
     int rc = m->size_text ? sim_volume_resize(vol, m->size, &err) : 0;
     if (!rc && (m->comment || m->policy || m->exports || m->reserve))
         rc = sim_volume_modify(vol, m->comment, m->policy, m->exports, m->reserve, &err);
-    struct sim_buf *b = rc ? &m->not_done : &m->done;
-    sim_buf_adds(b, "<volume-modify-iter-info>");
-    if (rc) {
-        sim_buf_addf(b, "<error-code>%d</error-code><error-message>", err.num);
-        sim_buf_xml(b, err.reason);
-        sim_buf_adds(b, "</error-message>");
-    }
-    sim_buf_addf(b,
+    sim_buf_addf(zapi_many_add(&m->many, "volume-modify-iter-info", rc ? &err : NULL),
                  "<volume-key><volume-attributes><volume-id-attributes><name>%s</name>"
                  "<owning-vserver-name>%s</owning-vserver-name></volume-id-attributes>"
                  "</volume-attributes></volume-key></volume-modify-iter-info>",
                  vol->name, z->svm->name);
-    m->passed += !rc;
-    m->failed += rc != 0;
 }
 
 static int read_modify(struct zapi *z, const xmlNode *a, struct modify *m, unsigned *reserve)
@@ -251,14 +239,5 @@ int zapi_volume_modify_iter(struct zapi *z)
     sim_unlock();
     for (size_t i = 0; i < count; i++)
         modify_one(z, &m, list[i]);
-    if (m.failed)
-        sim_buf_addf(&z->out, "<failure-list>%s</failure-list>", m.not_done.data);
-    zapi_put_number(z, "num-failed", m.failed);
-    zapi_put_number(z, "num-succeeded", m.passed);
-    if (m.passed)
-        sim_buf_addf(&z->out, "<success-list>%s</success-list>", m.done.data);
-    sim_buf_free(&m.done);
-    sim_buf_free(&m.not_done);
-    sim_arena_free(&it.arena);
-    return 0;
+    return zapi_many_end(&m.many, &it);
 }

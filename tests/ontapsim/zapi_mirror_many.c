@@ -16,8 +16,7 @@ struct target {
 struct many {
     struct target *list;
     struct target **end;
-    uint64_t passed, failed;
-    struct sim_buf not_done;
+    struct zapi_many said;
 };
 
 static int begin(struct many *m, struct zapi_iter *it, struct zapi *z, const char *record)
@@ -40,28 +39,14 @@ static void take(struct many *m, struct zapi *z, const char *uuid, const char *d
 static void outcome(struct many *m, const char *record, const struct target *t,
                     const struct sim_err *err)
 {
-    if (!err->num) {
-        m->passed++;
+    if (!err->num) { /* is not listed */
+        m->said.passed++;
         return;
     }
-    m->failed++;
-    sim_buf_addf(&m->not_done, "<%s><error-code>%d</error-code><error-message>", record, err->num);
-    sim_buf_xml(&m->not_done, err->reason);
-    sim_buf_adds(&m->not_done, "</error-message><destination-location>");
-    sim_buf_xml(&m->not_done, t->destination);
-    sim_buf_addf(&m->not_done, "</destination-location></%s>", record);
-}
-
-static int end(struct many *m, struct zapi_iter *it)
-{
-    struct zapi *z = it->z;
-    if (m->failed)
-        sim_buf_addf(&z->out, "<failure-list>%s</failure-list>", m->not_done.data);
-    zapi_put_number(z, "num-failed", m->failed);
-    zapi_put_number(z, "num-succeeded", m->passed);
-    sim_buf_free(&m->not_done);
-    sim_arena_free(&it->arena);
-    return 0;
+    struct sim_buf *b = zapi_many_add(&m->said, record, err);
+    sim_buf_adds(b, "<destination-location>");
+    sim_buf_xml(b, t->destination);
+    sim_buf_addf(b, "</destination-location></%s>", record);
 }
 
 int zapi_snapmirror_destroy_iter(struct zapi *z)
@@ -86,7 +71,7 @@ int zapi_snapmirror_destroy_iter(struct zapi *z)
         sim_mirror_destroy(t->uuid, &err);
         outcome(&m, "snapmirror-destroy-iter-info", t, &err);
     }
-    return end(&m, &it);
+    return zapi_many_end(&m.said, &it);
 }
 
 int zapi_snapmirror_release_iter(struct zapi *z)
@@ -117,5 +102,5 @@ int zapi_snapmirror_release_iter(struct zapi *z)
         sim_mirror_release(t->svm, t->volume, t->destination, info_only, &err);
         outcome(&m, "snapmirror-release-iter-info", t, &err);
     }
-    return end(&m, &it);
+    return zapi_many_end(&m.said, &it);
 }

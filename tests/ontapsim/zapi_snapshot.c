@@ -190,42 +190,32 @@ int zapi_snapshot_get_iter(struct zapi *z)
 struct modify {
     const char *comment;
     const char *label;
-    uint64_t passed;
-    uint64_t failed;
-    struct sim_buf done;
-    struct sim_buf not_done;
+    struct zapi_many many;
 };
 
 static void modify_one(struct modify *m, struct sim_volume *vol, struct sim_snap *snap)
 {
     struct sim_err err = {0};
     bool ok = !sim_snap_modify(vol, snap, m->comment, m->label, &err);
-    struct sim_buf *b = ok ? &m->done : &m->not_done;
-    sim_buf_adds(b, "<snapshot-modify-iter-info>");
-    if (!ok) {
-        sim_buf_addf(b, "<error-code>%d</error-code><error-message>", err.num);
-        sim_buf_xml(b, err.reason);
-        sim_buf_adds(b, "</error-message>");
-    }
+    struct sim_buf *b = zapi_many_add(&m->many, "snapshot-modify-iter-info", ok ? NULL : &err);
     sim_buf_adds(b, "<snapshot-key><snapshot-info><name>");
     sim_buf_xml(b, snap->name);
     sim_buf_addf(b,
                  "</name><volume>%s</volume><vserver>%s</vserver></snapshot-info></snapshot-key>",
                  vol->name, vol->svm->name);
     sim_buf_adds(b, "</snapshot-modify-iter-info>");
-    m->passed += ok;
-    m->failed += !ok;
 }
 
 static void modify_all(struct zapi_iter *it, struct modify *m)
 {
     const struct sim_svm *svm = it->z->svm;
+    const struct zapi_many *many = &m->many;
     for (size_t k = 0; svm && k < svm->volume_count; k++) {
         struct sim_volume *vol = svm->volumes[k];
         if (!zapi_iter_may(it, "volume", vol->name))
             continue;
         uint64_t newest = newest_held(it, vol);
-        for (size_t i = 0; i < vol->snap_count && m->passed + m->failed < it->max; i++) {
+        for (size_t i = 0; i < vol->snap_count && many->passed + many->failed < it->max; i++) {
             struct zapi_rec *rec = zapi_iter_record(it, "snapshot-info");
             snap_record(it, rec, vol, vol->snaps[i], newest);
             if (zapi_rec_match(it, rec))
@@ -253,14 +243,5 @@ int zapi_snapshot_modify_iter(struct zapi *z)
     sim_lock();
     modify_all(&it, &m);
     sim_unlock();
-    if (m.failed)
-        sim_buf_addf(&z->out, "<failure-list>%s</failure-list>", m.not_done.data);
-    zapi_put_number(z, "num-failed", m.failed);
-    zapi_put_number(z, "num-succeeded", m.passed);
-    if (m.passed)
-        sim_buf_addf(&z->out, "<success-list>%s</success-list>", m.done.data);
-    sim_buf_free(&m.done);
-    sim_buf_free(&m.not_done);
-    sim_arena_free(&it.arena);
-    return 0;
+    return zapi_many_end(&m.many, &it);
 }

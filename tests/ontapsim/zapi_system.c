@@ -130,9 +130,10 @@ static void lif_protocols(struct zapi_iter *it, struct zapi_rec *rec, const stru
         zapi_rec_text(it, list, "data-protocol", "none");
 }
 
-static void lif_record(struct zapi_iter *it, struct zapi_rec *rec, const struct sim_svm *svm,
-                       const struct sim_lif *lif)
+static void lif_record(struct zapi_iter *it, struct zapi_rec *rec, const struct sim_lif *lif,
+                       size_t place)
 {
+    (void)place;
     bool v6 = lif->address && strchr(lif->address, ':');
     bool v4 = lif->address && !v6;
     const char *state = lif->down ? "down" : "up";
@@ -153,16 +154,18 @@ static void lif_record(struct zapi_iter *it, struct zapi_rec *rec, const struct 
     zapi_rec_text(it, rec, "netmask-length", v6 ? "64" : v4 ? "24" : NULL);
     zapi_rec_text(it, rec, "operational-status", state);
     zapi_rec_text(it, rec, "role", "data");
-    zapi_rec_key(it, rec, "vserver", svm->name);
+    zapi_rec_key(it, rec, "vserver", lif->svm->name);
     zapi_rec_text(it, rec, "wwpn", lif->wwpn);
 }
 
-int zapi_net_interface_get_iter(struct zapi *z)
+int zapi_lifs(struct zapi *z, const char *record, bool (*shown)(const struct sim_lif *lif),
+              void (*write)(struct zapi_iter *it, struct zapi_rec *rec, const struct sim_lif *lif,
+                            size_t place))
 {
     struct zapi_iter it;
     uint64_t skip = 0;
     bool room = true;
-    if (zapi_iter_begin(&it, z, "net-interface-info"))
+    if (zapi_iter_begin(&it, z, record))
         return -1;
     /* The second key is the LIF's place in its SVM. */
     if (it.keys[0] && !sim_number(it.keys[1], 0, UINT32_MAX, &skip))
@@ -175,8 +178,10 @@ int zapi_net_interface_get_iter(struct zapi *z)
         bool same = it.keys[0] && !strcmp(it.keys[0], svm->name);
         for (size_t k = same ? (size_t)skip + 1 : 0; k < svm->lif_count && room; k++) {
             char place[24];
-            struct zapi_rec *rec = zapi_iter_record(&it, "net-interface-info");
-            lif_record(&it, rec, svm, &svm->lifs[k]);
+            if (shown && !shown(&svm->lifs[k]))
+                continue;
+            struct zapi_rec *rec = zapi_iter_record(&it, record);
+            write(&it, rec, &svm->lifs[k], k);
             snprintf(place, sizeof(place), "%zu", k);
             room = zapi_iter_row(&it, rec, svm->name, place, NULL);
         }
@@ -184,6 +189,11 @@ int zapi_net_interface_get_iter(struct zapi *z)
     sim_unlock();
     zapi_iter_end(&it);
     return 0;
+}
+
+int zapi_net_interface_get_iter(struct zapi *z)
+{
+    return zapi_lifs(z, "net-interface-info", NULL, lif_record);
 }
 
 int zapi_ems_autosupport_log(struct zapi *z)
