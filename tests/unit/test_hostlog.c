@@ -19,8 +19,7 @@
 static int setup(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/moon-hostlog-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
+    return make_dir("hostlog");
 }
 
 static int teardown(void **state)

@@ -248,13 +248,7 @@ static void test_is_local(void **state)
 static int setup(void **state)
 {
     (void)state;
-    char temp[] = "/tmp/moon-mounts-XXXXXX";
-    if (!mkdtemp(temp))
-        return -1;
-    char *real = realpath(temp, NULL);
-    snprintf(dir, sizeof dir, "%s", real ? real : temp);
-    free(real);
-    return 0;
+    return make_dir("mounts");
 }
 
 static int teardown(void **state)

@@ -8,17 +8,16 @@
 
 #include "clock.h"
 #include "proc.h"
+#include "tempdir.h"
+#include "threads.h"
 #include "xml.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-
-static char dir[64];
 
 static json_t *run(struct moon_proc_args *args)
 {
@@ -266,14 +265,7 @@ static void *many(void *arg)
 static void test_threads(void **state)
 {
     (void)state;
-    pthread_t threads[4];
-    size_t bad[4] = {0};
-    for (size_t i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, many, &bad[i]), 0);
-    for (size_t i = 0; i < 4; i++) {
-        pthread_join(threads[i], NULL);
-        assert_int_equal(bad[i], 0);
-    }
+    in_threads(many);
 }
 
 static void test_start_time(void **state)
@@ -312,13 +304,7 @@ static void test_start_time_of_the_dead(void **state)
 static int setup(void **state)
 {
     (void)state;
-    char temp[] = "/tmp/moon-proc-XXXXXX";
-    if (!mkdtemp(temp))
-        return -1;
-    char *real = realpath(temp, NULL);
-    snprintf(dir, sizeof dir, "%s", real ? real : temp);
-    free(real);
-    return 0;
+    return make_dir("proc");
 }
 
 static int teardown(void **state)

@@ -193,8 +193,7 @@ static void test_bad_keys(void **state)
 static int setup(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/moon-seal-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
+    return make_dir("seal");
 }
 
 static int teardown(void **state)

@@ -335,9 +335,8 @@ static void test_lock_process(void **state)
 static int setup(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/moon-store-XXXXXX");
     umask(022);
-    return mkdtemp(dir) ? 0 : -1;
+    return make_dir("store");
 }
 
 static int unlink_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)

@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
+#include "threads.h"
 #include "xml.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -315,14 +315,7 @@ static void *hammer(void *arg)
 static void test_threads(void **state)
 {
     (void)state;
-    pthread_t threads[4];
-    size_t bad[4] = {0};
-    for (size_t i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, hammer, &bad[i]), 0);
-    for (size_t i = 0; i < 4; i++) {
-        pthread_join(threads[i], NULL);
-        assert_int_equal(bad[i], 0);
-    }
+    in_threads(hammer);
 }
 
 int main(void)
