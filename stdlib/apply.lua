@@ -1,7 +1,7 @@
 --- `moonsnap apply PLAN.json`: carry out a plan as it stands, or nothing.
 --
--- A whole dry run comes first and is compared with the plan. Then the workflow runs, and every call that changes
--- something is held against the plan before it is made.
+-- A whole dry run comes first and is compared with the plan. Then the workflow or the plain script runs, and every call that
+-- changes something is held against the plan before it is made.
 -- @module std.apply
 
 local json = require "engine.json"
@@ -22,6 +22,16 @@ Held.__index = Held
 local RESCUE = { ["domain.resume"] = true, ["domain.thaw"] = true }
 -- And this one, when a run ends early that had stopped the guest.
 local BACK = { ["domain.start"] = true }
+
+-- These take back a step: which one, and what it called the thing that these call so.
+local UNDOES = {
+  ["ontap.snapshot_delete"] = { "ontap.snapshot_create", volume = "volume", name = "name" },
+  ["ontap.volume_delete"] = { "ontap.volume_clone", volume = "to" },
+  ["ontap.lun_delete"] = { "ontap.lun_clone", path = "to" },
+  ["ontap.lun_unmap"] = { "ontap.lun_map", path = "path", igroup = "igroup" },
+  ["ontap.export_delete"] = { "ontap.export_create", name = "name" },
+  ["file.remove"] = { "file.replace", path = "path" },
+}
 
 local function drift(path, how)
   return err.coded("kvm-00019", ("%s: %s"):format(path, how), nil, { code = "conflict", exit = 1 })
@@ -46,12 +56,33 @@ local function check_facts(self)
   return plans.compare_facts(self.planned.facts, self.planned.run, self.seen.values, self.run, true)[1]
 end
 
+-- Whether a step takes back one that this run has made.
+local function undoes(self, step)
+  local undo = UNDOES[step.op]
+  for _, made in ipairs(undo and self.made or {}) do
+    local same = made.op == undo[1] and made.object == step.object
+    for name, of in pairs(undo) do
+      if name ~= 1 and made.args[of] ~= step.args[name] then same = false end
+    end
+    if same then return true end
+  end
+  return false
+end
+
+-- After the first refusal: what brings guests back, what takes back what was done, what `<close>` does; of a workflow also
+-- what the plan has for later, since its phases look at their errors. A script that does not must get no further.
+local function may_follow(self, step)
+  return RESCUE[step.op] or BACK[step.op] or step.closing or undoes(self, step)
+    or not self:plain() and self.order:ahead(step, self.run)
+end
+
 -- The engine asks this before a call that changes something; nil lets it pass.
 local function decide(self, step)
   if plans.bookkeeping(step, self.dirs) then return nil end
   step.args = plans.redacted(step.args)
   if self.refused then
-    if RESCUE[step.op] or BACK[step.op] or self.order:ahead(step, self.run) then return nil end
+    if may_follow(self, step) then return nil end
+    log.warn("%s: %s comes after that refusal, and is not carried out either", self.path, describe(step))
     return self.refused
   end
   local how = not self.begun and check_facts(self)
@@ -75,13 +106,22 @@ local function note(self, call)
     if not self.begun then self.seen:take(call) end
   elseif (call.failed or call.op == "process.run" and call.result.status ~= 0) and not plans.bookkeeping(call, self.dirs) then
     self.failed = self.failed or describe(call)
+  else
+    table.insert(self.made, call)
   end
 end
 
---- From now on this process carries out the plan. `std.cli` calls it when the run has its name, before the first phase.
--- @tparam table ctx
+--- Whether the plan is a plain script's.
+-- @treturn boolean
+function Held:plain()
+  return self.planned.run.plain or false
+end
+
+--- From now on this process carries out the plan. `std.cli` calls it when the run has its name, before the first phase;
+-- `std.script` before the script's first line.
+-- @tparam {stamp=string,id=string,dirs=table} ctx
 function Held:begin(ctx)
-  self.run, self.dirs = { stamp = ctx.stamp, id = ctx.id }, ctx.dirs
+  self.run, self.dirs, self.made = { stamp = ctx.stamp, id = ctx.id, plain = self:plain() }, ctx.dirs, {}
   local steps = {}
   for _, step in ipairs(self.planned.steps) do
     if not plans.bookkeeping(step, ctx.dirs) then steps[#steps + 1] = step end
@@ -109,7 +149,7 @@ end
 -- The plan's command as a dry run, in a process of its own: this one is going to change things.
 local function dry_run(planned)
   local argv = { process.realpath("/proc/self/exe"), table.unpack(planned.run.args) }
-  table.move({ "--dry-run", "--json", "--quiet" }, 1, 3, #argv + 1, argv)
+  table.move({ "--dry-run", "--json", not planned.run.plain and "--quiet" or nil }, 1, 3, #argv + 1, argv)
   local out, failed = process.run(argv, { reads = true, inherit = true, max_output = 64 << 20 })
   if not out then return nil, failed end
   if out.status ~= 0 then
@@ -124,6 +164,7 @@ end
 local PASSED = { "json", "verbose", "quiet", "debug", "yes", "nonInteractive" }
 
 local function command(planned, opts)
+  if planned.run.plain then return planned.run.args end -- which are not ours
   local args, has = table.move(planned.run.args, 1, #planned.run.args, 1, {}), {}
   for _, arg in ipairs(args) do has[arg] = true end
   for _, name in ipairs(PASSED) do
@@ -146,6 +187,10 @@ function apply.main(opts, dirs, run)
   end
   local planned, failed = plans.read(path)
   if not planned then return nil, failed end
+  if planned.run.plain and (opts.yes or opts.nonInteractive) then
+    return nil, err.new("invalid", ("%s: its script has the arguments that the plan was made with, and gets no others")
+      :format(path), { exit = 2 })
+  end
   local now
   now, failed = dry_run(planned)
   if not now then return nil, err.new(failed.code, ("%s: %s"):format(path, failed.message), { exit = failed.exit or 1 }) end

@@ -19,6 +19,7 @@ local options = require "std.options"
 local plans = require "std.plans"
 local refused_actions = require "std.refused_actions"
 local report = require "std.report"
+local script = require "std.script"
 local standing = require "std.standing"
 local task = require "std.task"
 local traps = require "std.traps"
@@ -341,22 +342,15 @@ local function run_file(path, args, held)
   standing.prepare(dirs, "run")
   local tree, missing = add_tree(known, dirs)
   if not tree then return fail(missing, 2) end
-  local given = {}
-  for _, arg in ipairs(args) do given[arg:match("^%-%-(.*)$") or ""] = true end
-  if given["dry-run"] then plan.start() end
-  if given.debug then log.open { console_debug = true } end
-  local ok, value = xpcall(fn, err.caught, table.unpack(args))
-  if not workflow.is(value) then
-    local code = not ok and fail(value, 1, given) or math.type(value) == "integer" and value or 0
-    failure.forgotten(ok)
-    if given["dry-run"] then report.steps { opts = given, dry_run = true } end
-    return code
-  end
+  local source = plans.source(path, text)
+  local code, wf = script.run(fn, { path = path, source = source, args = args, dirs = dirs, lib_dir = known["lib-dir"],
+    held = held })
+  if code then return code end
   local opts
   opts, failed = options.parse(args)
   if not opts then return fail(failed, 2) end
-  opts.args, opts.held, opts.source = { "run", path, table.unpack(args) }, held, plans.source(path, text)
-  return run_workflow(value, opts, directories(opts), 0)
+  opts.args, opts.held, opts.source = { "run", path, table.unpack(args) }, held, source
+  return run_workflow(wf, opts, directories(opts), 0)
 end
 
 local main
@@ -364,7 +358,7 @@ local main
 -- The directories of a command that is not this one.
 local function directories_of(args)
   local rest = args[1] == "run" and table.move(args, 3, #args, 1, {}) or args
-  return directories(assert(options.parse(rest)))
+  return directories(options.parse(rest) or {}) -- a plain script's need not be options
 end
 
 local function run_plan(opts)

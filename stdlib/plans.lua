@@ -12,6 +12,7 @@ local seal = require "engine.seal"
 local err = require "std.err"
 local facts = require "std.facts"
 local log = require "std.log"
+local naming = require "std.naming"
 
 local plans = {}
 
@@ -56,10 +57,11 @@ end
 -- How a result is shown says nothing about what is done.
 local SHOWN = { ["dry-run"] = true, json = true, verbose = true, quiet = true, debug = true }
 
-local function command(args)
+-- A plain script's arguments are its own, whatever they look like.
+local function command(args, plain)
   local out, withheld = {}, nil
   for _, arg in ipairs(args) do
-    if not SHOWN[arg:match("^%-%-?([%a%-]+)$")] then
+    if plain or not SHOWN[arg:match("^%-%-?([%a%-]+)$")] then
       out[#out + 1] = log.redact(arg)
       withheld = withheld or out[#out] ~= arg or nil
     end
@@ -81,16 +83,17 @@ local function part_digest(document, part)
 end
 
 --- The document of a dry run.
--- @tparam table ctx with `opts` as `std.cli` has them
+-- @tparam table ctx with `opts` as `std.cli` and `std.script` have them; without `opts.facts` it cannot be carried out
 -- @tparam {Step,...} steps without passwords
 -- @treturn table `{dry_run=true, plan, steps, run, facts, digests}`
 function plans.document(ctx, steps)
   local opts, self = ctx.opts, process.self()
   local document = { dry_run = true, plan = plans.redacted(ctx.plan), steps = steps }
-  if not opts.facts then return document end -- not a workflow's
-  local args, withheld = command(opts.args)
+  if not opts.facts then return document end
+  local args, withheld = command(opts.args, opts.plain)
   document.run = { format = FORMAT, made = math.floor(clock.now()), version = process.version(), host = self.host,
     user = self.uid, directory = process.realpath("."), args = args, withheld = withheld, stamp = ctx.stamp, id = ctx.id,
+    plain = opts.plain,
     program = seal.digest(file.read("/proc/self/exe") or ""), script = opts.source, modules = modules(opts["lib-dir"]),
     settings = ctx.cfg and settings(ctx.cfg) }
   document.facts = plans.redacted(opts.facts:relevant(steps))
@@ -164,7 +167,7 @@ function plans.read(path)
   ok, failed = check_owner(path, stat)
   if not ok then return nil, failed end
   if type(document) ~= "table" or type(document.run) ~= "table" or type(document.digests) ~= "table" then
-    return refused("invalid", "%s: is no plan; moonsnap ACTION ... --dry-run --json >FILE makes one", path)
+    return refused("invalid", "%s: is no plan; moonsnap ACTION ... --dry-run --json >FILE makes one, when it ends well", path)
   end
   if document.run.format ~= FORMAT then
     return refused("unsupported", "%s: its format is %s, this moonsnap reads %d", path, document.run.format, FORMAT)
@@ -177,13 +180,19 @@ end
 
 -- --- comparing ---------------------------------------------------------------------------------------------------
 
---- A copy in which the run's own time and id stand as placeholders: names that have them differ from run to run.
+--- A copy in which the run's own time and id stand as placeholders: names that have them differ from run to run. A
+-- workflow has one time, its context's; a plain script takes its own (`std.naming.stamp`), from its begin to its end.
 -- @param value
--- @tparam {stamp=string,id=string} run
+-- @tparam {stamp=string,id=string,plain=boolean,made=integer} run plain: a script's; made: when it ended, in seconds; nil: it
+--   goes on
 -- @return the copy
 function plans.timeless(value, run)
   if type(value) == "string" then
-    return (value:gsub(run.id:gsub("%p", "%%%0"), "{run}"):gsub(run.stamp:gsub("%p", "%%%0"), "{time}"))
+    value = value:gsub(run.id:gsub("%p", "%%%0"), "{run}")
+    if not run.plain then return (value:gsub(run.stamp:gsub("%p", "%%%0"), "{time}")) end
+    return (value:gsub("%f[%d]" .. ("%d"):rep(14) .. "%f[%D]", function(stamp)
+      return stamp >= run.stamp and stamp <= naming.stamp(run.made) and "{time}" or nil
+    end))
   end
   if type(value) ~= "table" then return value end
   local copy = {}

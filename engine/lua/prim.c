@@ -31,11 +31,25 @@ static json_t *step_new(lua_State *L, const char *op, const char *object, const 
     return step;
 }
 
+/* Whether a value is being closed that goes out of scope; not when that is for an error. */
+static bool closing(lua_State *L)
+{
+    lua_Debug ar;
+    for (int level = 0; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "n", &ar);
+        if (strcmp(ar.namewhat, "metamethod") == 0 && ar.name && strcmp(ar.name, "close") == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Whether plan.hold's function lets a step pass; if not, nil and what it gave. */
 static int held(lua_State *L, const char *op, const char *object, const json_t *args)
 {
     json_t **box = moonlua_newjson(L);
     *box = step_new(L, op, object, args);
+    if (closing(L) && json_object_set_new(*box, "closing", json_true()) < 0)
+        return luaL_error(L, "out of memory");
     lua_rawgeti(L, LUA_REGISTRYINDEX, moonlua_get(L)->hold);
     moonlua_pushjson(L, *box);
     lua_call(L, 1, 1);
@@ -255,8 +269,8 @@ static int set_function(lua_State *L, int *ref)
  * local ok, failed = dom:destroy()
  * plan.hold(nil)
  * assert(not ok and failed.code == "denied")
- * @tparam ?function fn called with a step as `steps` has them; nil lets it pass, an error is what the call then fails
- *   with. nil: every call passes again
+ * @tparam ?function fn called with a step as `steps` has them, and `closing=true` when a value that goes out of scope makes
+ *   the call, unless an error closes it; nil lets it pass, an error is what the call then fails with. nil: every call passes again
  */
 static int plan_hold(lua_State *L)
 {

@@ -7,10 +7,9 @@ set -euo pipefail
 scene alpha:vol1 bravo:vol2
 PLAN=$WORLD_DIR/plan.json
 
-plan() { # action and options
-  next_second
-  moon "$@" --dry-run --json >"$PLAN" 2>"$WORLD_DIR/plan.err" || world_fail "no plan: $(cat "$WORLD_DIR/plan.err")"
-}
+make_plan() { next_second; "$@" --dry-run --json >"$PLAN" 2>"$WORLD_DIR/plan.err" || world_fail "no plan: $(cat "$WORLD_DIR/plan.err")"; }
+plan() { make_plan moon "$@"; }                                         # action and options
+script_plan() { make_plan "$MOONSNAP" run "$WORLD_DIR/plain.lua" "$@"; } # its arguments
 apply() { timeout 60 "$MOONSNAP" apply "$PLAN" "$@"; }
 # edit JQ: the plan changed by somebody who knows how to make it fit
 edit() {
@@ -154,6 +153,74 @@ check_eq 'no snapshot was taken' "$(snapshots vol1; snapshots vol2)" "$before"
 plan backup --policy daily --script "$WORLD_DIR/site.lua"
 echo '-- changed' >>"$WORLD_DIR/site.lua"
 refused 'the script was changed' 1 'site\.lua: the script is another one'
+
+# --- a plain script: its dry run sees no snapshot where the real run sees its own, which is where it goes another way ---
+
+cat >"$WORLD_DIR/plain.lua" <<LUA
+local ontap, naming, process = require "engine.ontap", require "std.naming", require "std.process"
+local dir = "$HOME"
+local which = ...
+local client <const> = assert(ontap.new { name = "svm1", host = "127.0.0.1", port = $SIM_PORT, user = "vsadmin", password = "secret",
+  svm = "svm1", ca_file = "$SIM_CA" })
+print("these are my arguments:", ...)
+assert(client:snapshots("vol1"))
+if which == "fails" then error("not today") end
+local name = "plain_" .. naming.stamp()
+local made = client:snapshot_create("vol1", name)
+local _undo <close> = setmetatable({}, { __close = function(_, failed)
+  if failed then
+    assert(client:snapshot_delete("vol1", name))
+    assert(process.run { "/bin/touch", dir .. "/undone" })
+  end
+end })
+local there = #assert(client:snapshots("vol1", { name = name })) > 0
+local ok, failed = process.run { "/bin/touch", dir .. (there and which ~= "right" and "/elsewhere" or "/there") }
+if which == "deaf" then
+  local _close <close> = setmetatable({}, { __close = function() process.run { "/bin/touch", dir .. "/closed" } end })
+  process.run { "/bin/touch", dir .. "/deaf" }
+  client:snapshot_delete("vol1", name)
+  return 0
+end
+assert(ok, failed)
+LUA
+script_plan right two
+check 'a plan of a script that prints is one document' jq -e '.run.plain and (.steps | length == 2)' "$PLAN"
+check_match 'what it prints is said elsewhere' "$WORLD_DIR/plan.err" '^these are my arguments:.right.two$'
+check_no_match 'no password in it' "$PLAN" 'secret'
+check_exit 'an answer that the script does not know' 2 apply --yes
+said 'why' 'gets no others'
+check_exit 'the plan of a script is carried out' 0 apply
+check_eq 'with its arguments, and no others' "$(cat "$OUT")" $'these are my arguments:\tright\ttwo'
+check_eq 'with the names of now' "$(snapshots vol1 | grep -c '^plain_')" 1
+check 'to its end' test -e "$HOME/there"
+refused 'a script twice' 1 "snapshots of svm1:vol1: 'plain_.*' is not in the plan"
+
+script_plan right
+jq '.run.args[2] = "half"' "$PLAN" >"$PLAN.new" && mv "$PLAN.new" "$PLAN"
+refused 'other arguments' 2 "plan\.json: 'run' was changed"
+script_plan right
+edit '.run.args[2] = "half" | .steps[1].args.argv[1] = "/somewhere"'
+refused 'other arguments, made to fit' 1 'step 2: the plan has .*/somewhere.* there, not .*/there'
+
+before=$(snapshots vol1)
+script_plan half
+check_exit 'a script that goes another way' 1 apply
+said 'its line' 'plain\.lua:18'
+said 'what came' "kvm-00019.*step 2: the plan has 'process\.run /bin/touch .*/there.* there, not 'process\.run /bin/touch .*/elsewhere"
+check_eq 'what it had done it has undone' "$(snapshots vol1) $(ls "$HOME/undone")" "$before $HOME/undone"
+check 'and nothing else was done' test ! -e "$HOME/elsewhere"
+script_plan deaf
+check_exit 'a script that looks at no error' 1 apply
+said 'is told' 'process\.run /bin/touch comes after that refusal, and is not carried out either'
+check 'nothing of what came then was done' test ! -e "$HOME/elsewhere" -a ! -e "$HOME/deaf"
+check_eq 'but for what took back its own, and what it closed' "$(snapshots vol1) $(ls "$HOME/closed")" "$before $HOME/closed"
+run "$MOONSNAP" run "$WORLD_DIR/plain.lua" fails --dry-run --json
+cp "$OUT" "$PLAN"
+check_eq 'a dry run that fails' "$CODE $(jq -c '[.dry_run, .run]' "$OUT")" '1 [true,null]'
+refused 'its document' 2 'plan\.json: is no plan'
+script_plan right
+echo '-- changed' >>"$WORLD_DIR/plain.lua"
+refused 'a script that was changed' 1 'plain\.lua: the script is another one'
 
 # --- the file is not to be trusted ---
 

@@ -4,6 +4,7 @@ local plan = require "engine.plan"
 local virt = require "engine.virt"
 local err = require "std.err"
 local facts = require "std.facts"
+local naming = require "std.naming"
 local plans = require "std.plans"
 local t = require "std.test"
 local task = require "std.task"
@@ -55,6 +56,16 @@ t.case("more than the plan has", function()
   local ok, how = order:take(step("domain.resume", "a"), NOW)
   t.eq(ok, false)
   t.ok(how:find("the plan has nothing more there", 1, true), how)
+end)
+
+t.case("a plain script takes its own times, from its begin to its end", function()
+  local run = { stamp = naming.stamp(1000000000), id = "x-1", plain = true, made = 1000000005 }
+  local function timeless(seconds) return plans.timeless("s_" .. naming.stamp(seconds) .. "_x", run) end
+  for _, seconds in ipairs { 1000000000, 1000000003, 1000000005 } do t.eq(timeless(seconds), "s_{time}_x") end
+  for _, seconds in ipairs { 999999999, 1000000006 } do t.eq(timeless(seconds), "s_" .. naming.stamp(seconds) .. "_x") end
+  t.eq(plans.timeless({ run.stamp .. "0", "a" .. run.stamp }, run), { run.stamp .. "0", "a{time}" })
+  run.made = nil -- it goes on
+  t.eq(timeless(), "s_{time}_x")
 end)
 
 t.case("what only the controller knows is free", function()
@@ -114,15 +125,17 @@ t.case("the engine asks before a call, and shows it after", function()
   plan.observe(function(call) seen[#seen + 1] = call end)
   assert(task.all { function() return dom:suspend() end, function() return true end })
   t.err(nil, select(2, dom:destroy()), "conflict", "not in the plan")
-  assert(dom:resume())
+  do
+    local _back <close> = setmetatable({}, { __close = function() assert(dom:resume()) end })
+  end
   local again, failed = dom:start()
   plan.hold(nil)
   plan.observe(nil)
   t.eq(again, nil, failed)
   local side = asked[1].side
   t.eq(math.type(side), "integer")
-  t.eq(asked, { step("domain.suspend", "test", nil, side), step("domain.destroy", "test"), step("domain.resume", "test"),
-    step("domain.start", "test") })
+  t.eq(asked, { step("domain.suspend", "test", nil, side), step("domain.destroy", "test"),
+    { op = "domain.resume", object = "test", closing = true }, step("domain.start", "test") })
   t.eq(#seen, 3)
   t.eq({ seen[1].op, seen[1].changes, seen[1].failed }, { "domain.suspend", true })
   t.eq({ seen[3].op, seen[3].failed }, { "domain.start", true })
