@@ -220,8 +220,16 @@ local function discards(path, number, op)
   return not above:find("[=,({.+*/<>~-]%s*$") and not CONTINUES[above:match("(%a+)%s*$") or ""]
 end
 
---- Warn of what a script forgot: errors of calls that change something which it did not look at; guards, connections
--- and guests that stand still which it left as they are.
+-- Closes what a script has not: what became of it, in words.
+local function close(value)
+  local called, ok, failed = pcall(value.close, value)
+  trace.closed(value)
+  if called and ok then return "is closed now" end
+  return ("cannot be closed now: %s"):format(tostring(not called and ok or failed))
+end
+
+--- Warn of what a script forgot: errors of calls that change something which it did not look at; guards, connections,
+-- locks and clones that it left open, with what became of them (clones are closed, which waits); guests that stand still.
 -- @tparam boolean guests also tell of guests: not after a failure, which has told what it left
 function failure.forgotten(guests)
   for _, call in ipairs(trace.calls()) do
@@ -238,8 +246,9 @@ function failure.forgotten(guests)
   for _, row in ipairs(trace.open()) do held[row.at .. row.what] = true end
   for _, row in ipairs(opened) do
     local path = place(row.at)
-    if path and not shipped(path) and (held[row.at .. row.what] or row.what:find("^connection ")) then
-      log.warn("%s: the %s that is opened here was not closed; write local name <close> = ...", row.at, row.what)
+    if path and not shipped(path) and (held[row.at .. row.what] or not row.what:find("^guard process ")) then
+      log.warn("%s: the %s that is opened here was not closed, and %s; write local name <close> = ...", row.at, row.what,
+        row.ends or close(row.value))
     end
   end
   for _, guest in ipairs(guests and failure.standing() or {}) do

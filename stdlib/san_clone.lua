@@ -6,6 +6,7 @@ local clock = require "engine.clock"
 local file = require "engine.file"
 local lun = require "engine.lun"
 local multipath = require "engine.multipath"
+local trace = require "engine.trace"
 local clones = require "std.clones"
 local devices = require "std.devices"
 local err = require "std.err"
@@ -125,12 +126,14 @@ function Clone:close()
       self.mapped and "mapped to " .. self.igroup or "not mapped"), failed)
   end
   self.closed = true
+  trace.closed(self)
   log.info("Clone %s is gone", self.path)
   return forget(self)
 end
 
 function Clone:__close()
   local ok, failed = self:close()
+  trace.closed(self) -- tried once; what is left is in the catalog, for gc
   if not ok then log.error(failed) end
 end
 
@@ -178,6 +181,7 @@ function san_clone.open(ctx, object, snapshot)
   if not igroup then return nil, err.coded("STORAGE-02046", what, failed) end
   local self = setmetatable({ ctx = ctx, client = client, igroup = igroup,
     controller = object.controller, path = clones.temporary_name(object.mapping, ctx.id) }, Clone)
+  trace.opened(self, ("clone %s of LUN %s"):format(self.path, object.mapping))
   local clone
   clone, failed = bring_up(self, object, snapshot)
   if clone then return clone end

@@ -171,6 +171,9 @@ static int file_lock(lua_State *L)
         return 1; /* a handle that holds nothing */
     if (moon_store_lock(path, box, &err) < 0)
         return moonlua_pusherr(L, &err);
+    lua_pushfstring(L, "lock %s", path);
+    lua_insert(L, -2);
+    moonlua_opened(L, lua_tostring(L, -2), "is released now");
     return 1;
 }
 
@@ -179,6 +182,7 @@ static int lock_gc(lua_State *L)
     struct moon_lock **box = luaL_checkudata(L, 1, LOCK_TYPE);
     moon_store_unlock(*box);
     *box = NULL;
+    moonlua_closed(L, 1);
     return 0;
 }
 

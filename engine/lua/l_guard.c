@@ -142,7 +142,7 @@ static int start_finish(lua_State *L, struct moon_op *op)
     s->guard = NULL;
     lua_pushfstring(L, "guard process of %s", moon_guard_journal(*box));
     lua_insert(L, -2);
-    moonlua_opened(L, lua_tostring(L, -2));
+    moonlua_opened(L, lua_tostring(L, -2), "lets run what it still holds, and ends");
     return 1;
 }
 

@@ -23,7 +23,8 @@ struct moonlua_trace {
 };
 
 static const char
-    open_handles; /* registry key: weak table of handles that want closing -> where opened */
+    open_handles, /* registry key: weak table of handles that want closing -> where opened */
+    kept_values; /* the same of Lua's values, which are closed at the end when the script did not */
 
 /* --- where ------------------------------------------------------------------------------- */
 
@@ -183,23 +184,26 @@ static int trace_count(lua_State *L)
 
 /* --- handles ----------------------------------------------------------------------------- */
 
-void moonlua_opened(lua_State *L, const char *what)
+/* The value at idx in one of the tables: what it is and where it was opened. */
+static void note_open(lua_State *L, const void *table, int idx, const char *what, const char *ends)
 {
     char place[192];
+    idx = lua_absindex(L, idx);
     moonlua_place(L, place, sizeof place);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &open_handles);
-    lua_pushvalue(L, -2);
-    lua_createtable(L, 0, 2);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, table);
+    lua_pushvalue(L, idx);
+    lua_createtable(L, 0, 4);
     set_text(L, "what", what);
     set_text(L, "at", place);
+    set_text(L, "ends", ends);
     lua_rawset(L, -3);
     lua_pop(L, 1);
 }
 
-void moonlua_closed(lua_State *L, int idx)
+static void note_closed(lua_State *L, const void *table, int idx)
 {
     idx = lua_absindex(L, idx);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &open_handles);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, table);
     if (lua_istable(L, -1)) { /* not when the state itself is closed */
         lua_pushvalue(L, idx);
         lua_pushnil(L);
@@ -208,9 +212,50 @@ void moonlua_closed(lua_State *L, int idx)
     lua_pop(L, 1);
 }
 
-/*** Connections and guards that were opened and are not closed.
+void moonlua_opened(lua_State *L, const char *what, const char *ends)
+{
+    note_open(L, &open_handles, -1, what, ends);
+}
+
+void moonlua_closed(lua_State *L, int idx)
+{
+    note_closed(L, &open_handles, idx);
+}
+
+/*** Note a value that a script must close, such as a clone that `std.san` has made: left open it is told at the end, with the
+ * script's line, and closed. It is not collected before.
+ * @function opened
+ * @usage
+ * local trace = require "engine.trace"
+ * local value = { close = function(self) trace.closed(self) return true end }
+ * trace.opened(value, "queue q1")
+ * assert(trace.open()[1].what)
+ * value:close()
+ * @tparam table value with a method `close`, which gives true, or nil and an error
+ * @tparam string what "clone /vol/v/l"
+ */
+static int trace_opened(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    note_open(L, &kept_values, 1, luaL_checkstring(L, 2), "");
+    return 0;
+}
+
+/*** The value was closed.
+ * @function closed
+ * @tparam table value as of `opened`; nothing happens for another one
+ */
+static int trace_closed(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    note_closed(L, &kept_values, 1);
+    return 0;
+}
+
+/*** Connections, guards, locks and values of `opened` that are not closed.
  * @function open
- * @treturn {{what=string,at=string},...} what: "connection qemu:///system"; at: FILE:LINE where it was opened
+ * @treturn {{what=string,at=string,ends=string,value=table},...} what: "connection qemu:///system"; at: FILE:LINE where it was
+ *   opened; ends: what becomes of it when nobody closes it; value: that of `opened`, which has no `ends`
  */
 static int trace_open(lua_State *L)
 {
@@ -219,6 +264,14 @@ static int trace_open(lua_State *L)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &open_handles);
     lua_pushnil(L);
     while (lua_next(L, -2)) {
+        lua_rawseti(L, -4, ++n);
+    }
+    lua_pop(L, 1);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_values);
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+        lua_pushvalue(L, -2);
+        lua_setfield(L, -2, "value");
         lua_rawseti(L, -4, ++n);
     }
     lua_pop(L, 1);
@@ -233,12 +286,15 @@ void moonlua_trace_init(lua_State *L)
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &open_handles);
+    lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_values);
 }
 
 int luaopen_engine_trace(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"calls", trace_calls}, {"count", trace_count}, {"open", trace_open}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"calls", trace_calls},   {"count", trace_count},
+                                         {"opened", trace_opened}, {"closed", trace_closed},
+                                         {"open", trace_open},     {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

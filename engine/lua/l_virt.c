@@ -147,7 +147,7 @@ static int open_finish(lua_State *L, struct moon_op *op)
     o->virt = NULL;
     lua_pushfstring(L, "connection %s", o->uri);
     lua_insert(L, -2);
-    moonlua_opened(L, lua_tostring(L, -2));
+    moonlua_opened(L, lua_tostring(L, -2), "is closed now");
     return 1;
 }
 

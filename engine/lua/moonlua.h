@@ -124,8 +124,9 @@ void moonlua_call_domain(struct moonlua *m, const char *uri, const char *uuid);
 /* err: NULL when it went well. A number of 0 is no call. [-0, +0, -] */
 void moonlua_call_ended(lua_State *L, long number, const struct moon_err *err);
 long moonlua_call_count(const struct moonlua *m);
-/* The handle at the top wants closing by the script; and was closed. [-0, +0, m] */
-void moonlua_opened(lua_State *L, const char *what);
+/* The handle at the top wants closing by the script, with what becomes of it otherwise ("is ..."); and was closed.
+ * [-0, +0, m] */
+void moonlua_opened(lua_State *L, const char *what, const char *ends);
 void moonlua_closed(lua_State *L, int idx);
 void moonlua_trace_init(lua_State *L); /* [-0, +0, m] */
 

@@ -119,6 +119,21 @@ guard = assert(require("engine.guard").start { journal = %q, uri = "test:///defa
   t.ok(said:find("warning: FILE:1: the guard process of .* that is opened here was not closed"), said)
 end)
 
+t.case("a lock or a clone that is left open is told and ended, what was closed is not", function()
+  local lock = ('local lock%%s = assert(require("engine.file").lock(%q))\n'):format(TMP .. "/mine.lock")
+  local _, said = run(lock:format(""))
+  t.ok(said:find("warning: FILE:1: the lock .*mine%.lock that is opened here was not closed, and is released now;"), said)
+  t.eq(select(2, run(lock:format(" <close>"))), "")
+  t.eq(select(2, run(lock:format("") .. "lock:release()\n")), "")
+  local value = 'local trace = require "engine.trace"\n'
+    .. 'local v = { close = function(self) %s end }\ntrace.opened(v, "clone c1")\n%s\n'
+  _, said = run(value:format('require("engine.task").sleep(0.01) print("closed") return true', "v = nil collectgarbage()"))
+  t.ok(said:find("warning: FILE:3: the clone c1 that is opened here was not closed, and is closed now;", 1, true), said)
+  _, said = run(value:format('return nil, "no way"', ""))
+  t.ok(said:find("FILE:3: the clone c1 that is opened here was not closed, and cannot be closed now: no way;", 1, true), said)
+  t.eq(select(2, run(value:format("", "trace.closed(v)"))), "")
+end)
+
 t.case("--debug: the traceback and the last calls", function()
   local code, said = run('local file = require "std.file"\nfile.read("/etc/hostname")\nerror("boom")\n', "--debug")
   t.eq(code, 1)
