@@ -1,5 +1,6 @@
 -- Restores of LUNs on recorded hosts (tests/data/san): what is looked at again right before one is overwritten, and what
 -- a failure says about its data. A block device's cache is what no recorded host has.
+local clock = require "engine.clock"
 local file = require "engine.file"
 local lun = require "engine.lun"
 local process = require "engine.process"
@@ -107,6 +108,30 @@ t.case("what is not what it was is not overwritten", function()
     t.eq({ failed.scf, failed.started }, { "STORAGE-02025", false }, name)
     t.eq(steps, {}, name)
   end
+end)
+
+t.case("a process that has the device open is waited for, then named", function()
+  local holders, mono = lun.holders, clock.mono
+  local now, gone_after, asked
+  -- luacheck: push ignore
+  clock.mono = function()
+    now = now + 4
+    return now
+  end
+  lun.holders = function(_, o)
+    if o.processes == false then return {} end
+    asked = asked + 1
+    return asked <= gone_after and { { kind = "process", name = "qemu-system-x86", pid = 77 } } or {}
+  end
+  -- luacheck: pop
+  now, asked, gone_after = 0, 0, 1
+  local there = san.restore(run "plain", object(), "s1", true)
+  now, asked, gone_after = 0, 0, math.huge
+  local ok, failed = san.restore(run "plain", object(), "s1", true)
+  lun.holders, clock.mono = holders, mono -- luacheck: ignore
+  t.eq(there, true)
+  t.err(ok, failed, "busy", "device dm%-1 is in use: process qemu%-system%-x86, pid 77")
+  t.eq({ failed.scf, failed.started, #steps }, { "STORAGE-02025", false, 0 })
 end)
 
 t.case("whether a LUN could be restored is asked while its guest runs", function()
