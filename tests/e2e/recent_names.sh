@@ -81,4 +81,20 @@ for vol in vol1 vol2; do
   check_eq "$vol: daily:2 leaves two, one of them recent" "$(snapshots $vol | grep -c '^demo-daily_') $(snapshots $vol | grep -cx $recent)" '2 1'
 done
 check_eq 'and the record of the oldest is gone' "$(jq -r .snapshot "$WORLD_DIR"/state/catalog/demo/kvm/*-backup.json | grep -cx "$old")" 0
+
+# --- over REST ---
+
+moon_conf SNAP_TIMESTAMP_ONLY=N NTAP_SNAPSHOT_RETENTIONS=daily:9 ONTAP_API=rest
+before=$(snapshots vol1; snapshots vol2)
+next_second
+sim_fault '{"match": "PATCH *storage/volumes/*/snapshots/*", "nth": 2, "action": "error"}'
+check_exit 'REST: a rename fails: exit' 1 moon backup --policy daily
+check_eq 'REST: a rename fails: the names are as they were' "$(snapshots vol1; snapshots vol2)" "$before"
+sim_faults_clear
+next_second
+backup
+check_eq 'REST: the next backup is the recent one' "$SNAP $(snapshots vol1 | grep -cx $recent) $(snapshots vol2 | grep -cx $recent)" \
+  "$recent 1 1"
+daily() { snapshots "$1" | grep '^demo-daily_' | paste -sd' '; }
+check_eq 'REST: the older one was renamed, the same on both volumes' "$(daily vol1 | wc -w) $(daily vol1)" "3 $(daily vol2)"
 finish
