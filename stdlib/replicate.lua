@@ -40,16 +40,19 @@ local function left(r)
   return r.deadline and r.deadline - clock.mono()
 end
 
--- What a copy of a vault has: the snapshot's own name, which comes along.
+-- What a copy of a vault has: the snapshot's own name, which comes along. nil and an Err: it cannot be told.
 local function arrived(ctx, r)
+  local rows, failed
   if not r.by_name then
     if r.transfer then return true end
-    local rows = r.controller.client:mirrors { destination = r.destination }
-    return rows and rows[1] and rows[1].newest ~= r.newest
+    rows, failed = r.controller.client:mirrors { destination = r.destination }
+    if not rows then return nil, failed end
+    return rows[1] ~= nil and rows[1].newest ~= r.newest
   end
-  local rows = ontap.snapshots({ controllers = { [r.controller.name] = r.controller } },
+  rows, failed = ontap.snapshots({ controllers = { [r.controller.name] = r.controller } },
     { controller = r.controller.name, volume = r.volume }, ctx.snapshot)
-  return rows and rows[1] ~= nil
+  if not rows then return nil, failed end
+  return rows[1] ~= nil
 end
 
 -- Wait until fn returns something else than nil. nil when the time is over.
@@ -128,8 +131,10 @@ local function finish(ctx, r)
     local settled = clock.mono() - since > SETTLE
     if t.state == "success" then
       r.bytes = t.bytes
-      if arrived(ctx, r) then return true end
+      local there, unknown = arrived(ctx, r)
+      if there then return true end
       if not settled then return nil end
+      if unknown then return nil, failure(r.kind.status, r, unknown) end
       return nil, failure(r.kind.failed, r, ("the transfer has ended, and snapshot %s is not there")
         :format(ctx.snapshot), "not_found")
     end

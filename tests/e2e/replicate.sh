@@ -204,6 +204,13 @@ one=$!
 sleep 5 # the guests can be suspended by one run at a time
 MOON_LIMIT=100 moon_with second backup --policy daily >"$WORLD_DIR/late2.out" 2>"$WORLD_DIR/late2.err" &
 two=$!
+# Meanwhile, at another destination: the transfer ends, and whether the copy came cannot be asked.
+poll 30 runs m1 || not_ok 'SnapMirror not in time: it transfers' "$WORLD_DIR/late2.err"
+other_conf third "${BOTH[@]}" ONTAP_API=zapi SNAME=third NTAP_SNAPVAULT_UPDATE=Y SNAPVAULT_VOLUMES=svm1:vol2
+sim_fault '{ "match": "snapshot-get-iter", "svm": "svm_vault", "action": "error", "reason": "no list today" }'
+check_exit 'no word of the copy: exit' 3 moon_with third backup --policy daily
+sim_faults_clear
+check_match 'no word of the copy: why' "$ERR" 'scf-00018.*svm1:vol2 to svm_vault:v2: .*svm_vault:v2.*no list today'
 CODE=0
 wait $one || CODE=$?
 check_eq 'SnapVault not in time: exit' $CODE 3
