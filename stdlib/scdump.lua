@@ -48,13 +48,13 @@ local function names(dump, dir, ending)
   return found
 end
 
-local function add_config(dump, path, name)
+local function add_config(dump, path, name, without_secrets)
   local text, failed = file.read(path)
   if not text then
     if failed.code ~= "not_found" then lacks(dump, path, failed) end
     return
   end
-  local clean, secrets = redact.config(text)
+  local clean, secrets = without_secrets(text)
   for _, secret in ipairs(secrets) do log.secret(secret) end
   add(dump, "configs/" .. name, clean)
 end
@@ -62,7 +62,7 @@ end
 local function add_configs(dump, dirs)
   local dir = ("%s/%s"):format(dirs.config, dump.profile)
   for _, name in ipairs(names(dump, dir, "%.conf$")) do
-    add_config(dump, dir .. "/" .. name, dump.profile .. "/" .. name)
+    add_config(dump, dir .. "/" .. name, dump.profile .. "/" .. name, redact.config)
     local cfg, failed
     if name ~= "global.conf" then
       cfg, failed = config.load { profile = dump.profile, config = dir .. "/" .. name, config_dir = dirs.config,
@@ -75,18 +75,13 @@ local function add_configs(dump, dirs)
       lacks(dump, "config " .. name, failed)
     end
   end
-  add_config(dump, dirs.config .. "/global.conf", "global.conf")
+  add_config(dump, dirs.config .. "/global.conf", "global.conf", redact.config)
   for _, one in ipairs { { dir .. "/policies", dump.profile .. "/policies" }, { dirs.config .. "/policies", "policies" } } do
     for _, name in ipairs(names(dump, one[1], "%.policy$")) do
-      add_config(dump, one[1] .. "/" .. name, one[2] .. "/" .. name)
+      add_config(dump, one[1] .. "/" .. name, one[2] .. "/" .. name, redact.config)
     end
   end
-  local commands = file.read(dirs.config .. "/allowed_commands.config")
-  if commands then
-    local clean, secrets = redact.commands(commands)
-    for _, secret in ipairs(secrets) do log.secret(secret) end
-    add(dump, "configs/allowed_commands.config", clean)
-  end
+  add_config(dump, dirs.config .. "/allowed_commands.config", "allowed_commands.config", redact.commands)
 end
 
 -- The end of a log, from the beginning of a line.

@@ -82,6 +82,12 @@ check_exit 'a controller that does not answer' 0 bare scdump --profile demo --js
 tar -xzf "$(jq -r .archive "$OUT")" -C "$WORLD_DIR/dump"
 check_match 'is noted' "$(find "$WORLD_DIR/dump" -name scdump.txt | sort | tail -n 1)" '^svm1 +127\.0\.0\.1 +- .*user'
 sim_faults_clear
+rm "$etc/allowed_commands.config"
+mkdir "$etc/allowed_commands.config"
+next_second
+check_exit 'a file that cannot be read' 0 bare scdump --profile demo --json
+check_match 'is noted, too' <(jq -r '.missing[]' "$OUT") "^$etc/allowed_commands\.config: "
+rmdir "$etc/allowed_commands.config"
 before=$(find "$state" | sort)
 check_exit 'without a profile' 2 bare scdump
 check_exit 'a profile that is not there' 2 bare scdump --profile nowhere
