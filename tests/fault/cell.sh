@@ -6,11 +6,14 @@ MOON_BUILD=$1
 . "$(dirname "$(realpath "$0")")/../lib/world.sh"
 # shellcheck source=../lib/agent.sh
 . "$(dirname "$(realpath "$0")")/../lib/agent.sh"
+# shellcheck source=../lib/vault.sh
+. "$(dirname "$(realpath "$0")")/../lib/vault.sh"
 here=$(dirname "$(realpath "$0")")
 world_up
-sim_config "$WORLD_DIR/sim.json" '.svms[0].luns = [{ path: "/vol/vol2/lun1", size: 1048576, serial: "800Kb]Rj0Gde" }]
-  | .svms[0].igroups = [{ name: "tape", protocol: "iscsi", os_type: "linux", initiators: ["iqn.1994-05.com.redhat:t"] }]'
-sim_start
+vault_up '.transfer_ms = 50 | .rst_keep_ms = 50
+  | .svms[0].luns = [{ path: "/vol/vol2/lun1", size: 1048576, serial: "800Kb]Rj0Gde" }]
+  | .svms[0].igroups = [{ name: "tape", protocol: "iscsi", os_type: "linux", initiators: ["iqn.1994-05.com.redhat:t"] }]' \
+  v1 v2 m1
 for spec in alpha:vol1 bravo:vol2; do
   image=$SIM_ROOT/svm1/${spec#*:}/${spec%:*}.img
   image_make "$image"
@@ -18,6 +21,9 @@ for spec in alpha:vol1 bravo:vol2; do
   agent_add "${spec%:*}"
   wait_counter "$image" 1 || world_fail "${spec%:*} does not count"
 done
+relate v1 vol1 kvm_vault
+relate v2 vol2 kvm_vault
+relate m1 vol1 MirrorAllSnapshots
 # REST takes a consistent snapshot of what stands in a group object only.
 sim_curl -u vsadmin:secret -X POST -H 'Content-Type: application/json' "$SIM_URL/api/application/consistency-groups?return_timeout=15" \
   -d '{"name": "kvm", "svm": {"name": "svm1"}, "volumes": [{"name": "vol1", "provisioning_options": {"action": "add"}},
@@ -46,7 +52,7 @@ cp -a "$WORLD_DIR/etc" "$WORLD_DIR/etc.kept"
 jq -n --arg dir "$WORLD_DIR" --arg uri "$MOON_TEST_URI" --arg url "$SIM_URL" --arg root "$SIM_ROOT" --arg ca "$SIM_CA" \
   --arg engine "$MOON_BUILD/moonsnap-fault" --arg plain "$MOONSNAP" \
   --arg here "$here" '{here: $here, dir: $dir, uri: $uri, url: $url, root: $root, ca: $ca, engine: $engine, plain: $plain,
-    guests: ["alpha", "bravo"]}' \
+    guests: ["alpha", "bravo"], vaults: { v1: "vol1", v2: "vol2" }, mirrors: { m1: "vol1" }}' \
   >"$WORLD_DIR/world.json"
 "$MOONSNAP" run "$here/main.lua" "$WORLD_DIR/world.json" "$2" ${3:+"$3"} &
 pid=$!

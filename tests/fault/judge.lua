@@ -2,6 +2,8 @@
 -- catalog tells the truth, and the exit code and the message say what happened.
 -- @module judge
 
+local json = require "engine.json"
+
 local judge = {}
 
 local PATIENCE = 5 -- seconds after which no guest may stand still any more
@@ -92,7 +94,7 @@ local function standing(w, flow, case, out, fail)
     fail("%s, and %s", tell(out), table.concat(at_end, ", "))
   end
   -- The disk of a restore that was killed or could not go on is in doubt: its guest is nobody's to start.
-  local off = flow.name == "restore" and (case.kind == "kill"
+  local off = flow.restores and (case.kind == "kill"
     or out.status == 5 and any(out.stderr, { "stays off", "could not be started" })) and "alpha is shutoff" or nil
   local left = w:wait_running(PATIENCE, off)
   if #left > 0 and case.kind == "kill" then
@@ -116,6 +118,55 @@ local function applications(w, out, fail)
   if #left > 0 then
     fail("recover ends with %s, and applications stand still: %s: %s", tell(fixed), table.concat(left, ", "), fixed.stderr)
   end
+end
+
+-- Copies on the secondary: each is of a run that says where its copies went, and what is called done is there. Those that are
+-- deleted, when the run ended before it could note it, are for the next one.
+local function copies(w, out, now, fail)
+  local known, stale, ended_well = {}, {}, out.status == 0 and not out.stderr:find("catalog", 1, true)
+  for name, entry in pairs(w:catalog()) do
+    for _, r in ipairs(entry.record and entry.record.replicated or {}) do
+      local key = ("%s %s"):format(r.volume, entry.record.snapshot)
+      known[key] = true
+      if r.state == "done" and not r.gone and not now.copies[key] then
+        if w.base.copies[key] and not ended_well then
+          stale[#stale + 1] = { name = name, volume = r.volume }
+        else
+          fail("%s says that %s is done, and it is not there", name, key)
+        end
+      end
+    end
+  end
+  for key in pairs(now.copies) do
+    local told = known[key] or out.stderr:find("catalog: ", 1, true)
+    if not w.base.copies[key] and w.vaults[key:match("^%S+")] and not told then
+      fail("%s is a copy that no record tells of", key)
+    end
+  end
+  return stale
+end
+
+-- What a restore has of a vault: files beside the disks, and transfers that have not ended well.
+local function begun(w)
+  local list = w:fetched()
+  for _, state in ipairs(w:restores()) do
+    if state ~= "success" then list[#list + 1] = "the restore relationship" end
+  end
+  return list
+end
+
+-- It is gone again, or said to be left; and gc removes it.
+local function fetched(w, case, out, fail)
+  local left = w.replicates and begun(w) or {}
+  if #left == 0 then return end
+  for _, what in ipairs(left) do
+    if case.kind ~= "kill" and not out.signal and not out.stderr:find(what, 1, true) then
+      fail("%s is left, and the run does not say so", what)
+    end
+  end
+  local fixed = w:run { "gc", "--profile", "demo", "--config", "kvm", "--yes" }
+  left = begun(w)
+  if #left > 0 then fail("gc ends with %s, and leaves %s: %s", tell(fixed), table.concat(left, ", "), fixed.stderr) end
 end
 
 -- Which runs a snapshot or a clone belongs to, by the catalog.
@@ -168,6 +219,16 @@ local function strays(w, case, out, now, fail)
   end
 end
 
+-- Whether a record differs from what it was in this only: it says of copies that are not in a vault any more that they are
+-- gone.
+local function notes_gone(before, after, now)
+  local r = after.record
+  for _, copy in ipairs(r and r.replicated or {}) do
+    if copy.gone and not now.copies[copy.volume .. " " .. r.snapshot] then copy.gone = nil end
+  end
+  return r ~= nil and json.encode(r) == json.encode(before.record)
+end
+
 -- The catalog: what was in it still is, and what it calls good is there.
 local function catalog(w, flow, case, out, now, fail)
   local before, after, stale = w:catalog(w.base_dir), w:catalog(), {}
@@ -179,6 +240,9 @@ local function catalog(w, flow, case, out, now, fail)
       local there = 0
       for _, v in ipairs(r.volumes) do
         if now.snapshots[v.volume .. " " .. r.snapshot] then there = there + 1 end
+      end
+      for _, v in ipairs(before[name] and r.replicated or {}) do
+        if now.copies[v.volume .. " " .. r.snapshot] then there = there + 1 end
       end
       if there == 0 and before[name] then
         stale[#stale + 1] = name
@@ -201,20 +265,30 @@ local function catalog(w, flow, case, out, now, fail)
       end
     elseif flow.settles and after[name] and (after[name].record or {}).settled then -- it says that the run failed
       if after[name].record.status ~= "failed" then fail("%s is settled, and says %s", name, after[name].record.status) end
-    elseif after[name] and after[name].text ~= entry.text and r.action ~= "clone" then
+    elseif after[name] and after[name].text ~= entry.text and r.action ~= "clone"
+      and not notes_gone(entry, after[name], now) then
       fail("%s was changed", name)
     end
   end
   return stale
 end
 
--- Records of backups whose snapshots are deleted, when the run ended before it could forget them: the next one does.
-local function forgotten(w, stale, fail)
-  if #stale == 0 then return end
+-- Records of backups whose snapshots or copies are deleted, when the run ended before it could note it: the next one does.
+local function forgotten(w, stale, stale_copies, fail)
+  if #stale + #stale_copies == 0 then return end
+  w.next_second()
   local next_run = w:run(w.next_backup)
   local left = w:catalog()
   for _, name in ipairs(stale) do
     if left[name] then fail("%s says ok, its snapshots are gone, and the next run (%s) leaves it", name, tell(next_run)) end
+  end
+  for _, one in ipairs(stale_copies) do
+    for _, r in ipairs(left[one.name] and left[one.name].record.replicated or {}) do
+      if r.volume == one.volume and not r.gone then
+        fail("%s says that %s has it, and so it does after the next run (%s): %s", one.name, r.volume, tell(next_run),
+          next_run.stderr)
+      end
+    end
   end
 end
 
@@ -248,11 +322,13 @@ function judge.faults(w, flow, case, out)
   end
   local now = w:stored()
   strays(w, case, out, now, fail)
+  local stale_copies = copies(w, out, now, fail)
   local stale = catalog(w, flow, case, out, now, fail)
   standing(w, flow, case, out, fail)
   applications(w, out, fail)
   journals(w, flow, case, out, fail)
-  forgotten(w, stale, fail)
+  forgotten(w, stale, stale_copies, fail)
+  fetched(w, case, out, fail)
   return list
 end
 

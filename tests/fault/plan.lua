@@ -117,13 +117,13 @@ local function survey(w, flow)
   return calls, requests
 end
 
--- A backup of another kind begins with the calls of every backup: they go wrong there.
+-- A backup or restore of another kind begins with the calls of every one: they go wrong there.
 local function first_of_its_own(flow, calls)
   if not flow.from then return 1 end
   for i, call in ipairs(calls) do
-    if call.place:find(flow.from) then return i end
+    if ("%s %s %s"):format(call.name, call.object, call.place):find(flow.from) then return i end
   end
-  error(("%s: no call of its own comes from %s"):format(flow.name, flow.from), 0)
+  error(("%s: no call of its own is a '%s'"):format(flow.name, flow.from), 0)
 end
 
 -- All cases of a workflow over one transport.
@@ -145,11 +145,12 @@ local function cases_of(w, flow, api, only)
       end
     end
   end
-  for _, wire in ipairs(WIRE) do
+  for _, wire in ipairs(flow.unwired and {} or WIRE) do
     for n = 1, requests do add(wire.name, n, ("request %d"):format(n), { wire = wire }) end
   end
-  print(("%-10s %-4s %3d primitive calls%s, %3d requests: %4d cases"):format(flow.name, api, #calls,
-    since > 1 and (" (the first %d are those of backup)"):format(since - 1) or "", requests, #list))
+  local before = since > 1 and (" (the first %d are those of %s)"):format(since - 1, flow.restores and "restore" or "backup")
+  print(("%-10s %-4s %3d primitive calls%s, %3d requests: %4d cases"):format(flow.name, api, #calls, before or "", requests,
+    #list))
   return list
 end
 

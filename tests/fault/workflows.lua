@@ -1,8 +1,9 @@
 --- The shipped workflows that change something: what must be there before, how each is run, and what it must have
 -- done when it says so. `argv(w)` is the command; `conf(w)` what its config has beside the world's; `base(w)` makes what
 -- it needs, once; `arrange(w)` what it needs before each case; `whole(w, out)` gives text when a run that ended with 0
--- has not done its job; `script` is a script of the site. Of a backup of another kind, calls before the
--- first one from a place that matches `from` go wrong in `backup`.
+-- has not done its job; `script` is a script of the site; `suspends`, `resumes`, `restores` and `replicates` say what it
+-- does, for the judge. Of a backup or restore of another kind, calls before the first one whose "NAME OBJECT PLACE" matches
+-- `from` go wrong in `backup` and `restore`; `unwired`: so do its requests, on the wire.
 
 local file = require "engine.file"
 local json = require "engine.json"
@@ -90,6 +91,61 @@ local function configured(flow, conf, whole)
   return flow
 end
 
+-- That the secondary has all of it, and the record says so.
+local function replicated(w, out)
+  local wrong, record, now = backed_up(w, out)
+  if wrong then return wrong end
+  local seen = {}
+  for _, entry in ipairs(record.replicated or {}) do
+    seen[entry.volume] = true
+    if entry.state ~= "done" then return ("%s is %s"):format(entry.destination, entry.state) end
+    if not now.copies[entry.volume .. " " .. record.snapshot] then return entry.destination .. " does not have it" end
+  end
+  for _, kind in ipairs { w.vaults, w.mirrors } do
+    for volume in pairs(kind) do
+      if not seen[volume] then return volume .. " is not in the record" end
+    end
+  end
+end
+
+local function restore(w)
+  return action("restore", { api(w), "KVM_RESTORE_VM_LIST=alpha" }, "--policy", "daily", "--backupName", w.snapshot, "--yes",
+    "--json")
+end
+
+local function restored(w, out)
+  local record = json.decode(out.stdout)
+  if not record or record.status ~= "ok" then return "its record is not ok" end
+  if not w:stored().snapshots["vol1 " .. record.safety] then return "there is no safety snapshot" end
+  return nil, record
+end
+
+local VAULT = { "NTAP_USERS=svm1:vsadmin/secret;svm_vault:vault/secret",
+  "MANAGEMENT_INTERFACES=svm1:127.0.0.1;svm_vault:127.0.0.1", "NTAP_SNAPVAULT_UPDATE=Y", "SNAPVAULT_VOLUMES=svm1:vol1,vol2" }
+
+-- Beside what a config has to reach the vaults.
+local function with_vault(...)
+  local lines = table.move(VAULT, 1, #VAULT, 1, {})
+  for _, line in ipairs { ... } do lines[#lines + 1] = line end
+  return function() return lines end
+end
+
+local replicate = configured(variant("replicate", "stdlib/replicat"),
+  with_vault("NTAP_SNAPMIRROR_UPDATE=Y", "SNAPMIRROR_VOLUMES=svm1:vol1", "NTAP_SNAPMIRROR_WAIT=1"), replicated)
+replicate.replicates = true
+
+-- Its base is a backup that is in the vaults, and goes there.
+local retain = configured(variant("retain", "^Ontap%.snapshot_delete v%d"),
+  with_vault("NTAP_SNAPVAULT_RETENTIONS=daily:1"), function(w, out)
+    local wrong, record, now = backed_up(w, out)
+    if wrong then return wrong end
+    for key in pairs(now.copies) do
+      if w.vaults[key:match "^%S+"] and not key:find(record.snapshot, 1, true) then return key .. " is still there" end
+    end
+  end)
+retain.replicates, retain.unwired = true, true
+retain.base = function(w) w.snapshot = backup(w, "daily") end
+
 local CLONES = { "NTAP_CLONE_IGROUP_MAP=svm1:vol2/tape", "NTAP_NFS_EXPORT_HOST=192.0.2.7" }
 
 return {
@@ -107,15 +163,27 @@ return {
     whole = backed_up },
 
   { name = "restore",
+    restores = true,
     base = function(w) w.snapshot = backup(w, "daily") end,
-    argv = function(w)
-      return action("restore", { api(w), "KVM_RESTORE_VM_LIST=alpha" }, "--policy", "daily", "--backupName", w.snapshot,
-        "--yes", "--json")
+    argv = restore,
+    whole = restored },
+
+  -- Of a backup that only the vaults still have. ONTAPI alone does not fetch single files.
+  { name = "vault",
+    restores = true, replicates = true, apis = { "auto", "rest" }, from = "^Ontap%.snapshots v%d",
+    conf = with_vault("NTAP_SNAPSHOT_RETENTIONS=daily:1"),
+    base = function(w)
+      w.snapshot = backup(w, "daily")
+      backup(w, "daily")
     end,
+    argv = restore,
     whole = function(w, out)
-      local record = json.decode(out.stdout)
-      if not record or record.status ~= "ok" then return "its record is not ok" end
-      if not w:stored().snapshots["vol1 " .. record.safety] then return "there is no safety snapshot" end
+      local wrong, record = restored(w, out)
+      if wrong then return wrong end
+      if not record.guests[1].disks[1].vault then return "it did not come from the vault" end
+      if #w:fetched() > 0 and not out.stderr:find("fetched for a restore, is left", 1, true) then
+        return "what was fetched is left"
+      end
     end },
 
   { name = "backupDel",
@@ -197,6 +265,36 @@ return {
 
   configured(variant("federation", "stdlib/command"),
     function() return { "FEDERATED_APPLICATIONS=db@one;db@two" } end),
+
+  replicate, retain,
+
+  -- The plan of a backup. What of it asks the controllers is the same over both transports.
+  { name = "apply",
+    apis = { "zapi" },
+    base = function(w)
+      backup(w, "daily") -- which writes the mapping into the config: a plan need not
+      w.next_second()
+      w.plan = w.dir .. "/plan.json"
+      local out = w:run(action("backup", { api(w) }, "--policy", "daily", "--dry-run", "--json"), {}) -- of the same program
+      assert(out.status == 0, out.stderr)
+      assert(file.replace(w.plan, out.stdout))
+    end,
+    argv = function(w) return { "apply", w.plan, "--json" } end,
+    whole = backed_up },
+
+  { name = "scdump",
+    apis = { "zapi" }, -- it asks each controller who it is
+    base = function(w) w.dumped = json.decode(w:must({ "scdump", "--profile", "demo", "--json" }).stdout).files end,
+    argv = function() return { "scdump", "--profile", "demo", "--json" } end,
+    whole = function(w, out)
+      local made = json.decode(out.stdout)
+      local listed = world.sh("tar", "-tzf", made.archive)
+      for _, name in ipairs(w.dumped) do
+        if not listed:find(name, 1, true) and not out.stderr:find("scdump goes on without it", 1, true) then
+          return name .. " is not in the archive, and nothing is said to be missing"
+        end
+      end
+    end },
 
   -- A script of the site that lets the guests stand still for its own commands.
   { name = "custom",

@@ -19,7 +19,7 @@ local LIMIT = 75 -- seconds that a run may take: it may wait 60 for a guest to s
 
 --- The world.
 -- @tparam table made by tests/fault/cell.sh: here (the directory of this), dir, uri, url, root, ca, engine (with the seam),
---   plain (moonsnap), guests
+--   plain (moonsnap), guests, vaults and mirrors of svm_vault ({DESTINATION=SOURCE} volumes)
 -- @treturn table
 function world.new(made)
   local scheme, host, port = made.url:match("^(https?)://([^/:]+):(%d+)")
@@ -29,6 +29,9 @@ function world.new(made)
   w.conn = assert(virt.open(made.uri))
   w.filer = assert(ontap.new { name = "filer", host = host, port = tonumber(port), https = scheme == "https",
     user = "vsadmin", password = "secret", ca_file = made.ca, api = "rest", timeout = 10 })
+  w.secondary = assert(ontap.new { name = "secondary", host = host, port = tonumber(port), https = scheme == "https",
+    user = "vault", password = "secret", ca_file = made.ca, api = "rest", timeout = 10 })
+  w.anchors = 0
   w.first = w:stored()
   return w
 end
@@ -137,19 +140,90 @@ local function revive(self)
   if #list > 0 then error("cannot go on: " .. table.concat(list, ", "), 0) end
 end
 
---- What the controller has: `{volumes={NAME=row}, luns={PATH=row}, snapshots={"VOLUME NAME"=row}, policies={NAME=id}}`.
+-- The snapshots of a volume into `into`, but for those that SnapMirror makes and those that the world does.
+local function add_snapshots(client, volume, into)
+  for _, s in ipairs(assert(client:snapshots(volume))) do
+    if not s.name:find "^snapmirror%." and not s.name:find "^anchor_" then into[volume .. " " .. s.name] = s end
+  end
+end
+
+--- What the controllers have: `{volumes={NAME=row}, luns={PATH=row}, snapshots={"VOLUME NAME"=row}, policies={NAME=id},
+-- copies={"VOLUME NAME"=row} on the secondary, when the workflow replicates}`.
 function world:stored()
-  local out = { volumes = {}, luns = {}, snapshots = {}, policies = {} }
+  local out = { volumes = {}, luns = {}, snapshots = {}, policies = {}, copies = {} }
   for _, row in ipairs(assert(self.filer:volumes())) do
     out.volumes[row.name] = row
-    if row.state == "online" then
-      for _, s in ipairs(assert(self.filer:snapshots(row.name))) do out.snapshots[row.name .. " " .. s.name] = s end
-    end
+    if row.state == "online" then add_snapshots(self.filer, row.name, out.snapshots) end
+  end
+  for _, kind in ipairs(self.replicates and { self.vaults, self.mirrors } or {}) do
+    for name in pairs(kind) do add_snapshots(self.secondary, name, out.copies) end
   end
   for _, row in ipairs(assert(self.filer:luns())) do out.luns[row.path] = row end
   local reply = assert(self.filer:request("GET", "/protocols/nfs/export-policies?fields=name"))
   for _, row in ipairs(reply.body.records or {}) do out.policies[row.name] = row.id end
   return out
+end
+
+--- Relationships that were made for a transfer from a vault to the primary: how their transfer stands. One that has
+-- ended well is taken away by the controller, a moment later.
+-- @treturn {string,...}
+function world:restores()
+  local list = {}
+  local reply = assert(self.filer:request("GET", "/snapmirror/relationships?fields=restore,transfer"))
+  for _, row in ipairs(reply.body.records or {}) do
+    if row.restore then list[#list + 1] = row.transfer and row.transfer.state or "none" end
+  end
+  return list
+end
+
+--- Files that restores have fetched from a vault, beside the disks.
+-- @treturn {string,...} "vol1/alpha.img.moonsnap_RUN"
+function world:fetched()
+  local list = {}
+  for _, volume in pairs(self.vaults) do
+    for _, name in ipairs(file.list(("%s/svm1/%s"):format(self.root, volume)) or {}) do
+      if name:find "%.moonsnap_" then list[#list + 1] = volume .. "/" .. name end
+    end
+  end
+  return list
+end
+
+-- Transfers of a dead run go on: wait until there is none.
+local function wait_idle(self)
+  local till = clock.mono() + 20
+  repeat
+    local running = #self:restores() > 0
+    for _, row in ipairs(assert(self.secondary:mirrors {})) do running = running or row.status ~= "idle" end
+    if not running then return end
+    task.sleep(0.05)
+  until clock.mono() > till
+  error("cannot go on: transfers do not end", 0)
+end
+
+-- The newest snapshot that a vault has, too, cannot be deleted on either side: let it be one of the world's own.
+local function advance(self)
+  local last, name = ("anchor_%d"):format(self.anchors), ("anchor_%d"):format(self.anchors + 1)
+  self.anchors = self.anchors + 1
+  for vault, volume in pairs(self.vaults) do
+    assert(self.filer:snapshot_create(volume, name, { label = "daily" }))
+    assert(self.secondary:mirror_update("svm_vault:" .. vault, {}))
+  end
+  wait_idle(self)
+  for vault, volume in pairs(self.vaults) do
+    self.filer:snapshot_delete(volume, last)
+    self.secondary:snapshot_delete(vault, last)
+  end
+end
+
+local HELD = { busy = true, conflict = true }
+
+local function delete_snapshot(self, client, volume, name)
+  local ok, failed = client:snapshot_delete(volume, name)
+  if not ok and self.replicates and HELD[failed.code] then
+    advance(self)
+    ok, failed = client:snapshot_delete(volume, name)
+  end
+  if not ok then error(("snapshot %s on %s: %s"):format(name, volume, failed), 0) end
 end
 
 local function remove(self, now, base)
@@ -172,8 +246,19 @@ local function remove(self, now, base)
   end
   for key, row in pairs(now.snapshots) do
     local volume = key:match("^%S+")
-    if not base.snapshots[key] and base.volumes[volume] then assert(self.filer:snapshot_delete(volume, row.name)) end
+    if not base.snapshots[key] and base.volumes[volume] then delete_snapshot(self, self.filer, volume, row.name) end
   end
+  for key, row in pairs(now.copies) do
+    local vault = key:match("^%S+") -- a mirror gets what its source has by the next transfer
+    if not base.copies[key] and self.vaults[vault] then delete_snapshot(self, self.secondary, vault, row.name) end
+  end
+end
+
+-- What a restore that died has begun at the secondary.
+local function end_transfers(self)
+  if not self.replicates then return end
+  wait_idle(self)
+  for _, path in ipairs(self:fetched()) do world.sh("rm", ("%s/svm1/%s"):format(self.root, path)) end
 end
 
 --- Keep what there is now as the place to come back to.
@@ -190,6 +275,7 @@ end
 function world:back()
   end_guards(self)
   revive(self)
+  end_transfers(self)
   world.sh("rm", "-rf", self.state, self.etc, self.dir .. "/trail", self.dir .. "/applications")
   world.sh("cp", "-a", self.base_dir .. "/state", self.base_dir .. "/etc", self.dir)
   local now, lost = self:stored(), {}
@@ -201,7 +287,7 @@ function world:back()
       end
     end
   end
-  for _, kind in ipairs { "volumes", "luns" } do
+  for _, kind in ipairs { "volumes", "luns", "copies" } do
     for name in pairs(self.base[kind]) do
       if not now[kind][name] then lost[#lost + 1] = name end
     end
@@ -214,6 +300,7 @@ function world:clear()
   self.base = self.first
   end_guards(self)
   revive(self)
+  end_transfers(self)
   world.sh("rm", "-rf", self.state)
   remove(self, self:stored(), self.first)
 end
@@ -223,7 +310,7 @@ end
 -- @tparam string api zapi or rest
 function world:begin(flow, api)
   self:clear()
-  self.api = api
+  self.api, self.replicates = api, flow.replicates
   world.sh("rm", "-rf", self.etc)
   world.sh("cp", "-a", self.dir .. "/etc.kept", self.etc)
   if flow.conf then
