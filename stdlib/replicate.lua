@@ -352,7 +352,9 @@ end
 
 -- A record goes with the last of its copies, wherever that was; the controller's own policy deletes, too.
 local function forget(ctx, r, names)
-  for _, record in ipairs(catalog.list(ctx) or {}) do
+  local records, unread = catalog.list(ctx)
+  if not records then log.warn("catalog: %s", unread) end -- the next run does it
+  for _, record in ipairs(records or {}) do
     local changed = false
     for _, entry in ipairs(record.action == "backup" and record.id ~= ctx.id and record.replicated or {}) do
       if entry.controller == r.controller.name and entry.volume == r.volume and not entry.gone
