@@ -7,7 +7,6 @@ local err = require "std.err"
 local facts = require "std.facts"
 local failure = require "std.failure"
 local log = require "std.log"
-local naming = require "std.naming"
 local report = require "std.report"
 local workflow = require "std.workflow"
 
@@ -62,7 +61,8 @@ end
 -- @treturn[2] Workflow what the script returned; it is still to be run
 function script.run(fn, about)
   local own, given = arguments(about.args)
-  local run = { stamp = naming.stamp(), dirs = about.dirs, dry_run = given["dry-run"] }
+  -- Not by std.naming, which a site may replace for its script.
+  local run = { stamp = os.date("%Y%m%d%H%M%S"), dirs = about.dirs, dry_run = given["dry-run"] }
   run.id = ("%s-%d"):format(run.stamp, process.self().pid)
   local opts = { json = given.json, quiet = given.quiet, debug = given.debug, ["lib-dir"] = about.lib_dir, plain = true,
     args = { "run", about.path, table.unpack(own) }, source = about.source }
