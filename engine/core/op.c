@@ -33,9 +33,13 @@ int moon_op_start(struct moon_op *op, struct moon_loop *loop,
     op->notify = notify;
     op->notify_arg = arg;
     moon_op_ref(op);
+    if (op->kind->begin)
+        op->kind->begin(op);
     int rc = op->kind->run ? moon_work_submit(moon_loop_work(loop), op) : op->kind->start(op, loop);
     if (rc < 0) {
         op->failed = true;
+        if (op->kind->end)
+            op->kind->end(op);
         moon_op_unref(op);
     }
     return rc;
@@ -61,6 +65,8 @@ int moon_op_give(json_t **out, json_t *value, const char *op, struct moon_err *e
 void moon_op_complete(struct moon_op *op)
 {
     op->done = true;
+    if (op->kind->end)
+        op->kind->end(op);
     if (!op->abandoned && op->notify)
         op->notify(op, op->notify_arg);
     moon_op_unref(op);

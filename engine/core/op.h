@@ -16,6 +16,10 @@ struct moon_op;
 
 struct moon_op_kind {
     const char *name;
+    /* Loop thread: it is about to be given to a worker, or started. May be NULL. */
+    void (*begin)(struct moon_op *op);
+    /* Loop thread: it has ended, or will never run. It may live on, as a value of a script. May be NULL. */
+    void (*end)(struct moon_op *op);
     /* Worker thread: blocks as long as it must; fills op->result, or op->err and op->failed. */
     void (*run)(struct moon_op *op);
     /* Loop thread, instead of run: must later call moon_op_complete. -1 with op->err when it

@@ -48,9 +48,11 @@ const char *moon_domain_uuid(const struct moon_domain *d);
 const char *moon_domain_name(const struct moon_domain *d);
 const char *moon_domain_uri(const struct moon_domain *d); /* of its connection */
 
-/* Suspends and freezes of this handle that have not returned yet, for instance because their
- * waiter gave up: while there are any, a resume may be followed by a late suspend. */
+/* Suspends and freezes of this handle that were asked for and have not ended, for instance because their
+ * waiter gave up: while there are any, a resume may be followed by a late suspend. Whoever hands one to a
+ * thread counts it before, since nobody can say when the thread gets to it: by 1 and, at its end, by -1. */
 int moon_domain_pending(const struct moon_domain *d);
+void moon_domain_pend(struct moon_domain *d, int by);
 
 /* Whether a call that changes the domain is on its way in libvirt or in its QEMU, whoever made it. A
  * suspend is one for as long as the guest's disk does not answer. Never waits for such a call. */

@@ -65,6 +65,11 @@ int moon_domain_pending(const struct moon_domain *d)
     return atomic_load(&d->pending);
 }
 
+void moon_domain_pend(struct moon_domain *d, int by)
+{
+    atomic_fetch_add(&d->pending, by);
+}
+
 static virDomainPtr get_domain(struct moon_domain *d, const char *op, struct moon_err *err)
 {
     AUTO_CONN virConnectPtr conn = virt_shared(d->virt, err);
@@ -141,10 +146,7 @@ int moon_domain_suspend(struct moon_domain *d, struct moon_err *err)
     AUTO_HELD struct held h = {0};
     if (!hold(d, false, &h, "suspend", err))
         return -1;
-    atomic_fetch_add(&d->pending, 1);
-    int rc = virDomainSuspend(h.dom);
-    atomic_fetch_sub(&d->pending, 1);
-    return rc < 0 ? virt_fail(err, "suspend", "domain", d->name) : 0;
+    return virDomainSuspend(h.dom) < 0 ? virt_fail(err, "suspend", "domain", d->name) : 0;
 }
 
 int moon_domain_resume(struct moon_domain *d, struct moon_err *err)
@@ -193,9 +195,7 @@ int moon_domain_freeze(struct moon_domain *d, int seconds, int *count, struct mo
     if (!hold(d, false, &h, "freeze", err))
         return -1;
     agent_limit(h.dom, seconds);
-    atomic_fetch_add(&d->pending, 1);
     int n = virDomainFSFreeze(h.dom, NULL, 0, 0);
-    atomic_fetch_sub(&d->pending, 1);
     if (n < 0)
         return virt_fail(err, "freeze", "domain", d->name);
     *count = n;

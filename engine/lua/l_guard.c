@@ -73,8 +73,12 @@ static int guard_finish(void *g, const json_t *args, json_t **out, struct moon_e
     return moon_guard_finish(g, out, err);
 }
 
-static const struct moonlua_self guard_self = {GUARD_TYPE,  "guard",    check_guard, guard_ref,
-                                               guard_unref, guard_name, NULL,        NULL};
+static const struct moonlua_self guard_self = {.type = GUARD_TYPE,
+                                               .prefix = "guard",
+                                               .get = check_guard,
+                                               .ref = guard_ref,
+                                               .unref = guard_unref,
+                                               .name = guard_name};
 
 /*** @type Guard */
 static const struct moonlua_prim guard_prims[] = {

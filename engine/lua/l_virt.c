@@ -79,8 +79,12 @@ static const char *conn_name(void *self)
     return moon_virt_uri(self);
 }
 
-static const struct moonlua_self conn_self = {CONN_TYPE,  "virt",    check_conn, conn_ref,
-                                              conn_unref, conn_name, NULL,       NULL};
+static const struct moonlua_self conn_self = {.type = CONN_TYPE,
+                                              .prefix = "virt",
+                                              .get = check_conn,
+                                              .ref = conn_ref,
+                                              .unref = conn_unref,
+                                              .name = conn_name};
 
 /*** @type Connection */
 static const struct moonlua_prim conn_prims[] = {
@@ -350,8 +354,13 @@ static const char *dom_uuid(void *self)
     return moon_domain_uuid(self);
 }
 
-static const struct moonlua_self dom_self = {DOMAIN_TYPE, "domain", check_domain, dom_ref,
-                                             dom_unref,   dom_name, dom_uri,      dom_uuid};
+static void dom_pend(void *self, int by)
+{
+    moon_domain_pend(self, by);
+}
+
+static const struct moonlua_self dom_self = {DOMAIN_TYPE, "domain", check_domain, dom_ref, dom_unref,
+                                             dom_name,    dom_uri,  dom_uuid,     dom_pend};
 
 /*** @type Domain
  * Every method returns true or a value; nil and an error object when libvirt refuses:
@@ -371,7 +380,7 @@ static const struct moonlua_prim dom_prims[] = {
      * assert(dom:state().state == "paused")
      * assert(dom:resume())
      * @awaits */
-    {"suspend", "", MOONLUA_CHANGES, dom_suspend},
+    {"suspend", "", MOONLUA_CHANGES | MOONLUA_PENDS, dom_suspend},
     /*** A domain that runs already counts as resumed. Never queues behind other calls.
      * @function Domain:resume
      * @awaits */
@@ -385,7 +394,7 @@ static const struct moonlua_prim dom_prims[] = {
      * @function Domain:freeze
      * @awaits
      * @tparam[opt] {timeout=integer} options seconds for the agent's answer (for ever) */
-    {"freeze", "{timeout:i?}", MOONLUA_CHANGES, dom_freeze},
+    {"freeze", "{timeout:i?}", MOONLUA_CHANGES | MOONLUA_PENDS, dom_freeze},
     /*** Undo freeze; number of file systems.
      * @function Domain:thaw
      * @awaits */
@@ -433,7 +442,7 @@ static int dom_gc(lua_State *L)
     return 0;
 }
 
-/*** Suspends and freezes of this handle that have not returned, for instance after a timeout.
+/*** Suspends and freezes of this handle that were begun and have not ended, for instance after a timeout.
  * @function Domain:pending
  * @treturn integer
  */

@@ -158,6 +158,7 @@ struct moonlua_prim {
 #define MOONLUA_RESCUE  2u /* runs on the reserved worker */
 #define MOONLUA_SECRET  4u /* its arguments may hold secrets: not recorded */
 #define MOONLUA_WHOLE   8u /* a cancelled task waits for its end: see struct moon_op_kind */
+#define MOONLUA_PENDS   16u /* self is told that it was begun, and has ended */
 
 /* How the methods of a class reach their C object. */
 struct moonlua_self {
@@ -170,6 +171,7 @@ struct moonlua_self {
     /* Of a domain: its connection and its uuid; NULL for others. */
     const char *(*uri)(void *self);
     const char *(*uuid)(void *self);
+    void (*pend)(void *self, int by); /* for MOONLUA_PENDS; any thread */
 };
 
 /* Add a function per row (ended by a NULL name) to the table at the top. The rows and `self` must

@@ -125,35 +125,68 @@ struct prim_op {
     const struct moonlua_self *how;
     void *self;
     json_t *args;
+    bool pending;
 };
+
+static void prim_begin(struct moon_op *op)
+{
+    struct prim_op *p = (struct prim_op *)op;
+    p->pending = p->prim->flags & MOONLUA_PENDS;
+    if (p->pending)
+        p->how->pend(p->self, 1);
+}
+
+static void let_go(struct prim_op *p)
+{
+    if (p->pending)
+        p->how->pend(p->self, -1);
+    p->pending = false;
+    if (p->self && p->how->unref)
+        p->how->unref(p->self);
+    p->self = NULL;
+}
 
 static void prim_run(struct moon_op *op)
 {
     struct prim_op *p = (struct prim_op *)op;
     op->failed = p->prim->run(p->self, p->args, &op->result, &op->err) < 0;
     /* Here and not on the loop: the last reference to a connection closes it, which may block. */
-    if (p->self && p->how->unref)
-        p->how->unref(p->self);
-    p->self = NULL;
+    let_go(p);
+}
+
+/* What never came to a thread; else it has been let go there. */
+static void prim_end(struct moon_op *op)
+{
+    let_go((struct prim_op *)op);
 }
 
 static void prim_destroy(struct moon_op *op)
 {
     struct prim_op *p = (struct prim_op *)op;
     json_decref(p->args);
-    if (p->self && p->how->unref)
-        p->how->unref(p->self);
+    let_go(p);
 }
 
 struct moon_op *moonlua_prim_op(lua_State *L, const struct moonlua_prim *prim,
                                 const struct moonlua_self *how, void *self, const json_t *args)
 {
-    static const struct moon_op_kind normal = {
-        .name = "primitive", .run = prim_run, .destroy = prim_destroy};
-    static const struct moon_op_kind rescue = {
-        .name = "rescue", .run = prim_run, .destroy = prim_destroy, .rescue = true};
-    static const struct moon_op_kind whole = {
-        .name = "whole", .run = prim_run, .destroy = prim_destroy, .whole = true};
+    static const struct moon_op_kind normal = {.name = "primitive",
+                                               .begin = prim_begin,
+                                               .end = prim_end,
+                                               .run = prim_run,
+                                               .destroy = prim_destroy};
+    static const struct moon_op_kind rescue = {.name = "rescue",
+                                               .begin = prim_begin,
+                                               .end = prim_end,
+                                               .run = prim_run,
+                                               .destroy = prim_destroy,
+                                               .rescue = true};
+    static const struct moon_op_kind whole = {.name = "whole",
+                                              .begin = prim_begin,
+                                              .end = prim_end,
+                                              .run = prim_run,
+                                              .destroy = prim_destroy,
+                                              .whole = true};
     struct prim_op *p = calloc(1, sizeof *p);
     json_t *copy = moon_memory_copy(args); /* the worker's own: reference counts are not atomic */
     if (!p || !copy) {

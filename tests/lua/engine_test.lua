@@ -392,6 +392,24 @@ t.case("a closed connection says so", function()
   t.eq({ d:name(), #d:uuid(), d:pending() }, { "test", 36, 0 })
 end)
 
+t.case("a suspend that no thread has got to yet is pending", function()
+  local tunnel = TMP .. "/tunnel"
+  assert(file.replace(tunnel, "#!/bin/sh\nexec sleep 1\n", { mode = 493 }))
+  local opens = {}
+  for i = 1, 16 do -- as many as there are threads: each waits for this tunnel to say something
+    opens[i] = task.spawn(function() return virt.open("test+ext:///default?command=" .. tunnel) end)
+  end
+  task.sleep(0)
+  local asked = task.spawn(function() return dom:suspend() end)
+  task.sleep(0)
+  local before = dom:pending()
+  asked:cancel()
+  pcall(asked.join, asked)
+  local after = dom:pending()
+  for _, open in ipairs(opens) do open:join() end
+  t.eq({ before, after, dom:state().state }, { 1, 0, "running" })
+end)
+
 t.case("handles that nobody closes", function()
   for _ = 1, 20 do
     local c = assert(virt.open("test:///default"))
