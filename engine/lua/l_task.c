@@ -138,6 +138,7 @@ static int await_first(lua_State *L, int n, moonlua_finish finish)
     struct moon_op *op = moon_loop_event();
     for (int i = 1; i <= n && op; i++) {
         if (!moonlua_joined(check_task(L, i), op)) {
+            op->done = true; /* never started: those before keep it, and have nobody to tell */
             moon_op_unref(op);
             op = NULL;
         }
