@@ -44,6 +44,22 @@ function err.coded(scf, what, cause, fields)
   return core.new(e)
 end
 
+--- Call a function; what it raises becomes an error object, also "not enough memory", for which Lua calls no handler.
+-- @tparam function fn may wait
+-- @param ... its arguments
+-- @treturn[1] boolean true
+-- @return[1] what fn returned
+-- @treturn[2] boolean false
+-- @treturn[2] Err
+-- @usage
+-- local ok, failed = require("std.err").try(error, "boom")
+-- assert(not ok and failed.message == "boom")
+function err.try(fn, ...)
+  local out = table.pack(xpcall(fn, core.caught, ...))
+  if not out[1] then return false, core.caught(out[2]) end
+  return table.unpack(out, 1, out.n)
+end
+
 --- Whether something is an error object with that code.
 -- @param value
 -- @tparam string code

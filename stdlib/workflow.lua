@@ -140,7 +140,7 @@ function workflow.extend(action, changes)
 end
 
 local function made_by(fn, name)
-  local ok, value = xpcall(fn, err.caught)
+  local ok, value = err.try(fn)
   if not ok then
     return nil, err.new("invalid", ("%s: loading it failed: %s"):format(name:gsub("^@", ""), tostring(value)),
       { exit = 2, cause = value, at = value.at, traceback = value.traceback })
@@ -262,7 +262,7 @@ end
 -- @return[2] nil
 -- @treturn[2] Err of the phase that failed; everything owned is closed and `failed` has run
 function workflow.run(wf, ctx)
-  local ok, failed = xpcall(run_phases, err.caught, wf, ctx)
+  local ok, failed = err.try(run_phases, wf, ctx)
   local function tell(fn, what)
     local done, problem = pcall(fn or function() end, ctx, failed)
     if not done then log.error("while %s: %s", what, problem) end

@@ -178,6 +178,12 @@ t.case("errors say what, where and in whose words", function()
   t.eq({ ok, raised.code }, { false, "not_found" })
 end)
 
+t.case("what is raised becomes an error object, with the values of what is not", function()
+  local ok, failed = err.try(error, "boom")
+  t.eq({ ok, failed.code, failed.message }, { false, "internal", "boom" })
+  t.eq({ err.try(function(...) return ... end, 1, nil, 3) }, { true, 1, nil, 3 })
+end)
+
 t.case("error objects", function()
   local e = core_err.new { code = "busy", message = "m", native = 5, scf = "scf-00037", extra = {} }
   t.eq({ core_err.is(e), e.source, tostring(e) }, { true, "engine", "[scf-00037] m" })
