@@ -25,14 +25,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum class { OTHER, LUA, OWN, CLASSES };
+enum asker { OTHER, LUA, OWN, ASKERS };
 
 static const char *const names[] = {[LUA] = "lua", [OWN] = "own"};
 
 struct range {
     uintptr_t from, to;
-    enum class class;
+    enum asker asker;
 };
 
 #define DEPTH 14
@@ -40,16 +41,18 @@ struct range {
 
 static struct range ranges[256];
 static size_t range_count;
-static atomic_ulong counts[CLASSES];
-static enum class chosen_class;
+static atomic_ulong counts[ASKERS];
+static enum asker chosen_asker;
 static unsigned long chosen;
 static bool all;
 static atomic_size_t again; /* size of Lua's second try, 0 */
+static void *failed[24];    /* the stack of the one that failed */
+static int failed_depth;
 static const char *trace;
 static struct {
     atomic_uint_fast64_t hash;
     unsigned long n;
-    enum class class;
+    enum asker asker;
 } sites[SITES];
 static _Thread_local bool inside; /* of the tracer, which may allocate */
 static _Thread_local char crash_stack[32768];
@@ -63,14 +66,20 @@ void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t size);
 
-static enum class class_of(const char *path) {
+static enum asker asker_of(const char *path)
+{
     static const char *const own[] = {"libjansson", "libxml2", "libcurl", "libpcre2", "libc.so"};
-    const char *base = strrchr(path, '/'); base = base ? base + 1 : path;
-    if (!*path) return OWN; /* the program */
-    if (strncmp(base, "liblua", 6) == 0) return LUA;
-    for (size_t i = 0; i < sizeof own / sizeof *own;
-         i++){if (strncmp(base, own[i], strlen(own[i])) == 0) return OWN;}
-return OTHER;
+    const char *base = strrchr(path, '/');
+    base = base ? base + 1 : path;
+    if (!*path)
+        return OWN; /* the program */
+    if (strncmp(base, "liblua", 6) == 0)
+        return LUA;
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        if (strncmp(base, own[i], strlen(own[i])) == 0)
+            return OWN;
+    }
+    return OTHER;
 }
 
 static int add_module(struct dl_phdr_info *info, size_t size, void *arg)
@@ -82,7 +91,7 @@ static int add_module(struct dl_phdr_info *info, size_t size, void *arg)
             range_count < sizeof ranges / sizeof *ranges)
             ranges[range_count++] = (struct range){info->dlpi_addr + p->p_vaddr,
                                                    info->dlpi_addr + p->p_vaddr + p->p_memsz,
-                                                   class_of(info->dlpi_name)};
+                                                   asker_of(info->dlpi_name)};
     }
     return 0;
 }
@@ -93,28 +102,36 @@ static void write_sites(void)
     FILE *f = fopen(trace, "we");
     for (size_t i = 0; f && i < SITES; i++) {
         if (sites[i].hash)
-            fprintf(f, "%s %lu %016jx\n", names[sites[i].class], sites[i].n,
+            fprintf(f, "%s %lu %016jx\n", names[sites[i].asker], sites[i].n,
                     (uintmax_t)sites[i].hash);
     }
-    for (int c = LUA; f && c < CLASSES; c++)
+    for (int c = LUA; f && c < ASKERS; c++)
         fprintf(f, "total %s %lu\n", names[c], counts[c]);
     if (f)
         fclose(f);
 }
 
-/* A crash says where, then is one. */
-static void on_crash(int sig)
+static void write_stack(void **frames, int depth)
 {
-    void *frames[40];
-    inside = true;
-    signal(sig, SIG_DFL);
-    int depth = backtrace(frames, 40), kept = 0;
+    int kept = 0;
     for (int i = 0; i < depth; i++) {
         if ((const char *)frames[i] < __start_moon_seam ||
             (const char *)frames[i] > __stop_moon_seam)
             frames[kept++] = frames[i];
     }
     backtrace_symbols_fd(frames, kept, 2);
+}
+
+/* A crash says where, then is one. */
+static void on_crash(int sig)
+{
+    static const char from[] = "the allocation that failed before:\n";
+    void *frames[40];
+    inside = true;
+    signal(sig, SIG_DFL);
+    write_stack(frames, backtrace(frames, 40));
+    if (failed_depth > 0 && write(2, from, sizeof from - 1) > 0)
+        write_stack(failed, failed_depth);
     raise(sig);
 }
 
@@ -129,13 +146,13 @@ __attribute__((constructor)) static void begin(void)
     for (size_t i = 0; moon_lazy_libraries[i]; i++)
         dlopen(moon_lazy_libraries[i], RTLD_LAZY | RTLD_LOCAL);
     dl_iterate_phdr(add_module, NULL);
-    for (int c = LUA; text && c < CLASSES; c++) {
+    for (int c = LUA; text && c < ASKERS; c++) {
         size_t len = strlen(names[c]);
         if (strncmp(text, names[c], len) == 0 && text[len] == ':') {
             char *end;
             chosen = strtoul(text + len + 1, &end, 10);
             all = strcmp(end, ":all") == 0;
-            chosen_class = (enum class)c;
+            chosen_asker = (enum asker)c;
         }
     }
     void *frames[2];
@@ -151,20 +168,22 @@ __attribute__((constructor)) static void begin(void)
     unsetenv("MOON_ALLOC_TRACE");
 }
 
-static enum class who(const void *caller) {
-    for (size_t i = 0; i < range_count; i++){if ((uintptr_t)caller >= ranges[i].from &&
-                                                 (uintptr_t)caller < ranges[i].to) return ranges[i]
-                                                 .class;}
-return OTHER;
+static enum asker who(const void *caller)
+{
+    for (size_t i = 0; i < range_count; i++) {
+        if ((uintptr_t)caller >= ranges[i].from && (uintptr_t)caller < ranges[i].to)
+            return ranges[i].asker;
+    }
+    return OTHER;
 }
 
 /* The stack as offsets, which are the same in the next run. */
-static void note_site(enum class class, unsigned long n)
+static void note_site(enum asker asker, unsigned long n)
 {
     void *frames[DEPTH];
     inside = true;
     int depth = backtrace(frames, DEPTH);
-    uint64_t hash = 1469598103934665603U + (uint64_t) class;
+    uint64_t hash = 1469598103934665603U + (uint64_t)asker;
     for (int i = 2; i < depth; i++) {
         uintptr_t at = (uintptr_t)frames[i];
         for (size_t k = 0; k < range_count; k++) {
@@ -178,7 +197,7 @@ static void note_site(enum class class, unsigned long n)
         uint_fast64_t empty = 0;
         if (atomic_compare_exchange_strong(&sites[i].hash, &empty, hash)) {
             sites[i].n = n;
-            sites[i].class = class;
+            sites[i].asker = asker;
             break;
         }
         if (empty == hash)
@@ -200,24 +219,27 @@ SEAM static bool fails(size_t size, const void *caller)
         prepare_crash();
     if (range_count == 0 || inside)
         return false;
-    enum class class = who(caller);
-    if (class == OTHER)
+    enum asker asker = who(caller);
+    if (asker == OTHER)
         return false;
-    unsigned long n = atomic_fetch_add(&counts[class], 1) + 1;
+    unsigned long n = atomic_fetch_add(&counts[asker], 1) + 1;
     if (trace)
-        note_site(class, n);
+        note_site(asker, n);
     if (chosen == 0)
         return false;
-    if (all && atomic_load(&counts[chosen_class]) >= chosen)
+    if (all && atomic_load(&counts[chosen_asker]) >= chosen)
         return true;
-    if (class != chosen_class)
+    if (asker != chosen_asker)
         return false;
     if (n == chosen) {
-        if (class == LUA)
+        inside = true;
+        failed_depth = backtrace(failed, sizeof failed / sizeof *failed);
+        inside = false;
+        if (asker == LUA)
             atomic_store(&again, size);
         return true;
     }
-    if (class == LUA && atomic_load(&again) == size) {
+    if (asker == LUA && atomic_load(&again) == size) {
         atomic_store(&again, 0);
         return true;
     }
