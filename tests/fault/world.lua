@@ -330,6 +330,8 @@ end
 -- @tparam table flow
 function world:arrange(flow)
   if #self:back() > 0 then self:begin(flow, self.api) end
+  -- A mirror has what the last case's run made until the next transfer: nothing may have its name.
+  if self.replicates then world.next_second() end
   if flow.arrange then flow.arrange(self) end
 end
 
