@@ -14,13 +14,21 @@
 #define THAW_AGAIN 2.0                 /* s between two thaws of a domain that may be frozen late */
 #define STACK      ((size_t)512 << 10) /* they are locked in memory */
 
-/* A call that may hang, and its thread. Guarded by the lock but for dom and back. */
+/* What a call has found: it runs, or needs nothing from us; it stood still and was brought back; it is gone or off; a
+ * call that may suspend it is under way; it failed. */
+enum found { RUNS, BROUGHT_BACK, GONE, BUSY, FAILED };
+
+/* A call that may hang, and its thread. Guarded by the lock but for dom and back; look and settled are the looking
+ * thread's until it is begun. */
 struct call {
     enum { IDLE, UNDER_WAY, DONE } state;
-    int rc, count;
+    enum found found;
+    int count;
     struct moon_err err;
     struct moon_domain *dom;
     struct moon_back *back;
+    unsigned look; /* the one that began it */
+    bool settled;
 };
 
 /* What is known of one domain; kept for good, since a call may return after any time. */
@@ -39,7 +47,9 @@ struct moon_back {
     struct look *looks;
     pthread_mutex_t lock;
     pthread_cond_t done;
-    int under_way; /* calls of this look; guarded by lock */
+    int under_way; /* calls; guarded by lock */
+    unsigned looks_so_far;
+    bool settled; /* no call is on its way, says this look */
 };
 
 struct moon_back *moon_back_new(struct moon_virt *virt)
@@ -84,11 +94,11 @@ static struct look *look_at(struct moon_back *b, const json_t *held)
 
 /* --- calls in threads of their own --------------------------------------------------------- */
 
-static void ended(struct call *c, int rc, const struct moon_err *err, int count)
+static void ended(struct call *c, enum found found, const struct moon_err *err, int count)
 {
     pthread_mutex_lock(&c->back->lock);
     c->state = DONE;
-    c->rc = rc;
+    c->found = found;
     c->err = *err;
     c->count = count;
     c->back->under_way--;
@@ -96,21 +106,62 @@ static void ended(struct call *c, int rc, const struct moon_err *err, int count)
     pthread_mutex_unlock(&c->back->lock);
 }
 
+static enum found failed(const struct moon_err *err)
+{
+    return err->code == MOON_NOT_FOUND ? GONE : FAILED;
+}
+
+/* Needs nothing from us: it does not stand still, or for a reason that a suspend does not give: an I/O error, a
+ * migration, a save. */
+static bool runs(const json_t *state)
+{
+    static const char *const reasons[] = {"ioerror", "migration", "saving"};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (strcmp(field(state, "reason"), reasons[i]) == 0)
+            return true;
+    }
+    return strcmp(field(state, "state"), "paused") != 0;
+}
+
+/* A look at the domain may hang, too. Back is one that runs and on whose way no call is that may suspend it: one that
+ * waits for a dead disk can take days. */
+static enum found resume(const struct call *c, struct moon_err *err)
+{
+    AUTO_JSON json_t *state = NULL;
+    bool busy = !c->settled && moon_domain_busy(c->dom); /* asked first: it may end in between */
+    if (moon_domain_state(c->dom, &state, err) < 0)
+        return failed(err);
+    if (runs(state))
+        return busy ? BUSY : RUNS;
+    return moon_domain_resume(c->dom, err) < 0 ? FAILED : BROUGHT_BACK;
+}
+
 static void *resume_thread(void *arg)
 {
     struct call *c = arg;
     struct moon_err err = {0};
-    int rc = moon_domain_resume(c->dom, &err);
-    ended(c, rc, &err, 0);
+    enum found found = resume(c, &err);
+    ended(c, found, &err, 0);
     return NULL;
 }
 
+static bool is_off(struct moon_domain *d)
+{
+    struct moon_err err;
+    AUTO_JSON json_t *state = NULL;
+    return moon_domain_state(d, &state, &err) == 0 && strcmp(field(state, "state"), "shutoff") == 0;
+}
+
+/* A domain that is off has nothing frozen. */
 static void *thaw_thread(void *arg)
 {
     struct call *c = arg;
     struct moon_err err = {0};
-    int count = 0, rc = moon_domain_thaw(c->dom, &count, &err);
-    ended(c, rc, &err, count);
+    int count = 0;
+    enum found found = moon_domain_thaw(c->dom, &count, &err) < 0 ? failed(&err) : BROUGHT_BACK;
+    if (found == FAILED && err.code == MOON_CONFLICT && is_off(c->dom))
+        found = GONE;
+    ended(c, found, &err, count);
     return NULL;
 }
 
@@ -121,6 +172,8 @@ static void begin(struct moon_back *b, struct call *c, void *(*fn)(void *))
     bool mine = c->state == IDLE;
     if (mine) {
         c->state = UNDER_WAY;
+        c->look = b->looks_so_far;
+        c->settled = b->settled;
         b->under_way++;
     }
     pthread_mutex_unlock(&b->lock);
@@ -166,44 +219,31 @@ static bool take(struct moon_back *b, struct call *c, struct call *out)
 
 /* --- one domain ---------------------------------------------------------------------------- */
 
-/* Paused for a reason that a suspend does not give: an I/O error, a migration, a save. */
-static bool paused_by_others(const json_t *state)
+static void end_resume(struct moon_back *b, struct look *l)
 {
-    static const char *const reasons[] = {"ioerror", "migration", "saving"};
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
-        if (strcmp(field(state, "reason"), reasons[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool is_off(struct moon_domain *d)
-{
-    struct moon_err err;
-    AUTO_JSON json_t *state = NULL;
-    return moon_domain_state(d, &state, &err) == 0 && strcmp(field(state, "state"), "shutoff") == 0;
-}
-
-/* What it is now; begins what it needs. Back is one in a state that needs nothing from us, and on whose way no call is
- * that may suspend it: one that waits for a dead disk can take days. */
-static void begin_resume(struct moon_back *b, struct look *l, bool settled)
-{
-    AUTO_JSON json_t *state = NULL;
-    bool busy = !settled && moon_domain_busy(l->dom); /* asked first: it may end in between */
-    l->left = false;
-    if (moon_domain_state(l->dom, &state, &l->err) < 0) {
-        l->left = l->err.code != MOON_NOT_FOUND;
+    struct call c;
+    if (!take(b, &l->resume, &c)) {
+        if (c.state == UNDER_WAY)
+            moon_err_set(&l->err, MOON_BUSY, MOON_SRC_LIBVIRT, 0, "resume",
+                         "libvirt has not answered yet");
         return;
     }
-    if (strcmp(field(state, "state"), "paused") == 0 && !paused_by_others(state)) {
-        l->left = true;
-        moon_err_set(&l->err, MOON_BUSY, MOON_SRC_LIBVIRT, 0, "resume", "its resume is under way");
-        begin(b, &l->resume, resume_thread);
-    } else if (busy) {
-        l->left = true;
+    /* One that an earlier look began has seen what was then. */
+    l->left = c.found == BUSY || c.found == FAILED || c.look != b->looks_so_far;
+    l->err = c.err;
+    if (c.found == BUSY)
         moon_err_set(&l->err, MOON_BUSY, MOON_SRC_LIBVIRT, 0, "resume",
                      "a call that may suspend it is under way");
-    }
+    if (c.found == BROUGHT_BACK)
+        moon_log(MOON_LOG_WARN, "domain '%s' (%s) resumed by the guard", moon_domain_name(l->dom),
+                 moon_domain_uuid(l->dom));
+}
+
+static void begin_resume(struct moon_back *b, struct look *l)
+{
+    end_resume(b, l); /* of an earlier look, which did not wait for it */
+    l->left = true;
+    begin(b, &l->resume, resume_thread);
 }
 
 static void begin_thaw(struct moon_back *b, struct look *l)
@@ -212,30 +252,14 @@ static void begin_thaw(struct moon_back *b, struct look *l)
         begin(b, &l->thaw, thaw_thread);
 }
 
-static void end_resume(struct moon_back *b, struct look *l)
-{
-    struct call c;
-    if (!take(b, &l->resume, &c))
-        return;
-    if (c.rc < 0) {
-        l->err = c.err;
-        return;
-    }
-    l->left = false;
-    moon_log(MOON_LOG_WARN, "domain '%s' (%s) resumed by the guard", moon_domain_name(l->dom),
-             moon_domain_uuid(l->dom));
-}
-
-/* A freeze was asked for, whatever became of that. A domain that is off has nothing frozen. */
+/* A freeze was asked for, whatever became of that. */
 static void end_thaw(struct moon_back *b, struct look *l)
 {
     struct call c;
     bool done = take(b, &l->thaw, &c);
     if (!done && c.state == IDLE)
         return; /* thawed a moment ago */
-    bool off = done && c.rc < 0 &&
-               (c.err.code == MOON_NOT_FOUND || (c.err.code == MOON_CONFLICT && is_off(l->dom)));
-    if (!done || (c.rc < 0 && !off)) {
+    if (!done || c.found == FAILED) {
         l->left = true;
         if (done)
             l->err = c.err;
@@ -243,7 +267,7 @@ static void end_thaw(struct moon_back *b, struct look *l)
             moon_err_set(&l->err, MOON_BUSY, MOON_SRC_LIBVIRT, 0, "thaw", "its thaw is under way");
         return;
     }
-    if (c.rc == 0 && !l->frozen_once)
+    if (c.found == BROUGHT_BACK && !l->frozen_once)
         moon_log(MOON_LOG_WARN, "domain '%s' (%s) thawed by the guard: %d file system(s)",
                  moon_domain_name(l->dom), moon_domain_uuid(l->dom), c.count);
     l->frozen_once = true;
@@ -267,9 +291,11 @@ size_t moon_back_look(struct moon_back *b, const json_t *held, double now, bool 
     size_t i, left = 0;
     json_t *h;
     struct look *l;
+    b->looks_so_far++;
+    b->settled = settled;
     json_array_foreach (held, i, h) {
         if (due(h, now) && (l = look_at(b, h)))
-            begin_resume(b, l, settled);
+            begin_resume(b, l);
     }
     wait_for_calls(b);
     json_array_foreach (held, i, h) {

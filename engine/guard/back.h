@@ -16,8 +16,8 @@ struct moon_back *moon_back_new(struct moon_virt *virt);
 
 /* One look at each of held=[{uuid, name, freeze?, until}] whose `until` (monotonic) is not after `now`: what is paused
  * is resumed, what may be frozen is thawed. settled: no call is on its way that may suspend one. report: log
- * why one is not back. Waits for the calls, at most a quarter of a second for those that hang. Returns how many are
- * not back; a look later goes on with them. One thread at a time. */
+ * why one is not back. Waits for the calls, at most half a second for those that hang, also where the domain's state alone
+ * is asked for. Returns how many are not back; a look later goes on with them. One thread at a time. */
 size_t moon_back_look(struct moon_back *b, const json_t *held, double now, bool settled,
                       bool report);
 
