@@ -20,6 +20,14 @@ local OTHERS = { ioerror = true, migration = true, saving = true }
 
 local GUARD_WAIT = 60 -- seconds; a guard looks for 35 s at most once libvirtd answers
 
+-- A journal as it is now; nil when its guard has closed and removed it; nil and an error with exit 5.
+local function read(path)
+  local journal, problem = guard.read(path)
+  if journal or problem.code == "not_found" then return journal end
+  return nil, err.new(problem.code, ("journal %s cannot be read, and the guests in it may stand still: %s; look at it, "
+    .. "resume them, and remove it by hand"):format(path, problem), { exit = 5 })
+end
+
 --- Journals of the state directory.
 -- @tparam table ctx
 -- @tparam[opt] {Err,...} unreadable those that cannot be read are added here, with exit 5, and not told
@@ -37,13 +45,12 @@ function recover.journals(ctx, unreadable)
   for _, name in ipairs(names) do
     if name:find("%.journal$") then
       local path = dir .. "/" .. name
-      local journal, problem = guard.read(path)
-      if journal then
-        list[#list + 1] = { path = path, journal = journal }
-      elseif problem.code ~= "not_found" then -- its run may have ended meanwhile
-        problem = err.new(problem.code, ("journal %s cannot be read, and the guests in it may stand still: %s; look at it, "
-          .. "resume them, and remove it by hand"):format(path, problem), { exit = 5 })
-        if unreadable then unreadable[#unreadable + 1] = problem else log.warn(problem) end
+      local journal, problem = read(path)
+      if journal then list[#list + 1] = { path = path, journal = journal } end
+      if problem and unreadable then
+        unreadable[#unreadable + 1] = problem
+      elseif problem then
+        log.warn(problem)
       end
     end
   end
@@ -108,19 +115,22 @@ function recover.resume_held(ctx, entry)
   return failures
 end
 
--- The guard of a dead run resumes whatever it finds suspended, also what a new run suspends: let it end.
+-- The guard of a dead run resumes whatever it finds suspended, also what a new run suspends: let it end. Its journal
+-- after that, without anything where it has removed it.
 local function wait_for_guard(entry)
   log.warn("A run of config %s died; waiting until its guard process has looked after its guests",
     entry.journal.config or "?")
-  local done = task.timeout(GUARD_WAIT, function()
+  local ended, failed = task.timeout(GUARD_WAIT, function()
     while true do
-      local journal = guard.read(entry.path)
-      if not journal or not journal.guard_alive then return true end
+      local journal, problem = read(entry.path)
+      if problem then return nil, problem end
+      if not journal or not journal.guard_alive then return journal or {} end
       task.sleep(0.2)
     end
   end)
-  if done then return true end
-  return nil, err.new("busy", ("the guard process of a dead run is still at work: %s"):format(entry.path), { exit = 4 })
+  if ended or failed.code ~= "timeout" then return ended, failed end
+  return nil, err.new("busy", ("the guard process of a dead run is still at work: %s; its guests are left to it")
+    :format(entry.path), { exit = 4 })
 end
 
 --- At the start of a run: close journals whose engine and guard are both dead; refuse to go on while
@@ -140,14 +150,14 @@ function recover.stale(ctx)
     local j = entry.journal
     local mine = j.profile == ctx.profile and j.config == ctx.config_name
     if j.guard_alive and not j.engine_alive and not j.detached then
-      local ok, problem = wait_for_guard(entry)
-      entry.journal = guard.read(entry.path) or {}
+      local ended, problem = wait_for_guard(entry)
+      entry.journal = ended or j
       j = entry.journal
-      if not ok and mine then
+      if not ended and mine then
         first = first or problem
-      elseif not ok then
-        log.warn("%s; its guests are left to it", problem)
-        for _, held in ipairs(j.held or {}) do ctx.stuck[held.uuid] = j.config end
+      elseif not ended then
+        log.warn(problem)
+        for _, held in ipairs(j.held) do ctx.stuck[held.uuid] = j.config end
       end
     end
     if not j.held then -- its guard has closed and removed it

@@ -8,6 +8,7 @@ local virt = require "engine.virt"
 local err = require "std.err"
 local log = require "std.log"
 local quiesce = require "std.quiesce"
+local recover = require "std.recover"
 local t = require "std.test"
 
 log.open { quiet = true }
@@ -261,6 +262,36 @@ t.case("a guest that another run lets go while it is looked at", function()
   t.eq({ g.state_before, g.stopped, state() }, { "running", "suspend", "paused" })
   guard:release()
   t.eq(state(), "running")
+end)
+
+t.case("a journal that cannot be read any more while its guard is waited for is not taken for a closed one", function()
+  local ctx, said = context(), TMP .. "/stale.log"
+  local path = ctx:journal_path()
+  assert(file.mkdirs(ctx.dirs.state .. "/journal"))
+  -- This process stands for the guard; its run is dead.
+  local started = io.open("/proc/self/stat"):read("a"):match("^.*%)" .. (" %S+"):rep(19) .. " (%d+)")
+  local head = ("moonsnap-journal 1\nrun p c backup\nuri %s\nengine 1 1\nguard %d %s\ndeadline 9\nhold %s one\n"):format(
+    URI, process.self().pid, started, row.uuid)
+  local function stale(config)
+    assert(file.replace(path, head))
+    file.remove(said)
+    log.open { out = said, quiet = true }
+    ctx.config_name = config
+    local waiting = tasks.spawn(recover.stale, ctx)
+    while not waiting:done() and not (file.read(said) or ""):find("waiting until its guard", 1, true) do tasks.sleep(0.01) end
+    assert(file.replace(path, head .. "scribbled over\n"))
+    local _, ok, failed = waiting:join()
+    log.open { quiet = true }
+    return ok, failed
+  end
+  local ok, failed = stale("c")
+  t.eq({ ok, failed.exit }, { nil, 5 })
+  t.ok(failed.message:find("journal " .. path .. " cannot be read, and the guests in it may stand still: ", 1, true), failed)
+  t.ok(stale("other"))
+  t.ok(file.read(said):find("WARN[^\n]*" .. path:gsub("%p", "%%%0") .. " cannot be read[^\n]*remove it by hand"), file.read(said))
+  t.eq(ctx.stuck, { [row.uuid] = "c" })
+  file.remove(path)
+  file.remove(said)
 end)
 
 t.case("a dry run suspends nothing and starts no guard process", function()
