@@ -22,11 +22,12 @@ static void on_signal(void *arg)
 {
     struct app *app = arg;
     struct signalfd_siginfo info;
-    if (read(app->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (moonlua_interrupt(app->lua, (int)info.ssi_signo))
-            moon_log(MOON_LOG_WARN, "signal %d (%s): ending; press again to stop waiting",
-                     (int)info.ssi_signo, strsignal((int)info.ssi_signo));
-    }
+    if (read(app->signals, &info, sizeof info) != (ssize_t)sizeof info)
+        return;
+    int sig = (int)info.ssi_signo;
+    const char *what = moonlua_interrupt(app->lua, sig);
+    if (what)
+        moon_log(MOON_LOG_WARN, "signal %d (%s): %s", sig, strsignal(sig), what);
 }
 
 /* Signals are read by the loop, on its own terms: blocked everywhere, also in threads. */

@@ -98,9 +98,9 @@ int moonlua_run(struct moonlua *m, int nargs);
 int moonlua_caught(lua_State *L);
 void moonlua_task_init(lua_State *L);       /* [-0, +0, m] */
 bool moonlua_istask(lua_State *L, int idx); /* whether the thread at idx is a task's [-0, +0, -] */
-/* Ask the main task to end because of a signal; the second time the loop gives up waiting. False: it
- * was not for the program, but for the task in the foreground, or came too late. */
-bool moonlua_interrupt(struct moonlua *m, int signal);
+/* Ask the main task to end because of a signal; the second time the loop gives up waiting. Returns what is to be said of
+ * it; NULL: it was not for the program, but for the task in the foreground. */
+const char *moonlua_interrupt(struct moonlua *m, int signal);
 
 /* --- watch.c, coroutine.c --- */
 /* Scripts are watched from now on, on this thread, which is the loop's. */

@@ -416,19 +416,19 @@ int moonlua_run(struct moonlua *m, int nargs)
     return main->nresults + 1;
 }
 
-bool moonlua_interrupt(struct moonlua *m, int sig)
+const char *moonlua_interrupt(struct moonlua *m, int sig)
 {
     if (m->interactive && sig == SIGINT) {
         if (m->foreground)
             moonlua_cancel(m->foreground);
-        return false;
+        return NULL;
     }
     if (m->settled) {
         m->settled = false;
-        return false;
+        return "the work is done and this run is about to end; press again to end it now";
     }
     m->signal = m->signal ? -abs(m->signal) : sig;
-    return true;
+    return "ending; press again to stop waiting";
 }
 
 static int task_gc(lua_State *L)

@@ -531,10 +531,12 @@ t.case("a signal does not end what is settled, the second one does", function()
       print "done"]]):format(times))
   end
   local out = signalled(1)
-  t.eq({ out.status, out.stdout, out.stderr }, { 0, "done\n", "" })
+  local said = "moonsnap: warning: signal 15 (Terminated): the work is done and this run is about to end; press again "
+    .. "to end it now\n"
+  t.eq({ out.status, out.stdout, out.stderr }, { 0, "done\n", said })
   out = signalled(2)
   t.eq({ out.status, out.stdout }, { 143, "" })
-  t.ok(out.stderr:find("signal 15", 1, true), out.stderr)
+  t.ok(out.stderr:find(said .. "moonsnap: warning: signal 15 (Terminated): ending", 1, true), out.stderr)
 end)
 
 t.case("a task takes any number of arguments and results", function()
