@@ -109,8 +109,8 @@ local function policy_of(row)
     if policy.svm == svm or not best and not policy.svm then best = policy end
   end
   if not best then
-    log.debug("policy '%s' of %s cannot be read: %s", row.policy or "", row.destination,
-      tostring(failed or "it is not listed"))
+    log.warn("policy '%s' of %s cannot be read, and the relationship is taken for a mirror and a vault: %s; check the "
+      .. "user's rights on its controller", row.policy, row.destination, failed or "it is not listed")
   end
   return best
 end

@@ -1,4 +1,7 @@
 -- Replication: what a policy makes of a relationship, which relationship is whose, what is said when there is none.
+local file = require "engine.file"
+local err = require "std.err"
+local log = require "std.log"
 local params = require "std.params"
 local replication = require "std.replication"
 local t = require "std.test"
@@ -108,10 +111,30 @@ t.case("none: the advice to create it, and what there is instead", function()
   local other = context({ controller("c1", { mirror("s2:b", "Both") }) }, {})
   fails(other, MIRROR, "scf-00017", "s2:b with policy 'Both' (mirror-vault) is none of that kind")
   fails(other, MIRROR, "scf-00017", "NTAP_ALLOW_MIRRORVAULT_AS_MIRROR")
-  local err = require "std.err"
   local away = context({ controller("c1", {}), controller("c2", nil, err.new("unreachable", "no route")) }, {})
   fails(away, MIRROR, "scf-00016", "controller 'c2': no route")
   fails(away, VAULT, "scf-00018", "no route")
+end)
+
+t.case("a policy that cannot be read is both kinds, which is said", function()
+  local path = (os.getenv("MOON_TEST_TMP") or "/tmp") .. "/replication.log"
+  log.open { out = path, quiet = true }
+  local c2 = controller("c2", { mirror("s2:m", "Mirror"), mirror("s2:v", "Vault") })
+  function c2.client.mirror_policies(_, o)
+    if o.name == "Mirror" then return nil, err.new("denied", "not for you") end
+    return {}
+  end
+  local ctx = context({ controller("c1", {}), c2 }, {})
+  for _, kind in ipairs(kinds) do t.eq(destinations(replication.find(ctx, kind, SOURCE)), { "s2:m", "s2:v" }) end
+  log.open { quiet = true }
+  local said, times = file.read(path), 0
+  for line in said:gmatch("[^\n]+") do
+    if line:find("WARN", 1, true) and line:find("taken for a mirror and a vault", 1, true) then times = times + 1 end
+  end
+  t.eq(times, 2, said) -- once each
+  t.ok(said:find("policy 'Mirror' of s2:m cannot be read.*not for you; check"), said)
+  t.ok(said:find("policy 'Vault' of s2:v cannot be read.*not listed"), said)
+  file.remove(path)
 end)
 
 return t.done()
