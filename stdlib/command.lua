@@ -89,11 +89,21 @@ local function allowed(ctx)
   return set
 end
 
-local function check_program(program)
-  if program:sub(1, 1) ~= "/" then return "is not a full path" end
+-- What is wrong with the program of a command. A path that is no program's is the config's fault; one that cannot be
+-- looked at may be right, and the host is at fault.
+local function check_program(o, program)
+  local function config_says(what)
+    return err.new("invalid", ("%s: %s: '%s' %s; write the full path of a program"):format(o.where, o.name, program, what),
+      { exit = 2 })
+  end
+  if program:sub(1, 1) ~= "/" then return config_says("is not a full path") end
   local stat, failed = file.stat(program)
-  if not stat then return failed.code == "not_found" and "does not exist" or tostring(failed) end
-  if stat.type ~= "file" or stat.mode & 73 == 0 then return "is not a program" end -- 0111
+  if not stat and failed.code == "not_found" then return config_says("does not exist") end
+  if not stat then
+    return err.new(failed.code, ("%s: %s: '%s' cannot be looked at: %s; see that this user can reach it"):format(o.where,
+      o.name, program, failed), { exit = 1 })
+  end
+  if stat.type ~= "file" or stat.mode & 73 == 0 then return config_says("is not a program") end -- 0111
   return nil
 end
 
@@ -109,7 +119,7 @@ end
 -- @tparam[opt=false] boolean o.server it needs no entry in the allow-list
 -- @treturn[1] {string,...}
 -- @return[2] nil
--- @treturn[2] Err agt-00009, or `invalid` with exit 2
+-- @treturn[2] Err agt-00009, or `invalid` with exit 2; another code with exit 1 where the program cannot be looked at
 function command.words(ctx, o)
   -- A run variable may have the name of a config key: %SUCCESS_MSG.
   local later = {}
@@ -131,11 +141,8 @@ function command.words(ctx, o)
         nil, { code = "denied" })
     end
   end
-  wrong = check_program(argv[1])
-  if wrong then
-    return nil, err.new("invalid", ("%s: %s: '%s' %s; write the full path of a program"):format(o.where, o.name,
-      argv[1], wrong), { exit = 2 })
-  end
+  failed = check_program(o, argv[1])
+  if failed then return nil, failed end
   for i = 2, #argv do
     argv[i], failed = o.cfg:expand(argv[i], o.vars)
     if not argv[i] then return nil, failed end

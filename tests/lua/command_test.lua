@@ -74,6 +74,13 @@ t.case("the allow-list: program, whole command, quotes; not for SERVER:", functi
     .. "of a program")
   t.eq(words("command: /no/such\n", "/no/such"), "c.conf:1: PRE_NTAP_CMD01: '/no/such' does not exist; write the "
     .. "full path of a program")
+  local loop = dir .. "/loop"
+  assert(process.run { "/bin/ln", "-s", loop, loop })
+  local _, unreachable = command.words(context(""), options(context(""), "SERVER: " .. loop, { server = false }))
+  t.eq(unreachable.exit, 1)
+  t.ok(unreachable.message:find("c.conf:1: PRE_NTAP_CMD01: '" .. loop .. "' cannot be looked at: ", 1, true), unreachable)
+  local _, missing = command.words(context(""), options(context(""), "SERVER: /no/such", { server = false }))
+  t.eq(missing.exit, 2)
   assert(file.replace(dir .. "/allowed_commands.config", "command: /bin/true\n", { mode = 438 }))
   local ctx = context("")
   local _, failed = command.words(ctx, options(ctx, "/bin/true", { server = false }))
