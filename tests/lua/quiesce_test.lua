@@ -278,7 +278,9 @@ t.case("a journal that cannot be read any more while its guard is waited for is 
     log.open { out = said, quiet = true }
     ctx.config_name = config
     local waiting = tasks.spawn(recover.stale, ctx)
-    while not waiting:done() and not (file.read(said) or ""):find("waiting until its guard", 1, true) do tasks.sleep(0.01) end
+    while not waiting:done() and not (file.read(said) or ""):find("waiting until its guard", 1, true) do
+      tasks.sleep(0.01)
+    end
     assert(file.replace(path, head .. "scribbled over\n"))
     local _, ok, failed = waiting:join()
     log.open { quiet = true }
@@ -288,7 +290,8 @@ t.case("a journal that cannot be read any more while its guard is waited for is 
   t.eq({ ok, failed.exit }, { nil, 5 })
   t.ok(failed.message:find("journal " .. path .. " cannot be read, and the guests in it may stand still: ", 1, true), failed)
   t.ok(stale("other"))
-  t.ok(file.read(said):find("WARN[^\n]*" .. path:gsub("%p", "%%%0") .. " cannot be read[^\n]*remove it by hand"), file.read(said))
+  local text = file.read(said)
+  t.ok(text:find("WARN[^\n]*" .. path:gsub("%p", "%%%0") .. " cannot be read[^\n]*remove it by hand"), text)
   t.eq(ctx.stuck, { [row.uuid] = "c" })
   file.remove(path)
   file.remove(said)
