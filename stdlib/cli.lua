@@ -390,7 +390,7 @@ end
 -- @tparam {string,...} args
 -- @treturn integer exit code
 function cli.main(args)
-  local ok, code = xpcall(main, err.caught, args)
+  local ok, code = err.try(main, args)
   local released = task.insist(standing.release)
   if not ok and released then error(code, 0) end
   if not ok then failure.tell(code) end

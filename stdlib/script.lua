@@ -80,6 +80,7 @@ function script.run(fn, about)
   if workflow.is(value) then return nil, value end
   local code = math.type(value) == "integer" and value or 0
   if not ok then
+    value = err.caught(value) -- for memory that ran out Lua calls no handler
     failure.tell(value, opts)
     code = value.exit or 1
   end

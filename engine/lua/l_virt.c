@@ -359,8 +359,8 @@ static void dom_pend(void *self, int by)
     moon_domain_pend(self, by);
 }
 
-static const struct moonlua_self dom_self = {DOMAIN_TYPE, "domain", check_domain, dom_ref, dom_unref,
-                                             dom_name,    dom_uri,  dom_uuid,     dom_pend};
+static const struct moonlua_self dom_self = {
+    DOMAIN_TYPE, "domain", check_domain, dom_ref, dom_unref, dom_name, dom_uri, dom_uuid, dom_pend};
 
 /*** @type Domain
  * Every method returns true or a value; nil and an error object when libvirt refuses:

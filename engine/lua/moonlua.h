@@ -154,10 +154,10 @@ struct moonlua_prim {
     /* Worker thread, no Lua. `self` is what the binding handed to moonlua_setprims' methods. */
     int (*run)(void *self, const json_t *args, json_t **out, struct moon_err *err);
 };
-#define MOONLUA_CHANGES 1u /* refused in a dry run */
-#define MOONLUA_RESCUE  2u /* runs on the reserved worker */
-#define MOONLUA_SECRET  4u /* its arguments may hold secrets: not recorded */
-#define MOONLUA_WHOLE   8u /* a cancelled task waits for its end: see struct moon_op_kind */
+#define MOONLUA_CHANGES 1u  /* refused in a dry run */
+#define MOONLUA_RESCUE  2u  /* runs on the reserved worker */
+#define MOONLUA_SECRET  4u  /* its arguments may hold secrets: not recorded */
+#define MOONLUA_WHOLE   8u  /* a cancelled task waits for its end: see struct moon_op_kind */
 #define MOONLUA_PENDS   16u /* self is told that it was begun, and has ended */
 
 /* How the methods of a class reach their C object. */
