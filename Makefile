@@ -244,10 +244,10 @@ interop: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) $(B)/ontapsim
 	$(Q)tests/interop/run $(B)
 
-## lab          SAN and NAS for real, in a virtual machine with dm-multipath, iSCSI and NFS
+## lab          SAN and NAS for real, in virtual machines with dm-multipath, iSCSI and NFS; J=1: so many (one for each processor)
 lab: build/.deps
 	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all
-	$(Q)tests/lab/run $(B)
+	$(Q)$(if $(J),MOON_LAB_JOBS=$(J) )tests/lab/run $(B)
 
 ## lint         house rules, luacheck, cppcheck
 lint:
