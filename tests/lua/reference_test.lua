@@ -70,7 +70,7 @@ t.case("the parameters described are those of the code", function()
     if entry.args and entry.args ~= "..." and entry.module ~= "std.params_types" then
       local names = {}
       for _, param in ipairs(entry.params) do
-        if not param.name:find("[.#]") then names[#names + 1] = param.name end
+        if param.name == "..." or not param.name:find("[.#]") then names[#names + 1] = param.name end
       end
       local got = table.concat(names, ", ")
       -- `_ctx`: the contract has it, this function needs it not
