@@ -191,9 +191,14 @@ local function transfer(ctx, object, one, deadline)
   local controller = ctx.controllers[object.controller]
   local client, failed = connect.rest(controller)
   if not client then return nil, failed end
+  local function refused(why)
+    -- Asked over REST, whatever else the controller is asked over.
+    local over_rest = setmetatable({ transport = "rest" }, { __index = controller })
+    return nil, privileges.explain(over_rest, why, "restore from a vault")
+  end
   local others
   others, failed = restores_to(client, one.to)
-  if not others then return nil, failed end
+  if not others then return refused(failed) end
   local done, begun = false, nil
   -- Also for an interrupt: what still writes beside the disk would do so when the path is taken away. A volume has one
   -- relationship: somebody else's was in our way, and is not ours to end.
@@ -201,11 +206,7 @@ local function transfer(ctx, object, one, deadline)
     if not done and (begun or #others == 0) then give_up(client, one) end
   end })
   begun, failed = client:mirror_restore(one.from, one.to, ctx.snapshot, { files = { { from = object.path, to = one.path } } })
-  if not begun then
-    -- Asked over REST, whatever else the controller is asked over.
-    local over_rest = setmetatable({ transport = "rest" }, { __index = controller })
-    return nil, privileges.explain(over_rest, failed, "restore from a vault")
-  end
+  if not begun then return refused(failed) end
   if begun.planned then
     done = true
     return true
