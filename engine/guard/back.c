@@ -38,6 +38,7 @@ struct look {
     bool frozen_once; /* a thaw has been said */
     double thawed;    /* monotonic */
     bool left;        /* of this look */
+    bool came;        /* found suspended, or gone, since moon_back_expect */
     struct moon_err err;
     struct look *next;
 };
@@ -73,13 +74,21 @@ static const char *field(const json_t *o, const char *key)
     return s ? s : "";
 }
 
-static struct look *look_at(struct moon_back *b, const json_t *held)
+static struct look *known(const struct moon_back *b, const char *uuid)
 {
     for (struct look *l = b->looks; l; l = l->next) {
-        if (strcmp(moon_domain_uuid(l->dom), field(held, "uuid")) == 0)
+        if (strcmp(moon_domain_uuid(l->dom), uuid) == 0)
             return l;
     }
-    struct look *l = calloc(1, sizeof *l);
+    return NULL;
+}
+
+static struct look *look_at(struct moon_back *b, const json_t *held)
+{
+    struct look *l = known(b, field(held, "uuid"));
+    if (l)
+        return l;
+    l = calloc(1, sizeof *l);
     if (!l || !(l->dom = moon_domain_new(b->virt, field(held, "uuid"), field(held, "name")))) {
         free(l);
         return NULL;
@@ -231,6 +240,7 @@ static void end_resume(struct moon_back *b, struct look *l)
     /* One that an earlier look began has seen what was then. */
     l->left = c.found == BUSY || c.found == FAILED || c.look != b->looks_so_far;
     l->err = c.err;
+    l->came = l->came || c.found == BROUGHT_BACK || c.found == GONE;
     if (c.found == BUSY)
         moon_err_set(&l->err, MOON_BUSY, MOON_SRC_LIBVIRT, 0, "resume",
                      "a call that may suspend it is under way");
@@ -320,4 +330,26 @@ size_t moon_back_look(struct moon_back *b, const json_t *held, double now, bool 
                      l ? l->err.message : "out of memory");
     }
     return left;
+}
+
+void moon_back_expect(struct moon_back *b)
+{
+    for (struct look *l = b->looks; l; l = l->next)
+        l->came = false;
+}
+
+bool moon_back_came(const struct moon_back *b, const json_t *held)
+{
+    size_t i;
+    json_t *h;
+    json_array_foreach (held, i, h) {
+        const struct look *l = known(b, field(h, "uuid"));
+        if (!l || !l->came || may_be_frozen(h))
+            return false;
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(field(json_array_get(held, k), "uuid"), field(h, "uuid")) == 0)
+                return false;
+        }
+    }
+    return true;
 }

@@ -21,4 +21,11 @@ struct moon_back *moon_back_new(struct moon_virt *virt);
 size_t moon_back_look(struct moon_back *b, const json_t *held, double now, bool settled,
                       bool report);
 
+/* The engine has ended: what it asked for last may still come. Before the first look after that. */
+void moon_back_expect(struct moon_back *b);
+
+/* Whether it has come for each of `held`: the domain was found suspended since then and brought back, or is gone. One that
+ * is held more than once, or may be frozen, has more to expect than can be seen. Does not wait. */
+bool moon_back_came(const struct moon_back *b, const json_t *held);
+
 #endif

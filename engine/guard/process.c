@@ -26,8 +26,8 @@
 #define MAX_MESSAGE (1 << 20)
 #define SETTLE      3.0 /* s to look again after everything was brought back */
 #define LATE                                                                                       \
-    35.0 /* s, while a dead engine's suspend may still be on its way: libvirt lets a               \
-            call wait 30 s for its turn at a domain */
+    35.0 /* s, while a dead engine's suspend may still be on its way and has not been seen to come: \
+            libvirt lets a call wait 30 s for its turn at a domain */
 #define CRY           5.0     /* s after which it is said that guests do not come back */
 #define RETRY         0.25    /* s between tries */
 #define GIVE_UP       86400.0 /* s: who has not seen to it in a day runs moonsnap recover */
@@ -147,11 +147,19 @@ static void rescue(struct process *p, const char *why, double settle, bool last)
     }
     p->fired = true;
     double begin = moon_clock_mono(), settled = begin + settle;
+    if (last)
+        moon_back_expect(p->back);
     size_t left = 0;
+    bool came = false;
     for (int round = 0;; round++) {
         left =
             moon_back_look(p->back, p->held, last ? HUGE_VAL : begin, p->settled, round % 240 == 0);
         double now = moon_clock_mono();
+        /* From here on a suspend is somebody else's. */
+        if (last && !came && moon_back_came(p->back, p->held)) {
+            came = true;
+            settled = fmin(settled, now + SETTLE);
+        }
         tell(p, why, last, left, now - begin);
         if (!last || now >= begin + p->give_up || (left == 0 && now >= settled))
             break;

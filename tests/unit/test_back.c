@@ -153,6 +153,36 @@ static void test_thaw(void **state)
     look_until(0, true);
 }
 
+/* One suspend of each is on its way: it has come when it was undone, and not when the domain is merely found to run. */
+static void test_came(void **state)
+{
+    (void)state;
+    moon_back_expect(b);
+    assert_false(moon_back_came(b, held));
+    domains[1].paused = false;
+    look_until(0, false);
+    assert_false(moon_back_came(b, held));
+    domains[1].paused = true;
+    look_until(0, false);
+    look_until(0, false);
+    assert_true(moon_back_came(b, held));
+    moon_back_expect(b);
+    assert_false(moon_back_came(b, held));
+}
+
+/* Of two suspends one may be to come, and a freeze is not seen. */
+static void test_more_to_come(void **state)
+{
+    (void)state;
+    look_until(0, false);
+    assert_true(moon_back_came(b, held));
+    assert_int_equal(json_array_append(held, json_array_get(held, 0)), 0);
+    assert_false(moon_back_came(b, held));
+    assert_int_equal(json_array_remove(held, 2), 0);
+    assert_int_equal(json_object_set_new(json_array_get(held, 1), "freeze", json_true()), 0);
+    assert_false(moon_back_came(b, held));
+}
+
 static int teardown(void **state)
 {
     (void)state;
@@ -173,6 +203,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stale, setup, teardown),
         cmocka_unit_test_setup_teardown(test_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(test_thaw, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_came, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_more_to_come, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
