@@ -32,6 +32,7 @@
 #define RETRY         0.25    /* s between tries */
 #define GIVE_UP       86400.0 /* s: who has not seen to it in a day runs moonsnap recover */
 #define JOURNAL_CHECK 0.25    /* s between looks at a detached run's journal */
+#define NEVER         1e18    /* `until` of a domain that was looked after when its time was up */
 
 struct process {
     json_t *options;
@@ -136,11 +137,12 @@ static void give_up(struct process *p, const char *why, size_t left)
 }
 
 /* Bring back all that is held. last: the engine cannot suspend any more, so the records may be
- * closed afterwards; else they stay for its end, and only those are brought back whose time is up. */
-static void rescue(struct process *p, const char *why, double settle, bool last)
+ * closed afterwards; else they stay for its end, and only those are brought back whose time is up.
+ * Returns how many are not back. */
+static size_t rescue(struct process *p, const char *why, double settle, bool last)
 {
     if (json_array_size(p->held) == 0)
-        return;
+        return 0;
     if (!p->fired) {
         moon_log(MOON_LOG_WARN, "%s: resuming %zu domain(s)", why, json_array_size(p->held));
         moon_journal_add(p->journal, NULL, "fired %.0f", moon_clock_real());
@@ -171,6 +173,7 @@ static void rescue(struct process *p, const char *why, double settle, bool last)
     } else if (last) {
         give_up(p, why, left);
     }
+    return left;
 }
 
 /* --- messages ---------------------------------------------------------------------------- */
@@ -335,20 +338,22 @@ static int wait_ms(const struct process *p)
     return left > 3600 ? 3600000 : (int)fmax(ceil(left * 1000), 0);
 }
 
-/* The time of one domain at least is up. */
+/* The time of one domain at least is up. When it is back and no suspend is on its way, it is left alone until the engine
+ * ends or holds it anew: who suspends it from now on is somebody else. */
 static void time_is_up(struct process *p)
 {
     double now = moon_clock_mono();
-    size_t i, all = 0;
+    size_t i, over = 0;
     json_t *h;
     json_array_foreach (p->held, i, h)
-        all += due(h, now);
+        over += due(h, now) || json_number_value(json_object_get(h, "until")) == NEVER;
     /* One guest's own limit leaves the others suspended, also when nobody waits for them. */
-    bool last = p->detached && all == json_array_size(p->held);
-    rescue(p, "the time limit has passed", SETTLE, last);
+    bool last = p->detached && over == json_array_size(p->held);
+    size_t left = rescue(p, "the time limit has passed", SETTLE, last);
+    bool done = left == 0 && p->settled;
     json_array_foreach (p->held, i, h) {
-        if (due(h, now)) /* while the engine lives: look again */
-            json_object_set_new(h, "until", json_real(moon_clock_mono() + SETTLE));
+        if (due(h, now))
+            json_object_set_new(h, "until", json_real(done ? NEVER : moon_clock_mono() + SETTLE));
     }
 }
 

@@ -113,6 +113,14 @@ check 'and it, when it answers' wait_state alpha running 40
 ends
 check_eq 'crash-consistent only: exit' "$CODE" 3
 
+conf SC_AGENT_UNQUIESCE_TIMEOUT=1
+start_backup 30000
+check 'the time limit passes, and no suspend is on its way' poll 10 all_running alpha bravo charlie
+vsh suspend bravo
+check_not 'what somebody else suspends after that stays so' wait_state bravo running 5
+kill -TERM "$RUN"
+ends
+
 conf
 start_backup 2000
 kill -STOP "$(qemu_of alpha)"

@@ -245,7 +245,7 @@ return {
         "deadline 4000000000" }
       for _, row in ipairs(assert(w.conn:list())) do
         lines[#lines + 1] = ("hold %s %s"):format(row.uuid, row.name)
-        assert(w.conn:domain(row):suspend())
+        world.sh("virsh", "-q", "-c", w.uri, "suspend", row.name) -- here a guard process would hold it
       end
       assert(file.mkdirs(w.state .. "/journal"))
       assert(file.replace(w.state .. "/journal/demo.kvm.19700101000000-1.journal", table.concat(lines, "\n") .. "\n"))
