@@ -71,11 +71,13 @@ int moon_domain_freeze(struct moon_domain *d, int seconds, int *count, struct mo
 int moon_domain_thaw(struct moon_domain *d, int *count, struct moon_err *err);
 int moon_domain_shutdown(struct moon_domain *d, struct moon_err *err);
 int moon_domain_destroy(struct moon_domain *d, struct moon_err *err);
+/* paused: it stands still until somebody resumes it, and no guard does. */
 int moon_domain_start(struct moon_domain *d, bool paused, struct moon_err *err);
 int moon_domain_undefine(struct moon_domain *d, struct moon_err *err);
 /* Owned XML text; inactive: what the next start will use. Secrets are left out. */
 int moon_domain_xml(struct moon_domain *d, bool inactive, char **out, struct moon_err *err);
-/* Reply of a guest agent command (both JSON text); timeout in seconds. */
+/* Reply of a guest agent command (both JSON text); timeout in seconds. MOON_INVALID: not JSON, or one that freezes or
+ * thaws (guest-fsfreeze-*, but for -status), which moon_domain_freeze and moon_domain_thaw do; then nothing was sent. */
 int moon_domain_agent(struct moon_domain *d, const char *command, int timeout, char **out,
                       struct moon_err *err);
 /* {capacity, allocation, physical} in bytes of the disk with that target or path. */

@@ -1,5 +1,6 @@
 /* One domain of a connection: calls that look use the shared connection, those that suspend, freeze and undo it a
  * link of their own. */
+#include "memory.h"
 #include "virt_priv.h"
 
 #include <libvirt/libvirt-qemu.h>
@@ -261,13 +262,52 @@ int moon_domain_xml(struct moon_domain *d, bool inactive, char **out, struct moo
     return 0;
 }
 
+/* A guest that its agent has frozen at somebody's word is in nobody's journal. Only asking how it stands is left. */
+static bool stands_still(const char *name)
+{
+    static const char prefix[] = "guest-fsfreeze-";
+    return name && strncmp(name, prefix, sizeof prefix - 1) == 0 &&
+           strcmp(name + sizeof prefix - 1, "status") != 0;
+}
+
+/* The command in the form in which it was looked at, owned: libvirt and the agent read looser texts in ways of their own. */
+static char *agent_command(const struct moon_domain *d, const char *text, struct moon_err *err)
+{
+    json_error_t e;
+    AUTO_JSON json_t *command = moon_memory_parse(text, strlen(text), JSON_REJECT_DUPLICATES, &e);
+    if (!command) {
+        /* jansson's own words repeat the text, which may hold a password. */
+        moon_err_set(
+            err, MOON_INVALID, MOON_SRC_ENGINE, 0, "agent",
+            "domain '%s': the command for its agent is no JSON object, or has a key twice: "
+            "line %d, column %d",
+            d->name, e.line, e.column);
+        return NULL;
+    }
+    const char *name = json_string_value(json_object_get(command, "execute"));
+    if (stands_still(name)) {
+        moon_err_set(err, MOON_INVALID, MOON_SRC_ENGINE, 0, "agent",
+                     "domain '%s': '%s' is not sent as a command, since no guard process would "
+                     "know of it; call dom:freeze(), and dom:thaw()",
+                     d->name, name);
+        return NULL;
+    }
+    char *out = json_dumps(command, JSON_COMPACT);
+    if (!out)
+        virt_no_memory(err, "agent");
+    return out;
+}
+
 int moon_domain_agent(struct moon_domain *d, const char *command, int timeout, char **out,
                       struct moon_err *err)
 {
+    AUTO_FREE char *sent = agent_command(d, command, err);
+    if (!sent)
+        return -1;
     AUTO_DOMAIN virDomainPtr dom = get_domain(d, "agent", err);
     if (!dom)
         return -1;
-    char *reply = virDomainQemuAgentCommand(dom, command, timeout, 0);
+    char *reply = virDomainQemuAgentCommand(dom, sent, timeout, 0);
     if (!reply)
         return virt_fail(err, "agent", "domain", d->name);
     *out = reply;

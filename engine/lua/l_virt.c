@@ -407,7 +407,9 @@ static const struct moonlua_prim dom_prims[] = {
      * @function Domain:destroy
      * @awaits */
     {"destroy", "", MOONLUA_CHANGES | MOONLUA_WHOLE, dom_destroy},
-    /*** Start the guest.
+    /*** Start the guest. One that is started paused has run nothing yet and takes nobody's service away, so no guard holds
+     * it: it stays paused, also when the program ends or dies, until somebody resumes it. A guest that was paused before a
+     * restore comes back so, and a copy beside its original must not run by an accident.
      * @function Domain:start
      * @awaits
      * @tparam[opt] {paused=boolean} options */
@@ -421,7 +423,9 @@ static const struct moonlua_prim dom_prims[] = {
      * @awaits
      * @tparam[opt] {inactive=boolean} options */
     {"xml", "{inactive:b?}", 0, dom_xml},
-    /*** Send the guest agent a command (JSON text both ways).
+    /*** Send the guest agent a command (JSON text both ways). `invalid`, and nothing is sent: it is not JSON, or one of
+     * those that freeze and thaw (`guest-fsfreeze-*` but for `-status`), which no guard would know of; `freeze` and `thaw`
+     * do that. What a program within the guest does (`guest-exec`) nobody undoes.
      * @function Domain:agent
      * @awaits
      * @tparam string command

@@ -76,4 +76,21 @@ said 'is named' "KVM_QUIESCE_METHOD: entry 1: 'frost' is neither suspend nor fre
 moon_conf KVM_QUIESCE_METHOD=freeze KVM_FREEZE_FALLBACK=pray
 check_exit 'a fallback that does not exist' 2 moon backup --policy daily
 said 'is named, too' "KVM_FREEZE_FALLBACK: 'pray' is not an allowed value; write one of suspend, fail, none"
+
+# --- a script that goes to the agent past the guard process ---
+
+cat >"$WORLD_DIR/agent.lua" <<LUA
+local conn <close> = assert(require("engine.virt").open("$MOON_TEST_URI"))
+local dom = conn:domain(assert(conn:lookup("${WORLD_PREFIX:-}alpha")))
+for _, name in ipairs { "freeze", "freeze-list", "thaw", "\\\\u0066reeze" } do
+  local reply, failed = dom:agent('{"execute":"guest-fsfreeze-' .. name .. '"}')
+  assert(not reply and failed.code == "invalid" and failed.message:find("call dom:freeze(), and dom:thaw()", 1, true), name)
+end
+print(assert(dom:agent(' { "execute" : "guest-fsfreeze-status" } ')))
+LUA
+forget
+check_exit 'the agent is told to freeze by a command' 0 "$MOONSNAP" run "$WORLD_DIR/agent.lua" --state-dir "$WORLD_DIR/state"
+check_match 'to ask how it stands is no freeze' "$OUT" 'thawed'
+check_eq 'the agent gets that one alone' "$(agent_log alpha)" freeze-status
+fine 'none is frozen so'
 finish

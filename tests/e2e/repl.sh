@@ -127,6 +127,15 @@ plain
 check_exit 'one that somebody else has paused' 0 run_plain
 check_eq 'stays so' "$(guest_state alpha)" paused
 vsh resume "${WORLD_PREFIX:-}alpha"
+guest_stop alpha
+printf '%s\n' 'local conn <close> = assert(require("engine.virt").open("'"$MOON_TEST_URI"'"))' \
+  "local dom = conn:domain(assert(conn:lookup('${WORLD_PREFIX:-}alpha')))" 'assert(dom:start { paused = true })' \
+  'assert(dom:suspend())' >"$WORLD_DIR/plain.lua"
+check_exit 'one that a script starts paused' 0 run_plain
+check_eq 'stays so, too' "$(guest_state alpha)" paused
+check_eq 'nothing holds it' "$(journals)" ''
+vsh resume "${WORLD_PREFIX:-}alpha"
+plain
 mv "$WORLD_DIR/repl/journal" "$WORLD_DIR/repl/journals"
 : >"$WORLD_DIR/repl/journal"
 check_exit 'where no journal can be written' 1 run_plain

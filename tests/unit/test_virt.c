@@ -306,6 +306,47 @@ static void test_no_agent(void **state)
     assert_string_equal(err.op, "agent");
 }
 
+/* What freezes is found in each form that libvirt or an agent may read; what only asks is sent. */
+static void test_agent_freezes_nothing(void **state)
+{
+    (void)state;
+    AUTO_DOM struct moon_domain *d = domain(virt, "test");
+    const struct {
+        const char *command, *says;
+    } refused[] = {
+        {"{\"execute\":\"guest-fsfreeze-freeze\"}", "call dom:freeze(), and dom:thaw()"},
+        {" {\"arguments\": {}, \"execute\" :\n\"guest-fsfreeze-freeze-list\"} ",
+         "call dom:freeze()"},
+        {"{\"execute\":\"guest-fsfreeze-thaw\"}", "dom:thaw()"},
+        {"{\"execute\":\"\\u0067uest-fsfreeze\\u002dfreeze\"}", "call dom:freeze()"},
+        {"{\"execute\":\"guest-ping\",\"execute\":\"guest-fsfreeze-freeze\"}", "a key twice"},
+        {"{\"\\u0065xecute\":\"guest-fsfreeze-freeze\"}", "call dom:freeze()"},
+        {"{'execute':'guest-fsfreeze-freeze'}",
+         "no JSON object, or has a key twice: line 1, column 2"},
+        {"{\"execute\":\"guest-ping\"}{\"execute\":\"guest-fsfreeze-freeze\"}", "no JSON object"},
+        {"", "no JSON object"},
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        struct moon_err err = {0};
+        char *reply = NULL;
+        assert_int_equal(moon_domain_agent(d, refused[i].command, 1, &reply, &err), -1);
+        assert_int_equal(err.code, MOON_INVALID);
+        assert_non_null(strstr(err.message, "domain 'test'"));
+        assert_non_null(strstr(err.message, refused[i].says));
+        assert_null(reply);
+    }
+    /* Of the test driver, which has no agent. */
+    const char *const sent[] = {
+        "{\"execute\":\"guest-fsfreeze-status\"}",
+        "{\"execute\":\"guest-exec\",\"arguments\":{\"path\":\"guest-fsfreeze-freeze\"}}"};
+    for (size_t i = 0; i < sizeof sent / sizeof *sent; i++) {
+        struct moon_err err = {0};
+        char *reply = NULL;
+        assert_int_equal(moon_domain_agent(d, sent[i], 1, &reply, &err), -1);
+        assert_int_equal(err.code, MOON_UNSUPPORTED);
+    }
+}
+
 static void test_unknown_domain(void **state)
 {
     (void)state;
@@ -396,6 +437,7 @@ int main(void)
         CASE(test_xml),
         CASE(test_storage_volume),
         CASE(test_no_agent),
+        CASE(test_agent_freezes_nothing),
         CASE(test_unknown_domain),
         CASE(test_bad_uris),
         CASE(test_lifetimes),
