@@ -79,14 +79,17 @@ local function wait_map(self, want)
   end
 end
 
--- The host's side first: a LUN that is unmapped below a map leaves paths that never come back. multipathd may make
--- the map, or udev look into it, at this very moment: then once more.
+-- Looked at once more: multipathd may make the map, or udev look into it, at this very moment, and a disk that goes by
+-- itself while it is looked at says nothing of the others.
+local PASSES = { busy = true, not_found = true }
+
+-- The host's side first: a LUN that is unmapped below a map leaves paths that never come back.
 local function leave_host(self)
   local give_up = clock.mono() + LEAVE_WAIT
   while true do
     local ok, failed = multipath.flush("/dev/disk/by-id/dm-uuid-mpath-" .. self.wwid, devices.where(self.ctx))
     if ok then ok, failed = lun.remove(self.wwid, devices.where(self.ctx)) end
-    if ok or failed.code ~= "busy" or clock.mono() >= give_up then return ok, failed end
+    if ok or not PASSES[failed.code] or clock.mono() >= give_up then return ok, failed end
     task.sleep(0.5)
   end
 end
@@ -108,6 +111,11 @@ local function forget(self)
   return clones.save(self.ctx, self.ctx.temporary)
 end
 
+-- What is not there any more need not be taken away; a mapping may be gone alone, with its initiator group.
+local function absent(ok, failed)
+  return ok or failed.code == "not_found"
+end
+
 --- Take the clone away. Repeats nothing that is done; after a failure it may be called again.
 -- @treturn[1] boolean true
 -- @return[2] nil
@@ -118,10 +126,14 @@ function Clone:close()
   if self.wwid then ok, failed = leave_host(self) end
   if ok and self.mapped then
     ok, failed = self.client:lun_unmap(self.path, self.igroup)
+    ok = absent(ok, failed)
     self.mapped = not ok
   end
-  if ok and self.made then ok, failed = self.client:lun_delete(self.path, { uuid = self.uuid }) end
-  if not ok and failed.code ~= "not_found" then
+  if ok and self.made then
+    ok, failed = self.client:lun_delete(self.path, { uuid = self.uuid })
+    ok = absent(ok, failed)
+  end
+  if not ok then
     return nil, err.coded("STORAGE-02049", ("clone %s is left, %s"):format(self.path,
       self.mapped and "mapped to " .. self.igroup or "not mapped"), failed)
   end

@@ -87,6 +87,28 @@ t.case("what is made so far goes when the next step fails", function()
   end
 end)
 
+t.case("what is gone by itself is no reason to forget what is not", function()
+  for _, name in ipairs { "unmap", "delete" } do
+    local clone = assert(require("std.san_clone").open(run(), OBJECT, "s1"))
+    steps, fails = {}, { [name] = "not_found" }
+    t.ok(clone:close())
+    t.eq(steps, { "flush", "remove", "unmap", "delete" }, name)
+    t.eq(left(), 0, name)
+  end
+  local clone = assert(require("std.san_clone").open(run(), OBJECT, "s1"))
+  local remove = lun.remove
+  steps, fails = {}, { remove = "not_found" } -- of two disks one went while it was looked at
+  lun.remove = function(...) -- luacheck: ignore
+    local ok, failed = remove(...)
+    fails = {}
+    return ok, failed
+  end
+  local ok = clone:close()
+  lun.remove = remove -- luacheck: ignore
+  t.ok(ok)
+  t.eq(steps, { "flush", "remove", "flush", "remove", "unmap", "delete" })
+end)
+
 t.case("a map that this host cannot give up keeps its LUN, mapped and in the catalog", function()
   for _, case in ipairs {
     { "flush", { "flush" } }, { "remove", { "flush", "remove" } }, { "unmap", { "flush", "remove", "unmap" } },
