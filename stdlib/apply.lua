@@ -56,15 +56,21 @@ local function check_facts(self)
   return plans.compare_facts(self.planned.facts, self.planned.run, self.seen.values, self.run, true)[1]
 end
 
+-- Whether `made` is what a step takes back. A step's passwords are blacked out; arguments that may hold some are not told.
+local function is_undone(made, undo, step)
+  if made.op ~= undo[1] or made.object ~= step.object then return false end
+  local args = plans.redacted(made.args or {})
+  for name, of in pairs(undo) do
+    if name ~= 1 and args[of] ~= step.args[name] then return false end
+  end
+  return true
+end
+
 -- Whether a step takes back one that this run has made.
 local function undoes(self, step)
   local undo = UNDOES[step.op]
   for _, made in ipairs(undo and self.made or {}) do
-    local same = made.op == undo[1] and made.object == step.object
-    for name, of in pairs(undo) do
-      if name ~= 1 and made.args[of] ~= step.args[name] then same = false end
-    end
-    if same then return true end
+    if is_undone(made, undo, step) then return true end
   end
   return false
 end
@@ -72,7 +78,7 @@ end
 -- After the first refusal: what brings guests back, what takes back what was done, what `<close>` does; of a workflow also
 -- what the plan has for later, since its phases look at their errors. A script that does not must get no further.
 local function may_follow(self, step)
-  return RESCUE[step.op] or BACK[step.op] or step.closing or undoes(self, step)
+  return BACK[step.op] or step.closing or undoes(self, step)
     or not self:plain() and self.order:ahead(step, self.run)
 end
 
@@ -81,11 +87,13 @@ local function decide(self, step)
   if plans.bookkeeping(step, self.dirs) then return nil end
   step.args = plans.redacted(step.args)
   if self.refused then
-    if may_follow(self, step) then return nil end
+    if RESCUE[step.op] or self.run and may_follow(self, step) then return nil end
     log.warn("%s: %s comes after that refusal, and is not carried out either", self.path, describe(step))
     return self.refused
   end
-  local how = not self.begun and check_facts(self)
+  -- What loading the script of a workflow does is no step: it would be done before anything is compared.
+  local how = not self.run and ("%s comes before the first phase; a workflow's script changes nothing when it is loaded")
+    :format(describe(step)) or not self.begun and check_facts(self)
   self.begun = true
   local ok = false
   if not how then ok, how = self.order:take(step, self.run) end
@@ -117,25 +125,36 @@ function Held:plain()
   return self.planned.run.plain or false
 end
 
---- From now on this process carries out the plan. `std.cli` calls it when the run has its name, before the first phase;
--- `std.script` before the script's first line.
--- @tparam {stamp=string,id=string,dirs=table} ctx
+--- From now on this process carries out the plan; until then nothing may be changed. `std.cli` calls it when the run has its
+-- name, before the first phase; `std.script` before the script's first line.
+-- @tparam {stamp=string,id=string} ctx
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err kvm-00019: something was to be changed before
 function Held:begin(ctx)
-  self.run, self.dirs, self.made = { stamp = ctx.stamp, id = ctx.id, plain = self:plain() }, ctx.dirs, {}
+  if self.refused then return nil, self.refused end
+  self.run = { stamp = ctx.stamp, id = ctx.id, plain = self:plain() }
+  return true
+end
+
+-- Holds every call of this process against the plan.
+local function hold(path, planned, dirs)
   local steps = {}
-  for _, step in ipairs(self.planned.steps) do
-    if not plans.bookkeeping(step, ctx.dirs) then steps[#steps + 1] = step end
+  for _, step in ipairs(planned.steps) do
+    if not plans.bookkeeping(step, dirs) then steps[#steps + 1] = step end
   end
-  self.order = plans.order(steps, self.planned.run)
+  local self = setmetatable({ path = path, planned = planned, dirs = dirs, seen = facts.new(), made = {},
+    order = plans.order(steps, planned.run) }, Held)
   plan.hold(function(step) return decide(self, step) end)
   plan.observe(function(call) note(self, call) end)
+  return self
 end
 
 -- What the run's exit code is as the end of a plan.
 local function verdict(self, code)
   plan.hold(nil)
   plan.observe(nil)
-  if code ~= 0 or not self.order then return code end
+  if code ~= 0 then return code end
   if self.refused then -- and the script went on
     log.error(self.refused)
     return 1
@@ -194,14 +213,15 @@ function apply.main(opts, dirs, run)
   local now
   now, failed = dry_run(planned)
   if not now then return nil, err.new(failed.code, ("%s: %s"):format(path, failed.message), { exit = failed.exit or 1 }) end
-  local found = plans.differences(planned, now, dirs(planned.run.args))
+  local own = dirs(planned.run.args)
+  local found = plans.differences(planned, now, own)
   for i = 2, #found do log.error("%s: %s", path, found[i]) end
   if found[1] then return nil, drift(path, found[1]) end
   if opts["dry-run"] then
     log.info("%s: the world is as it was; %d step(s) would be carried out", path, #planned.steps)
     return 0
   end
-  local held = setmetatable({ path = path, planned = planned, seen = facts.new() }, Held)
+  local held = hold(path, planned, own)
   return verdict(held, run(command(planned, opts), held))
 end
 

@@ -296,7 +296,10 @@ local function run_workflow(wf, opts, dirs, words)
   end
   -- Two runs of one second, for two policies say, are still two.
   ctx.id = ("%s-%d"):format(ctx.stamp, process.self().pid)
-  if opts.held then opts.held:begin(ctx) end
+  if opts.held then
+    ok, failed = opts.held:begin(ctx)
+    if not ok then return fail(failed, 1) end
+  end
   -- The lock comes before the logs: a run that may not start leaves no files behind.
   if wf.lock and not plan.active() then
     ok, failed = take_lock(ctx)
@@ -317,6 +320,7 @@ end
 
 local function run_action(action, opts)
   local dirs = directories(opts)
+  if opts["dry-run"] then plan.start() end -- before a script is loaded
   local wf
   local tree, failed = add_tree(opts, dirs)
   if tree then wf, failed = find_script(action, opts, dirs) end

@@ -150,6 +150,20 @@ said 'what the plan has and what came' "kvm-00019.*step [0-9]+: the plan has 'pr
 check 'it was not carried out' test ! -e "$HOME/touched"
 check 'the guest runs again' all_running alpha
 check_eq 'no snapshot was taken' "$(snapshots vol1; snapshots vol2)" "$before"
+sed -i '1i require("std.process").run { "/bin/touch", os.getenv("HOME") .. "/loaded" }' "$WORLD_DIR/site.lua"
+plan backup --policy daily --script "$WORLD_DIR/site.lua"
+refused 'a change when the script is loaded' 1 'process\.run /bin/touch comes before the first phase'
+run_plan() { make_plan "$MOONSNAP" run "$WORLD_DIR/site.lua" "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state" "$@"; }
+run_plan --policy daily
+refused 'by run, too' 1 'process\.run /bin/touch comes before the first phase'
+check 'it was not carried out either' test ! -e "$HOME/loaded"
+cat >"$WORLD_DIR/site.lua" <<'LUA'
+if not require("engine.plan").active() then return 0 end
+return require("std.workflow").extend("backup", {})
+LUA
+run_plan --policy daily
+check_exit 'a script that is a workflow in a dry run only' 3 apply
+said 'it says what was not done' '[0-9]+ step\(s\) of the plan were not carried out'
 plan backup --policy daily --script "$WORLD_DIR/site.lua"
 echo '-- changed' >>"$WORLD_DIR/site.lua"
 refused 'the script was changed' 1 'site\.lua: the script is another one'
@@ -157,7 +171,7 @@ refused 'the script was changed' 1 'site\.lua: the script is another one'
 # --- a plain script: its dry run sees no snapshot where the real run sees its own, which is where it goes another way ---
 
 cat >"$WORLD_DIR/plain.lua" <<LUA
-local ontap, naming, process = require "engine.ontap", require "std.naming", require "std.process"
+local ontap, naming, process, virt = require "engine.ontap", require "std.naming", require "std.process", require "engine.virt"
 local dir = "$HOME"
 local which = ...
 local client <const> = assert(ontap.new { name = "svm1", host = "127.0.0.1", port = $SIM_PORT, user = "vsadmin", password = "secret",
@@ -165,6 +179,10 @@ local client <const> = assert(ontap.new { name = "svm1", host = "127.0.0.1", por
 print("these are my arguments:", ...)
 assert(client:snapshots("vol1"))
 if which == "fails" then error("not today") end
+if which == "deaf" then -- a plan does not tell the arguments of this one
+  local conn = assert(virt.open("$MOON_TEST_URI"))
+  assert(conn:define(assert(conn:domain(assert(conn:list())[1]):xml { inactive = true })))
+end
 local name = "plain_" .. naming.stamp()
 local made = client:snapshot_create("vol1", name)
 local _undo <close> = setmetatable({}, { __close = function(_, failed)
@@ -205,13 +223,14 @@ refused 'other arguments, made to fit' 1 'step 2: the plan has .*/somewhere.* th
 before=$(snapshots vol1)
 script_plan half
 check_exit 'a script that goes another way' 1 apply
-said 'its line' 'plain\.lua:18'
+said 'its line' 'plain\.lua:22'
 said 'what came' "kvm-00019.*step 2: the plan has 'process\.run /bin/touch .*/there.* there, not 'process\.run /bin/touch .*/elsewhere"
 check_eq 'what it had done it has undone' "$(snapshots vol1) $(ls "$HOME/undone")" "$before $HOME/undone"
 check 'and nothing else was done' test ! -e "$HOME/elsewhere"
 script_plan deaf
 check_exit 'a script that looks at no error' 1 apply
 said 'is told' 'process\.run /bin/touch comes after that refusal, and is not carried out either'
+check_no_match 'by its name, and nothing fell over' "$ERR" 'attempt to'
 check 'nothing of what came then was done' test ! -e "$HOME/elsewhere" -a ! -e "$HOME/deaf"
 check_eq 'but for what took back its own, and what it closed' "$(snapshots vol1) $(ls "$HOME/closed")" "$before $HOME/closed"
 run "$MOONSNAP" run "$WORLD_DIR/plain.lua" fails --dry-run --json
@@ -237,6 +256,15 @@ refused 'of another host' 2 "plan\.json: it was made on host 'elsewhere'"
 cp "$WORLD_DIR/good.json" "$PLAN"
 edit '.run.directory = "/nowhere"'
 refused 'of another directory' 2 'plan\.json: it was made in /nowhere'
+cp "$WORLD_DIR/good.json" "$PLAN"
+edit '.run.user += 1'
+refused 'of another user' 2 'plan\.json: it was made by user [0-9]+, this is user [0-9]+'
+cp "$WORLD_DIR/good.json" "$PLAN"
+edit '.run.made += 4000'
+refused 'of tomorrow' 2 'plan\.json: it was made on .*holds for 24 hours'
+cp "$WORLD_DIR/good.json" "$PLAN"
+edit '.run.format += 1'
+refused 'of another format' 2 'plan\.json: its format is 2, this moonsnap reads 1'
 cp "$WORLD_DIR/good.json" "$PLAN"
 edit 'del(.steps[] | select(.op == "domain.suspend"))'
 refused 'a step less, made to fit' 1 "step [0-9]+: the plan has 'ontap\.snapshot_create .*not 'domain\.suspend"

@@ -36,6 +36,10 @@ said 'its steps are told' '1\. process\.run /bin/touch'
 check_exit 'a plain script --dry-run --json' 0 "$MOONSNAP" run "$WORLD_DIR/plain.lua" --dry-run --json
 check_eq 'its steps as a document' "$(jq -c '[.steps[].op]' "$OUT")" '["process.run"]'
 check 'it did nothing' test ! -e "$WORLD_DIR/touched"
+echo 'return require("std.workflow").extend("backup", {})' >>"$WORLD_DIR/plain.lua"
+check_exit 'a workflow that changes something as it is loaded' 0 moon backup --policy daily --script "$WORLD_DIR/plain.lua" --dry-run
+said 'this is a step, too' '1\. process\.run /bin/touch'
+check 'and is not done' test ! -e "$WORLD_DIR/touched"
 
 check 'the controller was asked something' test "$(sim_requests | jq .total)" -gt "$calls_before"
 check_eq 'no call that changes something' "$(sim_changes)" "$changes_before"
