@@ -83,8 +83,8 @@ end
 --- Let a call fail.
 -- @tparam string call its name over ONTAPI ("snapshot-create") or REST ("POST /storage/volumes/{uuid}/snapshots");
 --   `*` and `?` match
--- @tparam[opt] table opts action ("error" when not given, "nospace", "busy", "drop", "delay" with ms ...), nth, count,
---   volume, errno; see the simulator's README
+-- @tparam[opt] table opts action ("error" when not given, "nospace", "busy", "drop", "delay" with ms, "hold"
+--   until the faults are cleared ...), nth, count, volume, errno; see the simulator's README
 -- @raise when the simulator does not take the rule
 function Sim:fail(call, opts)
   local rule = { match = call, action = "error" }

@@ -76,14 +76,16 @@ check_not 'and damage' grep -qF "$(fetch -u admin:secret -d "$version" "$url" | 
 create='<snapshot-create><volume>vol1</volume><snapshot>s1</snapshot></snapshot-create>'
 list='<snapshot-get-iter><query><snapshot-info><volume>vol1</volume></snapshot-info></query></snapshot-get-iter>'
 job() { svm "<job-get><job-id>$1</job-id></job-get>"; }
-fault '{"match":"snapshot-create","action":"job_fail","errno":13001,"reason":"It broke.","ms":700}'
+fault '{"match":"snapshot-create","action":"job_fail","errno":13001,"reason":"It broke.","ms":4000}'
 svm "$create"
 check_eq 'job_fail: the reply is in progress' "$(field result-status)" in_progress
 id=$(field result-jobid)
 job "$id"
 check_eq 'job_fail: it runs' "$(field job-state)" running
-sleep 0.8
-job "$id"
+for _ in $(seq 600); do
+  job "$id"
+  if [ "$(field job-state)" = running ]; then sleep 0.1; else break; fi
+done
 check_eq 'job_fail: and fails' "$(field job-state) $(field job-status-code) $(field job-completion)" 'failure 13001 It broke.'
 svm "$list"
 hasnt 'job_fail: nothing was done' '<name>s1</name>'
@@ -128,14 +130,16 @@ has 'REST: the code that goes with the errno' '"code":"524479"'
 fault '{"match":"*","action":"suspended"}'
 rest /storage/volumes
 has 'REST: goes on when ZAPI is suspended' 'HTTP/1.1 200 '
-fault '{"match":"POST /storage/*","action":"job_fail","code":1638555,"reason":"It broke.","ms":300}'
+fault '{"match":"POST /storage/*","action":"job_fail","code":1638555,"reason":"It broke.","ms":4000}'
 rest "/storage/volumes/$uuid/snapshots" -d '{"name":"s9"}'
 has 'REST: job_fail answers with a job' 'HTTP/1.1 202 '
 job=$(sed -n 's:.*"/api/cluster/jobs/\([0-9a-f-]*\)".*:\1:p; s/.*"job":{"uuid":"\([0-9a-f-]*\)".*/\1/p' <<<"$R" | head -1)
 rest "/cluster/jobs/$job"
 has 'REST: that runs' '"state":"running"'
-sleep 0.4
-rest "/cluster/jobs/$job"
+for _ in $(seq 600); do
+  rest "/cluster/jobs/$job"
+  case $R in *'"state":"running"'*) sleep 0.1 ;; *) break ;; esac
+done
 has 'REST: and fails' '"state":"failure"'
 has 'REST: with the code' '"code":1638555'
 rest "/storage/volumes/$uuid/snapshots?name=s9"
@@ -159,6 +163,20 @@ first=$(fault '{"match":"*","action":"mutate","seed":5}'; fetch -u admin:secret 
 check_eq 'REST: damage is the same for the same seed' "$(fault '{"match":"*","action":"mutate","seed":5}'; fetch -u admin:secret "$URL_main/api/cluster" | sha256sum)" "$first"
 control "$URL_main" DELETE faults
 check_not 'REST: and damage' [ "$(fetch -u admin:secret "$URL_main/api/cluster" | sha256sum)" = "$first" ]
+
+# --- calls that wait until they are let go ---------------------------------------------------------
+control "$URL_main" POST faults '{"match":"system-get-version","action":"hold"}'
+zapi "$URL_main" admin:secret '<system-get-version/>' >/dev/null &
+zapi "$URL_main" admin:secret '<system-get-ontapi-version/>'
+has 'a call that is held leaves the others alone' 'status="passed"'
+held() { control "$URL_main" GET faults; case $R in *'"hits":1'*) ;; *) return 1 ;; esac; }
+for _ in $(seq 600); do held && break; sleep 0.1; done
+check 'it waits' kill -0 $!
+control "$URL_main" DELETE faults
+wait $!
+check_eq 'and is carried out when its rule is gone' $? 0
+control "$URL_main" PUT pace '{"restore_ms":1,"speed":2}'
+has 'a pace that is none' 'restore_ms, transfer_ms'
 
 # --- mistakes ------------------------------------------------------------------------------------
 control "$URL_main" POST faults '{"match":"*","action":"http"}'

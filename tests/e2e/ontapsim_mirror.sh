@@ -10,7 +10,7 @@ set -u
 # config NAME PEER SVM VOLUME:TYPE...: one SVM more for each call of svm()
 config() { # name, other simulator, SVMs as JSON
   cat >"$d/$1.json" <<EOF
-{ "listen": "127.0.0.1:0", "root": "$d/$1", "http": true, "transfer_ms": 250, "rst_keep_ms": 400,
+{ "listen": "127.0.0.1:0", "root": "$d/$1", "http": true, "transfer_ms": 250, "rst_keep_ms": 5000,
   "cluster": { "name": "$1" }, "peers": [ { "name": "peer", "root": "$d/$2" } ],
   "users": [ { "name": "admin", "password": "secret" }, { "name": "vault", "password": "secret", "svm": "svm_vault" } ],
   "svms": [ $3 ] }
@@ -26,6 +26,9 @@ head -c 300000 /dev/urandom >"$d/one/svm1/src/vm/disk.img"
 sim_start one "$d/one.json"
 SIM_URL=$URL_one
 
+# What is to be seen running runs until `quick`.
+slow() { control "$SIM_URL" PUT pace '{"transfer_ms": 120000}'; }
+quick() { control "$SIM_URL" PUT pace '{"transfer_ms": 250}'; }
 at() { zapi "$SIM_URL" admin:secret "$1" "vfiler=\"${2:-svm_vault}\""; }
 source_svm() { at "$1" svm1; }
 # mirror CALL DESTINATION [MORE-XML]
@@ -34,7 +37,7 @@ get() { mirror get "$1"; }
 status() { get "$1"; printf '%s/%s' "$(field mirror-state)" "$(field relationship-status)"; }
 # settle DESTINATION: until nothing runs
 settle() {
-  for _ in $(seq 100); do
+  for _ in $(seq 1200); do
     get "$1"
     case $(field relationship-status) in idle | quiesced | '') return ;; esac
     sleep 0.05
@@ -88,12 +91,14 @@ fails 'abort when idle' 17130
 mirror resume svm_vault:mirror
 fails 'resume when not quiesced' 17127
 create first
+slow
 mirror initialize svm_vault:mirror
 check_eq 'initialize is in progress' "$(field result-status)" in_progress
 job=$(field result-jobid)
 check_eq 'it transfers' "$(status svm_vault:mirror)" uninitialized/transferring
 mirror update svm_vault:mirror
 fails 'a second transfer' 17137
+quick
 settle svm_vault:mirror
 check_eq 'snapmirrored' "$(status svm_vault:mirror)" snapmirrored/idle
 has 'healthy' '<is-healthy>true</is-healthy>'
@@ -199,8 +204,10 @@ get svm1:back
 check_eq 'a relationship of its own type' "$(field relationship-type)" restore
 settle svm1:back
 check_eq 'the bytes are those of the snapshot' "$(sum "$d/one/svm1/back/vm/disk.img")" "$(sum "$d/one/svm_vault/vault/.snapshot/kvm2/vm/disk.img")"
-sleep 0.5
-get svm1:back
+for _ in $(seq 600); do
+  get svm1:back
+  case $R in *'errno="15661"'*) break ;; *) sleep 0.1 ;; esac
+done
 fails 'the relationship is gone afterwards' 15661
 
 # --- the life of the volumes ---------------------------------------------------------------------
@@ -239,9 +246,12 @@ check_eq 'a restore from another simulator' "$(sum "$d/two/svm_far/origin/vm/dis
 # --- abort, restarts -----------------------------------------------------------------------------
 head -c 400000 /dev/urandom >"$d/one/svm1/src/vm/disk.img"
 mirror update svm_far:far '<max-transfer-rate>50</max-transfer-rate>'
-sleep 0.3
 check_eq 'a slow transfer' "$(status svm_far:far)" snapmirrored/transferring
-get svm_far:far
+for _ in $(seq 60); do
+  get svm_far:far
+  [ "$(field relationship-progress)" -gt 0 ] && break
+  sleep 0.05
+done
 check 'shows its progress' [ "$(field relationship-progress)" -gt 0 ]
 mirror abort svm_far:far
 passes 'abort'
@@ -315,7 +325,7 @@ rest() {
 cell() { jq -r "$1" <<<"${R%$'\n'*}" 2>&1; }
 relation() { rest "relationships/$uuid?fields=*,transfer"; }
 rest_settle() {
-  for _ in $(seq 100); do
+  for _ in $(seq 1200); do
     relation
     [ "$(cell .transfer.state)" = transferring ] || return
     sleep 0.05
@@ -337,7 +347,7 @@ if command -v jq >/dev/null; then
   check_eq 'REST: create answers with a job' "$CODE" 202
   rest 'relationships?return_timeout=20' POST '{"source":{"path":"svm1:other"},"destination":{"path":"svm_vault:vault"}}'
   check_eq 'REST: the destination is taken' "$CODE $(cell .error.code)" '409 6619637'
-  for _ in $(seq 50); do
+  for _ in $(seq 600); do
     rest 'relationships?destination.path=svm_vault:new'
     uuid=$(cell '.records[0].uuid')
     [ "$uuid" = null ] || break
@@ -399,7 +409,7 @@ if command -v jq >/dev/null; then
   echo keep >"$d/one/svm1/back/other.txt"
   rst "relationships/$uuid/transfers" POST '{"source_snapshot":"kvm2","files":[{"source_path":"/vm/disk.img","destination_path":"/vm/restored.img"}]}'
   check_eq 'REST: files out of a vault' "$CODE" 201
-  for _ in $(seq 50); do
+  for _ in $(seq 600); do
     rst "relationships/$uuid?fields=transfer"
     [ "$(cell .transfer.state)" = transferring ] || break
     sleep 0.05
@@ -407,14 +417,17 @@ if command -v jq >/dev/null; then
   check_eq 'REST: done' "$(cell .transfer.state)" success
   check_eq 'REST: the file has the snapshot'\''s bytes' "$(sum "$d/one/svm1/back/vm/restored.img")" "$(sum "$d/one/svm_vault/vault/.snapshot/kvm2/vm/disk.img")"
   check_eq 'REST: nothing else was touched' "$(cat "$d/one/svm1/back/other.txt")" keep
-  sleep 0.6
-  rst "relationships/$uuid"
+  for _ in $(seq 600); do
+    rst "relationships/$uuid"
+    [ "$CODE" = 404 ] && break
+    sleep 0.1
+  done
   check_eq 'REST: the relationship is gone afterwards' "$CODE" 404
   rst 'relationships?return_timeout=20' POST '{"source":{"path":"svm_vault:vault"},"destination":{"path":"svm1:back"},"restore":true}'
   rst 'relationships?destination.path=svm1:back'
   uuid=$(cell '.records[0].uuid')
   rst "relationships/$uuid/transfers" POST '{"source_snapshot":"kvm2","files":[{"source_path":"/vm/nothing"}]}'
-  for _ in $(seq 50); do
+  for _ in $(seq 600); do
     rst "relationships/$uuid?fields=transfer,healthy"
     [ "$(cell .transfer.state)" = transferring ] || break
     sleep 0.05

@@ -43,6 +43,7 @@ gives() { check_eq "$1" "$(q "$2")" "$3"; }
 # refused NAME STATUS CODE [TARGET]
 refused() { check_eq "$1" "$S $(q '.error | .code + " " + (.target // "")')" "$2 $3 ${4:-}"; }
 header() { sed -n "s/^$1: \(.*\)\r\$/\1/Ip" "$d/headers"; }
+pace() { control "$url" PUT pace "$1"; }
 fault() { control "$url" POST faults "$1"; }
 volume() { fetch -u admin:secret "$url/api/storage/volumes?name=$1&svm.name=${2:-svm1}" | jq -r '.records[0].uuid'; }
 snap() { fetch -u admin:secret "$url/api/storage/volumes/$1/snapshots?name=$2" | jq -r '.records[0].uuid'; }
@@ -50,7 +51,7 @@ snap() { fetch -u admin:secret "$url/api/storage/volumes/$1/snapshots?name=$2" |
 wait_job() {
   local id
   id=$(q .job.uuid)
-  for _ in $(seq 200); do
+  for _ in $(seq 1200); do
     get "/cluster/jobs/$id"
     case $(q .state) in queued | running) sleep 0.05 ;; *) return ;; esac
   done
@@ -284,6 +285,7 @@ img=$root/svm1/vol1/vm/disk.img
 inode=$(stat -c %i "$img")
 damage() { head -c 4000000 /dev/urandom >"$img"; }
 damage
+pace '{"restore_ms": 60000}' # until its running has been looked at
 rest PATCH "$v?restore_to.snapshot.name=eins&restore_to.path=vm/disk.img" '{}'
 check_eq 'a file restore is a job' "$S" 202
 job=$(q .job.uuid)
@@ -291,6 +293,7 @@ get "/cluster/jobs/$job?fields=state"
 gives 'that runs as long as the restore' .state running
 rest POST "$s?return_timeout=15" '{"name":"during"}'
 refused 'no snapshot meanwhile' 500 1638532
+pace '{"restore_ms": 400}'
 R="{\"job\":{\"uuid\":\"$job\"}}"
 wait_job
 gives 'and succeeds' .state success
@@ -322,13 +325,16 @@ refused 'a path out of the volume' 500 918251
 damage
 rest POST /private/cli/volume/snapshot/restore-file '{"vserver":"svm1","volume":"vol1","snapshot":"eins","path":"/vm/disk.img","restore-path":"/vm/cli.img"}'
 check_eq 'restore-file of the CLI' "$S $(q .num_records)" '200 1'
-for _ in $(seq 50); do [ "$(sum "$root/svm1/vol1/vm/cli.img")" = "$before" ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ "$(sum "$root/svm1/vol1/vm/cli.img")" = "$before" ] && break; sleep 0.1; done
 check_eq 'restored' "$(sum "$root/svm1/vol1/vm/cli.img")" "$before"
 rest POST /private/cli/volume/snapshot/restore-file '{"vserver":"svm1","volume":"vol1","snapshot":"none","path":"/vm/disk.img"}'
 check_eq 'the CLI fails with 500' "$S" 500
-sleep 0.5
 touch "$root/svm1/vol1/vm/later"
-rest PATCH "$v?restore_to.snapshot.name=eins&return_timeout=15"
+for _ in $(seq 100); do # not while the restore of the CLI runs, which has no job
+  rest PATCH "$v?restore_to.snapshot.name=eins&return_timeout=15"
+  [ "$S" = 200 ] && break
+  sleep 0.1
+done
 check_eq 'a whole volume' "$S $(ls "$root/svm1/vol1/vm") $(sum "$img")" "200 disk.img $before"
 
 # --- files ---------------------------------------------------------------------------------------
@@ -394,7 +400,7 @@ rest DELETE "/storage/volumes/$verify?return_timeout=15"
 refused 'a mounted volume' 500 524486
 rest PATCH "/storage/volumes/$verify?return_timeout=15" '{"clone":{"split_initiated":true}}'
 check_eq 'split' "$S" 200
-for _ in $(seq 50); do
+for _ in $(seq 600); do
   get "/storage/volumes/$verify?fields=clone.is_flexclone"
   [ "$(q .clone.is_flexclone)" = false ] && break
   sleep 0.1
@@ -554,7 +560,7 @@ old=$(q '[.records[] | .uuid, .name]')
 sim_stop MAIN
 check_eq 'it ends with 0' $? 0
 check_eq 'nothing on stderr' "$(cat "$d/MAIN.err")" ''
-config slow '. + {job_ms: 2000, job_keep_ms: 3000, empty_last_page: true, unknown_field_code: 262179, job_error: false,
+config slow '. + {job_ms: 60000, job_keep_ms: 6000, empty_last_page: true, unknown_field_code: 262179, job_error: false,
   busy_owners: false, ems_status: 200, restore_path_form: "slash", page_limit: 2, cli_question: true}'
 sim_start SLOW "$d/slow.json"
 url=$URL_SLOW
@@ -579,14 +585,18 @@ wait_job
 gives 'cancelled, and no error object' '[.state, .error] | tojson' '["failure",null]'
 get "$s?name=slow"
 gives 'nothing was done' .num_records 0
-rest POST "$s?return_timeout=10" '{"name":"slow"}'
+pace '{"job_ms": 500}'
+rest POST "$s?return_timeout=15" '{"name":"slow"}'
 check_eq 'return_timeout longer than the job' "$S" 201
 rest DELETE "$s?name=slow"
 check_eq 'a change by query has jobs' "$S $(q '.jobs | length')" '202 1'
 job=$(q .job.uuid)
 wait_job
-sleep 3.2
-get "/cluster/jobs/$job"
+for _ in $(seq 600); do
+  get "/cluster/jobs/$job"
+  [ "$S" = 404 ] && break
+  sleep 0.1
+done
 refused 'job_keep_ms' 404 4 uuid
 control "$url" PUT snapshot '{"svm":"svm1","volume":"vol1","snapshot":"eins","dependency":"snapmirror"}'
 get "$s/$(snap "$vol1" eins)?fields=owners"

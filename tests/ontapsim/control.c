@@ -138,6 +138,41 @@ static void serve_source(struct sim_http *h)
     json_decref(question);
 }
 
+/* PUT {"transfer_ms", ...}: each as in the configuration, also for what runs already. */
+static void serve_pace(struct sim_http *h)
+{
+    const struct {
+        const char *key;
+        unsigned *value;
+    } known[] = {{"restore_ms", &sim.restore_ms},
+                 {"transfer_ms", &sim.transfer_ms},
+                 {"job_ms", &sim.job_ms},
+                 {"job_keep_ms", &sim.job_keep_ms}};
+    json_t *doc = json_loadb(h->body, h->body_len, 0, NULL);
+    size_t done = 0;
+    if (strcmp(h->method, "PUT") != 0) {
+        json_error(h, 405, "PUT");
+        json_decref(doc);
+        return;
+    }
+    sim_lock();
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        json_int_t ms = json_integer_value(json_object_get(doc, known[i].key));
+        if (json_is_integer(json_object_get(doc, known[i].key)) && ms >= 0 && ms <= 600000) {
+            *known[i].value = (unsigned)ms;
+            done++;
+        }
+    }
+    sim_wake();
+    sim_unlock();
+    if (done && done == json_object_size(doc))
+        json_reply(h, 200, NULL);
+    else
+        json_error(h, 400,
+                   "restore_ms, transfer_ms, job_ms and job_keep_ms are numbers up to 600000");
+    json_decref(doc);
+}
+
 void sim_control_serve(struct sim_http *h)
 {
     const char *rest = h->path + strlen("/sim/");
@@ -147,8 +182,11 @@ void sim_control_serve(struct sim_http *h)
         serve_faults(h, rest + 6);
     else if (!strcmp(rest, "snapshot"))
         serve_snapshot(h);
+    else if (!strcmp(rest, "pace"))
+        serve_pace(h);
     else if (!strcmp(rest, "source"))
         serve_source(h);
     else
-        json_error(h, 404, "there is /sim/requests, /sim/faults, /sim/snapshot and /sim/source");
+        json_error(h, 404,
+                   "there is /sim/requests, /sim/faults, /sim/snapshot, /sim/pace and /sim/source");
 }

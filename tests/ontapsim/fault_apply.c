@@ -22,8 +22,15 @@ bool sim_fault_has_job(const struct sim_fault *f)
 
 void sim_fault_wait(const struct sim_fault *f)
 {
-    if (!sim_fault_has_job(f)) /* there it is the job that takes the time */
+    int64_t until = sim_now_ms() + f->ms;
+    if (f->action == SIM_FAULT_HOLD) {
+        sim_lock();
+        while (!sim.stopping && sim_now_ms() < until && sim_fault_exists(f->rule))
+            sim_wait(until);
+        sim_unlock();
+    } else if (!sim_fault_has_job(f)) { /* there it is the job that takes the time */
         sim_sleep(f->ms);
+    }
 }
 
 bool sim_fault_skips(const struct sim_fault *f)

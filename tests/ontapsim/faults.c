@@ -1,5 +1,6 @@
 /* Fault rules: which call, which occurrence, what goes wrong. */
 #include "faults.h"
+#include "model.h"
 
 #include <fnmatch.h>
 #include <jansson.h>
@@ -7,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RULES = 256 };
+/* HOLD_MS: how long a call is held whose rule nobody removes and which does not say it. */
+enum { RULES = 256, HOLD_MS = 60000 };
 
 struct rule {
     uint64_t id; /* 0: free */
@@ -40,6 +42,7 @@ static const char *const actions[] = {
     [SIM_FAULT_CONTROL] = "control",
     [SIM_FAULT_MUTATE] = "mutate",
     [SIM_FAULT_DELAY] = "delay",
+    [SIM_FAULT_HOLD] = "hold",
     [SIM_FAULT_LOSE] = "lose",
     [SIM_FAULT_REPEAT] = "repeat",
 };
@@ -84,6 +87,7 @@ bool sim_fault_match(const char *call, const char *svm, const char *const *volum
             continue;
         r->hits++;
         *out = r->fault;
+        out->rule = r->id;
         out->hit = r->hits;
         fired = true;
     }
@@ -223,6 +227,8 @@ uint64_t sim_fault_add(const char *json, size_t len, struct sim_err *err)
         sim_fail(err, 1, "no room for more than %d rules", RULES);
     if (!err->num) {
         r.id = next_id++;
+        if (r.fault.action == SIM_FAULT_HOLD && !r.fault.ms)
+            r.fault.ms = HOLD_MS;
         r.source = json_incref(doc);
         rules[rule_count++] = r;
     }
@@ -231,19 +237,44 @@ uint64_t sim_fault_add(const char *json, size_t len, struct sim_err *err)
     return err->num ? 0 : r.id;
 }
 
+/* The mutex is held. */
+static struct rule *find(uint64_t id)
+{
+    for (size_t i = 0; i < rule_count; i++) {
+        if (rules[i].id == id)
+            return &rules[i];
+    }
+    return NULL;
+}
+
+bool sim_fault_exists(uint64_t id)
+{
+    pthread_mutex_lock(&mutex);
+    bool found = find(id) != NULL;
+    pthread_mutex_unlock(&mutex);
+    return found;
+}
+
+/* Calls that a rule holds look whether it is still there. */
+static void release(void)
+{
+    sim_lock();
+    sim_wake();
+    sim_unlock();
+}
+
 bool sim_fault_delete(uint64_t id)
 {
-    bool found = false;
     pthread_mutex_lock(&mutex);
-    for (size_t i = 0; i < rule_count && !found; i++) {
-        if (rules[i].id != id)
-            continue;
-        json_decref(rules[i].source);
-        memmove(&rules[i], &rules[i + 1], (rule_count - i - 1) * sizeof(rules[0]));
+    struct rule *r = find(id);
+    bool found = r != NULL;
+    if (r) {
+        json_decref(r->source);
         rule_count--;
-        found = true;
+        memmove(r, r + 1, (size_t)(&rules[rule_count] - r) * sizeof(rules[0]));
     }
     pthread_mutex_unlock(&mutex);
+    release();
     return found;
 }
 
@@ -253,6 +284,7 @@ void sim_fault_clear(void)
     while (rule_count)
         json_decref(rules[--rule_count].source);
     pthread_mutex_unlock(&mutex);
+    release();
 }
 
 char *sim_fault_json(void)

@@ -26,8 +26,9 @@ enum sim_action {
     SIM_FAULT_TRUNCATE,
     SIM_FAULT_CONTROL,
     SIM_FAULT_MUTATE,
-    /* only time */
+    /* only time: so long, or until the rule is removed */
     SIM_FAULT_DELAY,
+    SIM_FAULT_HOLD,
     /* left to the handler */
     SIM_FAULT_LOSE,
     SIM_FAULT_REPEAT,
@@ -42,6 +43,7 @@ struct sim_fault {
     unsigned retry_after; /* seconds */
     unsigned ms;
     uint64_t seed;
+    uint64_t rule;    /* its id */
     uint64_t hit;     /* how often the rule has fired, from 1 */
     char volume[256]; /* the rule's volume, or "" */
     char reason[256];
@@ -58,8 +60,10 @@ bool sim_fault_match(const char *call, const char *svm, const char *const *volum
 
 /* Add a rule from JSON; its id, or 0 with a text that says what is wrong. */
 uint64_t sim_fault_add(const char *json, size_t len, struct sim_err *err);
-bool sim_fault_delete(uint64_t id);
-void sim_fault_clear(void);
+/* What these remove holds no call any more. */
+bool sim_fault_delete(uint64_t id); /* unlocked */
+void sim_fault_clear(void);         /* unlocked */
+bool sim_fault_exists(uint64_t id);
 char *sim_fault_json(void); /* owned */
 
 /* A front end asks these in this order: sim_fault_wait(); carry the call out unless sim_fault_skips();

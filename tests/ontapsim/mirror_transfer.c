@@ -253,11 +253,13 @@ static int pace(struct work *w, struct sim_err *err)
     sim_lock();
     struct sim_transfer *t = w->t;
     uint64_t rate = slower(sim.transfer_rate, (t->rate ? t->rate : w->m->throttle) * 1024ULL);
-    int64_t need = rate ? (int64_t)(t->total * 1000 / rate) : 0;
-    if (need < sim.transfer_ms)
-        need = sim.transfer_ms;
-    for (int64_t now = sim_now_ms(); now < t->started_ms + need && !w->m->cancel;
-         now = sim_now_ms()) {
+    int64_t least = rate ? (int64_t)(t->total * 1000 / rate) : 0;
+    while (!w->m->cancel) {
+        /* looked at anew: /sim/pace may have changed it */
+        int64_t need = least < sim.transfer_ms ? sim.transfer_ms : least;
+        int64_t now = sim_now_ms();
+        if (now >= t->started_ms + need)
+            break;
         t->bytes = t->total * (uint64_t)(now - t->started_ms) / (uint64_t)need;
         sim_wait(now + 50 < t->started_ms + need ? now + 50 : t->started_ms + need);
     }

@@ -23,12 +23,12 @@ int rest_return_timeout(struct rest *r, unsigned *seconds)
 /* Locked. True when the work is to be done: nobody has cancelled it while it was waiting. */
 static bool wait_for_start(uint64_t id)
 {
-    int64_t until = sim_now_ms() + sim.job_ms;
+    int64_t began = sim_now_ms();
     struct sim_job *job = sim_job_find(id);
     if (job)
         job->state = SIM_JOB_RUNNING;
-    while (!sim.stopping && job && !job->cancel && sim_now_ms() < until) {
-        sim_wait(until);
+    while (!sim.stopping && job && !job->cancel && sim_now_ms() < began + sim.job_ms) {
+        sim_wait(began + sim.job_ms);
         job = sim_job_find(id);
     }
     if (job)

@@ -100,13 +100,14 @@ static void settle(const struct sim_restore *r)
 static void *run(void *arg)
 {
     struct sim_restore *r = arg;
-    int64_t until = sim_now_ms() + sim.restore_ms;
+    int64_t began = sim_now_ms();
     int rc = r->count ? sim_store_copy_part(r->from, r->to, (off_t)r->first, (off_t)r->first,
                                             (off_t)r->count, &sim.stopping)
                       : sim_store_copy_file(r->from, r->to, &sim.stopping);
-    int64_t left = until - sim_now_ms();
-    if (left > 0)
-        sim_sleep((unsigned)left);
+    sim_lock();
+    while (!sim.stopping && sim_now_ms() < began + sim.restore_ms)
+        sim_wait(began + sim.restore_ms);
+    sim_unlock();
     if (!rc)
         settle(r);
     sim_lock();
