@@ -96,8 +96,8 @@ for api in zapi rest; do
     'demo kvm backup daily successful,demo kvm backup hourly failed'
   check "$api: jobStatus: start, end and the cause" jq -e '.[-1] | .started <= .finished and (.detail | length > 10)' "$OUT"
   next_second
-  sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 4000, "count": 1}'
-  sim_fault '{"match": "POST *storage/volumes/*/snapshots", "action": "delay", "ms": 4000, "count": 1}'
+  sim_fault '{"match": "snapshot-create", "action": "hold", "count": 1}'
+  sim_fault '{"match": "POST *storage/volumes/*/snapshots", "action": "hold", "count": 1}'
   moon backup --policy daily >"$WORLD_DIR/held.out" 2>"$WORLD_DIR/held.err" </dev/null &
   HELD=$!
   wait_state alpha paused 15 || not_ok "$api: a backup under way" "$WORLD_DIR/held.err"
@@ -149,7 +149,7 @@ done
 # --- a run that died; libvirt that is not there ---
 
 next_second
-sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 4000, "count": 1}'
+sim_fault '{"match": "snapshot-create", "action": "hold", "count": 1}'
 moon_conf ONTAP_API=zapi
 MOON_LIMIT=60 "$MOONSNAP" backup --profile demo --config kvm --policy daily --config-dir "$etc" --state-dir "$state" \
   >/dev/null 2>&1 </dev/null &
@@ -205,7 +205,7 @@ said 'which it names' '20300101000001-1.json: not the end of a run: .*it is pass
 # --- guests that a dead run left suspended, with nobody to resume them ---
 
 next_second
-sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 4000, "count": 1}'
+sim_fault '{"match": "snapshot-create", "action": "hold", "count": 1}'
 "$MOONSNAP" backup --profile demo --config kvm --policy daily --config-dir "$etc" --state-dir "$state" >/dev/null 2>&1 </dev/null &
 dead=$!
 wait_state alpha paused 15 || not_ok 'a backup to kill' ''

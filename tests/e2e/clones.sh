@@ -134,13 +134,14 @@ for api in zapi rest; do
   sim_faults_clear
 
   # Killed between the request and its answer: the clone is made all the same, and in the catalog by name only.
-  sim_fault "{\"match\": \"$create\", \"action\": \"delay\", \"ms\": 2000, \"count\": 1}"
+  sim_fault "{\"match\": \"$create\", \"action\": \"hold\", \"count\": 1}"
   kept=$(clone_records)
   MOON_LIMIT=60 moon cloneVol --policy daily >"$WORLD_DIR/killed" 2>&1 </dev/null &
   poll 20 has_intent || not_ok "$api: the clone is noted before it is made" "$WORLD_DIR/killed"
+  poll 20 sim_hit || not_ok "$api: it is asked for" "$WORLD_DIR/killed"
   kill_moon $!
-  poll 10 clone_made || not_ok "$api: the controller carries the request out" "$(svm_volumes)"
   sim_faults_clear
+  poll 10 clone_made || not_ok "$api: the controller carries the request out" "$(svm_volumes)"
   check "$api: killed: the guests run" all_running alpha bravo
   check_exit "$api: killed: cloneList" 0 moon cloneList
   said "$api: killed: calls the clone incomplete" 'cl_demo_vol1_[0-9]* +volume .* incomplete'

@@ -55,8 +55,8 @@ row_unquiesce_ignored_after() {
 }
 
 row_watchdog_fires() {
-  row_conf SC_AGENT_UNQUIESCE_TIMEOUT=1
-  sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 3000}'
+  row_conf SC_AGENT_UNQUIESCE_TIMEOUT=4
+  sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 6000}'
   WHY='time limit passed'
   KEEPS=2
   fails

@@ -69,7 +69,7 @@ child two APP_IGNORE_ERROR=y
 fails 'exit code 1 with APP_IGNORE_ERROR=y' 'exit 1' 3 'scf-00038. application db@two' "$whole"
 fails 'exit code 99 with APP_IGNORE_ERROR=y' 'exit 99' 3 'scf-00038. application db@two' \
   "$begun,quiesce three running,unquiesce three running,unquiesce one running"
-child two SC_AGENT_TIMEOUT=1
+child two SC_AGENT_TIMEOUT=4
 fails 'one that hangs' 'exec /bin/sleep 40' 1 'scf-00036. application db@two.*did not end in time' "$begun,$undone"
 children
 
@@ -110,7 +110,7 @@ check_eq 'by its command' "$(trail)" 'unquiesce two running'
 # --- the run dies in the pause ---
 
 next_second
-sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 8000, "count": 1}'
+sim_fault '{"match": "snapshot-create", "action": "hold", "count": 1}'
 "$MOONSNAP" backup "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state" --policy daily \
   >"$WORLD_DIR/held.out" 2>"$WORLD_DIR/held.err" </dev/null &
 HELD=$!
@@ -142,7 +142,7 @@ no_codes
 check_exit 'recover: then that one' 0 moon recover
 check_eq 'recover: and no other again' "$(trail)" 'unquiesce two running'
 
-dead SC_AGENT_TIMEOUT=1
+dead SC_AGENT_TIMEOUT=4
 code unquiesce.two 'exec /bin/sleep 40'
 check_exit 'recover: one hangs' 5 moon recover
 check_match 'recover: one hangs: it is ended in its time' "$ERR" 'application db@two.*did not end in time'

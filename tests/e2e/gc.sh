@@ -28,7 +28,8 @@ restore_is_over() {
 record_of() { find "$WORLD_DIR/state/catalog/demo/kvm" -name "*-$1.json" | sort | tail -n 1; }
 said_by_record() { jq -r "$2" "$(record_of "$1")" 2>/dev/null; }
 
-# killed WHEN... -- ACTION [ARG ...]: starts a run, kills it when WHEN succeeds.
+# killed WHEN... -- ACTION [ARG ...]: starts a run, kills it when WHEN succeeds. What the controller holds of it goes on
+# with sim_faults_clear.
 killed() {
   local when=() pid
   while [ "$1" != -- ]; do when+=("$1"); shift; done
@@ -41,7 +42,6 @@ killed() {
   kill -KILL $pid
   wait $pid || true
   poll 10 all_running alpha || not_ok "$api: alpha runs after the kill"
-  sim_faults_clear
 }
 
 # Opens a LUN's clone, as a workflow would, and stays in it.
@@ -76,8 +76,8 @@ for api in zapi rest; do
   zapi snapshot-create "<volume>vol1</volume><snapshot>$other</snapshot>" >/dev/null
   backup
   good=$SNAP before=$(both)
-  first_made() { [ "$(both)" != "$before" ]; }
-  sim_fault '{"match": "'"$create"'", "nth": 2, "action": "delay", "ms": 8000}'
+  first_made() { [ "$(both)" != "$before" ] && sim_hit; }
+  sim_fault '{"match": "'"$create"'", "nth": 2, "action": "hold"}'
   killed first_made -- backup --policy daily
   dead=$(said_by_record backup .id)
   left=$(comm -13 <(sort <<<"$before") <(both | sort) | sort -u)
@@ -92,11 +92,11 @@ for api in zapi rest; do
   sim_fault '{"match": "'"$([ $api = zapi ] && echo snapshot-delete || echo 'DELETE /storage/volumes/{uuid}/snapshots/{uuid}')"'", "action": "error", "count": 1}'
   check_exit "$api: a deletion that fails: exit" 3 moon gc --yes
   said "$api: and it is named" "snapshot $left on svm1:vol"
-  sim_faults_clear
   check_exit "$api: the next gc removes it" 0 moon gc --yes
   check_eq "$api: and nothing else" "$(both)" "$before"
   check "$api: the good backup can still be restored" moon restore --policy daily --backupName "$good" \
     --params KVM_RESTORE_VM_LIST=bravo --dry-run
+  sim_faults_clear
   check "$api: the dead run's other request is carried out late" poll 15 late_one_there
   check_exit "$api: gc finds that, too" 0 moon gc --yes
   check_eq "$api: and removes it" "$(both)" "$before"
@@ -110,8 +110,9 @@ for api in zapi rest; do
   # --- another snapshot under the name that a dead run had noted ---
 
   before=$(both)
-  sim_fault '{"match": "'"$create"'", "action": "delay", "ms": 1500}'
-  killed wait_state alpha paused -- backup --policy daily
+  sim_fault '{"match": "'"$create"'", "action": "hold"}'
+  killed sim_hit 2 -- backup --policy daily
+  sim_faults_clear
   name=$(said_by_record backup .snapshot)
   check "$api: a dead run's requests are still carried out" poll 10 arrived "$name"
   for vol in vol1 vol2; do
@@ -140,7 +141,7 @@ for api in zapi rest; do
   # --- a living run ---
 
   next_second
-  sim_fault '{"match": "'"$create"'", "action": "delay", "ms": 3000, "count": 1}'
+  sim_fault '{"match": "'"$create"'", "action": "hold", "count": 1}'
   moon backup --policy daily >"$WORLD_DIR/held.out" 2>"$WORLD_DIR/held.err" </dev/null &
   HELD=$!
   wait_state alpha paused 15 || not_ok "$api: the backup suspends alpha" "$WORLD_DIR/held.err"
@@ -154,10 +155,14 @@ for api in zapi rest; do
 
   spoil "${IMG[bravo]}" 1
   SNAP=$good
-  sim_fault '{"match": "'"$restore"'", "action": "delay", "ms": 1500}'
-  overwriting() { [ "$(said_by_record restore '.guests[0].step')" = overwriting ]; }
+  sim_fault '{"match": "'"$restore"'", "action": "hold"}'
+  overwriting() { [ "$(said_by_record restore '.guests[0].step')" = overwriting ] && sim_hit; }
+  sim_curl -X DELETE "$SIM_URL/sim/requests" >/dev/null
   killed overwriting -- restore --policy daily --backupName "$good" --params KVM_RESTORE_VM_LIST=bravo --yes
   safety=$(said_by_record restore .safety)
+  sim_faults_clear
+  begun() { sim_requests | jq -e --arg c "$restore" 'any(.log[]; .call == $c)'; }
+  poll 10 begun || not_ok "$api: the controller has done what the dead run asked for" "$(sim_changes)"
   check "$api: the controller goes on with the restore" poll 10 restore_is_over
   # Where a restore's end can be told in no other way, the engine makes and deletes a snapshot; one may stay.
   check_name=moonsnap_check_$EPOCHSECONDS
@@ -182,14 +187,19 @@ for api in zapi rest; do
 
   # --- clones ---
 
-  sim_fault '{"match": "'"$clone"'", "nth": 2, "action": "delay", "ms": 6000}'
+  sim_fault '{"match": "'"$clone"'", "nth": 2, "action": "hold"}'
   clone_there() { [ -n "$(svm_clones)" ]; }
-  killed clone_there -- cloneVol --policy daily
+  second_asked() { clone_there && sim_hit; }
+  killed second_asked -- cloneVol --policy daily
   left=$(svm_clones)
   check_exit "$api: gc after a cloneVol that died" 0 moon gc
   said "$api: lists the clone" "volume clone.*$left.*(found)"
   check_exit "$api: gc --yes" 0 moon gc --yes
   check_eq "$api: removes it" "$(svm_clones)" ''
+  sim_faults_clear
+  check "$api: the other one is made late" poll 15 clone_there
+  check_exit "$api: gc --yes" 0 moon gc --yes
+  check_eq "$api: removes that, too" "$(svm_clones)" ''
 
   before=$(lun_paths)
   mapped_twice() { [ "$(maps | wc -l)" = 2 ]; }

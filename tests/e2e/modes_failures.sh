@@ -26,7 +26,7 @@ check 'its guests run' all_running alpha bravo charlie
 check_eq 'the second group is not begun' "$(pauses | grep -c bravo || true)" 0
 
 fresh
-sim_fault '{"match": "snapshot-create", "nth": 2, "action": "delay", "ms": 5000}'
+sim_fault '{"match": "snapshot-create", "nth": 2, "action": "hold"}'
 kill_backup bravo
 check_eq 'the first group runs' "$(guest_state alpha)" running
 check 'killed then: the guard process resumes it' poll 10 all_running alpha bravo charlie
@@ -51,7 +51,7 @@ check 'parallel: all guests run' all_running alpha bravo charlie
 check_eq 'parallel: the other snapshot is gone again' "$(snapshots vol1; snapshots vol2)" "$before"
 
 fresh
-sim_fault '{"match": "snapshot-create", "nth": 1, "action": "delay", "ms": 4000}'
+sim_fault '{"match": "snapshot-create", "nth": 1, "action": "hold"}'
 kill_backup charlie
 check 'parallel, killed then: the guard process resumes all' poll 10 all_running alpha bravo charlie
 check 'and ends' poll 60 no_process "$MOONSNAP"

@@ -8,7 +8,6 @@ scene alpha:vol1 bravo:vol2 charlie:vol1
 vsh suspend charlie
 events_start
 
-from=$(now_ms)
 check_exit 'quiesce' 0 timeout 20 "$MOONSNAP" quiesce "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state"
 check_eq 'alpha is paused' "$(guest_reason alpha)" 'paused (user)'
 check_eq 'bravo is paused' "$(guest_reason bravo)" 'paused (user)'
@@ -35,13 +34,13 @@ check_exit 'unquiesce' 0 moon unquiesce
 check 'alpha and bravo run' all_running alpha bravo
 
 # the watchdog
-moon_conf SC_AGENT_UNQUIESCE_TIMEOUT=2
+moon_conf SC_AGENT_UNQUIESCE_TIMEOUT=6 # longer than quiesce itself takes on a busy machine
 from=$(now_ms)
-check_exit 'quiesce with a time limit of 2 s' 0 moon quiesce
+check_exit 'quiesce with a time limit of 6 s' 0 moon quiesce
 check_eq 'alpha is paused' "$(guest_state alpha)" paused
 check 'the watchdog resumes the guests' poll 10 all_running alpha bravo
 took=$(($(now_ms) - from))
-check "not before 2 s, and soon after ($took ms)" test $took -ge 1500 -a $took -lt 6000
+check "not before 6 s ($took ms)" test $took -ge 5500
 check_eq 'charlie is still paused' "$(guest_reason charlie)" 'paused (user)'
 check 'no process is left' poll 10 no_process "$MOONSNAP"
 run moon unquiesce
@@ -50,14 +49,13 @@ said 'with its code' 'agt-00008'
 check 'the guests run' all_running alpha bravo
 
 # the same in a backup: the controller hangs longer than the guests may be paused
-sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 5000}'
-from=$(now_ms)
+sim_fault '{"match": "snapshot-create", "action": "hold"}'
 moon backup --policy daily >"$WORLD_DIR/out" 2>"$WORLD_DIR/err" </dev/null &
 pid=$!
 check 'a slow backup pauses alpha' wait_state alpha paused 10
-check 'the watchdog resumes the guests while it still runs' poll 6 all_running alpha bravo
-ended "$pid"
+check 'the watchdog resumes the guests while it still runs' poll 12 all_running alpha bravo
 sim_faults_clear
+ended "$pid"
 check_eq 'the backup is crash-consistent only: exit' "$CODE" 3
 check_match 'and says so' "$WORLD_DIR/err" 'agt-00008|crash.consistent'
 finish

@@ -142,7 +142,7 @@ snapvault svm_vault:v2 snapmirrored true success number true'
     sim_faults_clear
     check_eq "$API: $kind: not started: the record says so" "$(jq -r '.replicated[0].state' "$(last_record)")" failed
     next_second
-    head -c 300000 /dev/urandom >"$SIM_ROOT/svm1/vol1/noise"
+    head -c 1200000 /dev/urandom >"$SIM_ROOT/svm1/vol1/noise"
     conf "${params[@]}" SNAPVAULT_VOLUMES=svm1:vol1 NTAP_SNAPVAULT_MAX_TRANSFER=20 NTAP_SNAPMIRROR_MAX_TRANSFER=20
     moon backup --policy daily >"$WORLD_DIR/bg.out" 2>"$WORLD_DIR/bg.err" &
     pid=$!
@@ -199,10 +199,11 @@ API=zapi conf "${VAULT[@]}" NTAP_SNAPVAULT_WAIT=1 NTAP_SNAPVAULT_MAX_TRANSFER=20
 other_conf second "${BOTH[@]}" ONTAP_API=rest APP_IGNORE_ERROR=Y SNAME=second NTAP_SNAPMIRROR_UPDATE=Y SNAPMIRROR_VOLUMES=svm1:vol1 \
   NTAP_SNAPMIRROR_WAIT=1 NTAP_SNAPMIRROR_MAX_TRANSFER=20
 next_second
-MOON_LIMIT=100 moon backup --policy daily >"$WORLD_DIR/late1.out" 2>"$WORLD_DIR/late1.err" &
+MOON_LIMIT=180 moon backup --policy daily >"$WORLD_DIR/late1.out" 2>"$WORLD_DIR/late1.err" &
 one=$!
-sleep 5 # the guests can be suspended by one run at a time
-MOON_LIMIT=100 moon_with second backup --policy daily >"$WORLD_DIR/late2.out" 2>"$WORLD_DIR/late2.err" &
+# the guests can be suspended by one run at a time
+poll 30 runs v1 || not_ok 'SnapVault not in time: it transfers' "$WORLD_DIR/late1.err"
+MOON_LIMIT=180 moon_with second backup --policy daily >"$WORLD_DIR/late2.out" 2>"$WORLD_DIR/late2.err" &
 two=$!
 # Meanwhile, at another destination: the transfer ends, and whether the copy came cannot be asked.
 poll 30 runs m1 || not_ok 'SnapMirror not in time: it transfers' "$WORLD_DIR/late2.err"

@@ -134,14 +134,16 @@ check_exit 'NTAP_TIMEOUT ends a call' 1 moon volumeList
 said 'NTAP_TIMEOUT: what happened is said' "svm1.*(time|Timeout|timed out)"
 sim_faults_clear
 moon_conf
+# all names of the next 20 s, on one connection: the backup must begin within them
 taken=()
 vol2=$(uuid_of vol2)
 next_second
-for i in $(seq 0 6); do
+for i in $(seq 0 20); do
   name=demo-daily_$(date -d "+$i sec" +%Y%m%d%H%M%S)
-  rest POST "/storage/volumes/$vol2/snapshots?return_timeout=15" "{\"name\": \"$name\"}" >/dev/null
-  taken+=("$name")
+  taken+=(--next -sS --max-time 20 --cacert "$SIM_CA" -u admin:secret -H 'Content-Type: application/json'
+    -d "{\"name\": \"$name\"}" "$SIM_URL/api/storage/volumes/$vol2/snapshots?return_timeout=15")
 done
+curl "${taken[@]:1}" >/dev/null
 run moon backup --policy daily
 check_eq 'a snapshot name in use: exit' "$CODE" 1
 check_match 'a snapshot name in use: named on stderr' "$ERR" 'demo-daily_[0-9]{14}.*in use'

@@ -103,14 +103,15 @@ sim_faults_clear
 
 next_second
 old=$(snapshots vol2 | sort)
-sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 2500, "count": 1}'
+sim_fault '{"match": "snapshot-create", "action": "hold", "count": 1}'
 "$MOONSNAP" restore "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state" --policy $POLICY \
   --backupName "$SNAP" --params KVM_RESTORE_VM_LIST=bravo --yes --verbose >"$OUT" 2>"$ERR" </dev/null &
 asking=$!
-poll 20 grep -qs 'Creating Snapshot copy' "$OUT" "$ERR" || not_ok 'the safety snapshot is asked for' "$OUT" "$ERR"
+poll 20 sim_hit || not_ok 'the safety snapshot is asked for' "$OUT" "$ERR"
 kill -TERM $asking
 ended "$asking"
 check_eq 'interrupted before anything is overwritten' "$(sum "${IMG[bravo]}")" "$wreck"
+sim_faults_clear
 came() { [ "$(comm -13 <(echo "$old") <(snapshots vol2 | sort) | wc -w)" = 1 ]; }
 check 'the controller makes it later' poll 20 came
 late=$(comm -13 <(echo "$old") <(snapshots vol2 | sort))

@@ -28,21 +28,18 @@ check_eq 'a guest that was not suspended has no pause' "$(guest_of bravo '.pause
 
 # held: starts a backup that hangs in the middle, with alpha suspended; its pid in HELD.
 held() {
-  local ms=$1
-  shift
   next_second
-  sim_fault '{"match": "snapshot-create", "action": "delay", "ms": '"$ms"'}'
+  sim_fault '{"match": "snapshot-create", "action": "hold"}'
   env --default-signal=INT,TERM,HUP "$MOONSNAP" backup "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" \
     --state-dir "$WORLD_DIR/state" --policy daily "$@" >"$WORLD_DIR/held.out" 2>"$WORLD_DIR/held.err" </dev/null &
   HELD=$!
   wait_state alpha paused 15 || { not_ok 'the backup suspends alpha' "$WORLD_DIR/held.err"; finish; }
 }
-held_ends() { poll 20 gone "$HELD" || true; ended "$HELD"; sim_faults_clear; }
+held_ends() { sim_faults_clear; ended "$HELD"; }
 
-held 4000
-from=$(now_ms)
+held
 check_exit 'a second run of the same config' 4 moon backup --policy daily
-check "it ends at once ($(($(now_ms) - from)) ms)" test $(($(now_ms) - from)) -lt 2000
+check 'it ends while the first one hangs' kill -0 "$HELD"
 check_match 'and says why' "$ERR" 'lock|running|another'
 check_exit 'listing is possible meanwhile' 0 moon backupList --policy daily
 check_eq 'the first run was not disturbed' "$(guest_state alpha)" paused
@@ -53,14 +50,11 @@ check_eq 'alpha runs' "$(guest_state alpha)" running
 # --- signals ---
 
 for signal in TERM:143 INT:130 HUP:129; do
-  held 8000
-  from=$(now_ms)
+  held
   kill -"${signal%:*}" "$HELD"
-  poll 10 gone "$HELD" || true
-  took=$(($(now_ms) - from))
+  check "SIG${signal%:*}: it does not wait for the controller" poll 10 gone "$HELD"
   held_ends
   check_eq "SIG${signal%:*}: exit" "$CODE" "${signal#*:}"
-  check "SIG${signal%:*}: it does not wait for the controller ($took ms)" test $took -lt 5000
   check_eq "SIG${signal%:*}: alpha runs" "$(guest_state alpha)" running
   check_eq "SIG${signal%:*}: bravo is still paused by its administrator" "$(guest_reason bravo)" 'paused (user)'
   check_match "SIG${signal%:*}: it says so" "$WORLD_DIR/held.err" '[Ss]ignal|SIG|[Ii]nterrupt|[Tt]erminat|[Cc]ancel|[Ss]top'
@@ -69,13 +63,10 @@ done
 # --- death ---
 
 vsh resume bravo
-held 8000
+held
 wait_state bravo paused 5
 kill -KILL "$HELD"
-from=$(now_ms)
-check 'SIGKILL in the pause: all guests run again within 5 s' poll 5 all_running alpha bravo
-took=$(($(now_ms) - from))
-ok "resumed after $took ms"
+check 'SIGKILL in the pause: all guests run again, while the controller hangs' poll 5 all_running alpha bravo
 held_ends
 sleep 0.3
 check 'and go on running' all_running alpha bravo

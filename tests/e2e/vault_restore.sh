@@ -10,7 +10,7 @@ set -euo pipefail
 . "$(dirname "$(realpath "$0")")/../lib/dialogue.sh"
 requires script
 scene alpha:vol1 bravo:vol2
-vault_up '.transfer_ms = 1000' v1 v2
+vault_up . v1 v2
 relate v1 vol1 kvm_vault
 relate v2 vol2 kvm_vault
 
@@ -101,6 +101,8 @@ for api in auto rest; do
   forget_relations
   untouched "$api: in the way"
 
+  # a transfer that goes on until something is done about it
+  sim_pace '{"transfer_ms": 120000}'
   events_start
   MOON_LIMIT=60 moon restore --backupName "$SNAP" --params KVM_RESTORE_VM_LIST=alpha --yes >"$WORLD_DIR/bg.out" 2>"$WORLD_DIR/bg.err" </dev/null &
   pid=$!
@@ -111,6 +113,7 @@ for api in auto rest; do
   wait $pid || CODE=$?
   check_eq "$api: the transfer is aborted by somebody: exit" $CODE 1
   check_match "$api: the transfer is aborted: said" "$WORLD_DIR/bg.err" 'STORAGE-02025.*alpha.img from the vault svm_vault:v1: .*abort'
+  sim_pace '{"transfer_ms": 200}'
   untouched "$api: aborted"
 
   # In the moment of the restore in place: the fetched one is in the safety snapshot by then.
@@ -140,6 +143,7 @@ for api in auto rest; do
 
   # A run that died in the middle: the next one takes away what it had fetched.
   next_second
+  sim_pace '{"transfer_ms": 120000}'
   MOON_LIMIT=60 moon restore --backupName "$SNAP" --params KVM_RESTORE_VM_LIST=alpha --yes >"$WORLD_DIR/bg.out" 2>"$WORLD_DIR/bg.err" </dev/null &
   pid=$!
   poll 20 fetching || not_ok "$api: it fetches" "$WORLD_DIR/bg.err"
@@ -155,8 +159,10 @@ for api in auto rest; do
     check_exit 'killed: gc --yes' 0 moon gc --yes
     said 'killed: gc --yes removes it' 'fetched disk .* removed'
     check 'killed: gc ends the transfer, too' no_relation
+    sim_pace '{"transfer_ms": 200}'
     check_eq 'killed: gc: nothing is left' "$(beside)" ''
   else
+    sim_pace '{"transfer_ms": 200}'
     poll 10 no_relation || not_ok "$api: killed: the transfer ends by itself" "$(relations)"
     check_not "$api: killed: something was left" test -z "$(beside)"
     by_hand

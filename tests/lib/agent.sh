@@ -12,6 +12,7 @@
 #   fine NAME               checks that nothing is frozen and all run
 #   start_backup [ARG ...]  a backup in the background; `held_ends` waits for it
 #   slow_snapshots MS       so long does each snapshot take
+#   held_snapshots          so long as until held_ends
 
 agent_scene() {
   scene alpha:vol1:off bravo:vol2:off charlie:vol1
@@ -69,4 +70,5 @@ start_backup() { # arguments
   # shellcheck disable=SC2034 # for held_ends
   HELD=$!
 }
+held_snapshots() { sim_faults_clear; sim_fault '{"match": "snapshot-create", "action": "hold"}'; }
 slow_snapshots() { sim_faults_clear; sim_fault "{\"match\": \"snapshot-create\", \"action\": \"delay\", \"ms\": $1}"; }

@@ -16,8 +16,8 @@
 #   other_conf NAME [KEY=VALUE ...] a second config of the profile, as moon_conf writes one; kvm.conf stays
 #   moon_with CONFIG ARG ...        moonsnap with another config: a name of the profile, or a path
 #   as_guests ACTION [ARG ...]      moonsnap under the account that the guests run under, which may not write below etc
-#   held [ARG ...]                  a backup that hangs for 4 s in the middle, its first guest suspended
-#   held_ends                       waits for it; its exit code in CODE, its words in held.out and held.err
+#   held [ARG ...]                  a backup that hangs in the middle until held_ends, its first guest suspended
+#   held_ends                       lets it go on and waits for it; its exit code in CODE, its words in held.out and held.err
 #   records [CONFIG]                the names of the backup records in the catalog
 #   overlay_make FILE BACKING       an empty qcow2 image of 16 MiB over a raw one
 
@@ -158,12 +158,12 @@ as_guests() {
 HELD=''
 held() {
   next_second
-  sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 4000, "count": 1}'
+  sim_fault '{"match": "snapshot-create", "action": "hold", "count": 1}'
   moon backup --policy $POLICY "$@" >"$WORLD_DIR/held.out" 2>"$WORLD_DIR/held.err" </dev/null &
   HELD=$!
   wait_state alpha paused 15 || { not_ok 'the backup suspends alpha' "$WORLD_DIR/held.err"; finish; }
 }
-held_ends() { ended "$HELD"; sim_faults_clear; next_second; }
+held_ends() { sim_faults_clear; ended "$HELD"; next_second; }
 
 records() { find "$WORLD_DIR/state/catalog/demo/${1:-kvm}" -name '*-backup.json' -printf '%f\n' 2>/dev/null | sort; }
 

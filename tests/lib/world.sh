@@ -12,7 +12,9 @@
 #   sim_config FILE [JQ]         writes a simulator config: svm1 with them, changed by a jq expression; with
 #                                MOON_SIM_API=rest (or zapi) it offers that alone
 #   sim_start [FILE] / sim_stop  the simulator; sets SIM_URL SIM_PORT SIM_ROOT SIM_CA
-#   sim_requests / sim_fault JSON / sim_faults_clear
+#   sim_requests / sim_fault JSON / sim_faults_clear    the last one also lets go what a rule "hold" holds
+#   sim_hit [N]                  for poll: a rule has fired, N (1) times or more
+#   sim_pace JSON                how long what it does takes from now on: {"transfer_ms": 60000}
 #   sim_changes                  the calls so far that change something, one a line
 #   image_make PATH [SIZE]       a bootable disk: guest code, room for its counter, random bytes
 #   guest_define NAME IMAGE [DISK | block:DEVICE | cdrom:FILE | floppy:FILE] ...   IMAGE may be block:DEVICE, too
@@ -24,7 +26,7 @@
 #   moon_conf [KEY=VALUE ...]    writes etc/demo/kvm.conf: defaults for this world, then what is given
 #   moon ARG ...                 moonsnap with this world's config and state directories, for at most 60 s
 #   vsh ARG ...                  virsh on this world's libvirtd
-#   poll SECONDS CMD ...         until CMD succeeds, at most so long
+#   poll SECONDS CMD ...         until CMD succeeds, at most so long; four times that on a machine that is busy otherwise
 #
 # libvirtd runs in session mode. A libvirtd of root would be a system one with fixed paths in /etc, /run and /var/lib,
 # shared with the host; so root starts libvirtd, its guests and the simulator under the account `nobody`, and any
@@ -42,7 +44,7 @@ world_fail() { printf 'world: %s\n' "$*" >&2; exit 1; }
 now_ms() { local t=${EPOCHREALTIME/[.,]/}; echo $((t / 1000)); }
 
 poll() { # seconds, command
-  local end=$(($(now_ms) + $1 * 1000))
+  local end=$(($(now_ms) + $1 * 4000))
   shift
   until "$@" >/dev/null 2>&1; do
     [ "$(now_ms)" -lt $end ] || return 1
@@ -297,6 +299,8 @@ sim_curl() { curl -sS --fail --max-time 20 --cacert "$SIM_CA" -u admin:secret "$
 sim_requests() { sim_curl "$SIM_URL/sim/requests?last=10000"; }
 sim_fault() { sim_curl -X POST -H 'Content-Type: application/json' -d "$1" "$SIM_URL/sim/faults" >/dev/null; }
 sim_faults_clear() { sim_curl -X DELETE "$SIM_URL/sim/faults" >/dev/null; }
+sim_hit() { sim_curl "$SIM_URL/sim/faults" | jq -e "[.faults[].hits] | any(. >= ${1:-1})"; }
+sim_pace() { sim_curl -X PUT -H 'Content-Type: application/json' -d "$1" "$SIM_URL/sim/pace" >/dev/null; }
 sim_changes() { sim_requests | jq -r '.log[] | select(.changing) | "\(.call) \(.object) \(.status)"'; }
 
 # zapi NAME [XML]: one raw call as vsadmin, the reply on stdout.

@@ -45,7 +45,7 @@ check 'and ends' poll 60 no_process "$MOONSNAP"
 # --- others, and death ---
 
 moon_conf KVM_QUIESCE_METHOD=$both
-slow_snapshots 2000
+held_snapshots
 start_backup
 check 'bravo is frozen' poll 10 agent_is bravo 3
 vsh domfsthaw alpha
@@ -53,7 +53,7 @@ held_ends
 check_eq 'thawed by somebody else: exit' "$CODE" 3
 check_match 'is said' "$WORLD_DIR/held.err" "agt-00008.*'alpha' was thawed by somebody else"
 
-slow_snapshots 5000
+held_snapshots
 start_backup
 check 'bravo is frozen' poll 10 agent_is bravo 3
 kill -KILL "$HELD"
@@ -62,7 +62,7 @@ check 'killed: the guard process thaws' poll 10 agent_is bravo 0
 check 'killed: the guard process ends' poll 60 no_process "$MOONSNAP"
 fine 'killed'
 
-slow_snapshots 5000
+held_snapshots
 start_backup
 check 'bravo is frozen' poll 10 agent_is bravo 3
 guard=$(cat "/proc/$HELD"/task/*/children) # its only child; whichever thread made it
@@ -73,11 +73,11 @@ check_eq 'killed with its guard: bravo is frozen still' "$(agent_frozen bravo)" 
 check_exit 'recover' 0 moon recover
 fine 'recover'
 
-moon_conf KVM_QUIESCE_METHOD=$both SC_AGENT_UNQUIESCE_TIMEOUT=1
-slow_snapshots 3000
+moon_conf KVM_QUIESCE_METHOD=$both SC_AGENT_UNQUIESCE_TIMEOUT=5
+held_snapshots
 start_backup
 check 'alpha is frozen' poll 10 agent_is alpha 3
-check 'the time limit thaws it' poll 2 agent_is alpha 0
+check 'the time limit thaws it' poll 10 agent_is alpha 0
 held_ends
 check_eq 'the run says so: exit' "$CODE" 3
 fine 'the time limit'
