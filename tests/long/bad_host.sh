@@ -12,13 +12,13 @@ two_paused() { [ "$(vsh list --state-paused --name | grep -c .)" = 2 ]; }
 # Snapshots that no record of a good backup names.
 strays() { comm -13 <(jq -r 'select(.status | IN("ok", "partial", "crash-consistent")) | .snapshot' "$WORLD_DIR"/state/catalog/demo/kvm/*-backup.json |
   sort -u) <(both | sort -u); }
-hang() { sim_fault '{"match": "snapshot-create", "action": "delay", "ms": '"$1"'}'; }
+hang() { sim_fault '{"match": "snapshot-create", "action": "hold"}'; } # until `ends`
 start_backup() { # ARG ...
   next_second
   moon backup --policy daily "$@" >"$OUT" 2>"$ERR" </dev/null &
   RUN=$!
 }
-ends() { ended "$RUN"; sim_faults_clear; }
+ends() { sim_faults_clear; ended "$RUN"; }
 
 # --- libvirtd is killed, and comes back ---
 
@@ -27,7 +27,7 @@ libvirtd_dies() {
   poll 5 gone "$WORLD_LIBVIRTD_PID"
 }
 moon_conf KVM_CMD_RETRY_COUNT=30 KVM_CMD_RETRY_WAIT=1
-hang 3000
+hang
 start_backup
 poll 15 two_paused || not_ok 'the backup suspends both guests' "$ERR"
 libvirtd_dies
@@ -38,7 +38,7 @@ check 'the guests run' all_running alpha bravo
 check 'the guard process ends' poll 40 no_process "$MOONSNAP"
 
 moon_conf KVM_CMD_RETRY_COUNT=0
-hang 2000
+hang
 start_backup
 poll 15 two_paused || not_ok 'the backup suspends both guests' "$ERR"
 libvirtd_dies
@@ -116,13 +116,13 @@ if [ -n "$fake" ]; then
   jump() {
     echo "$1" >"$WORLD_DIR/clock"
     moon_conf SC_AGENT_UNQUIESCE_TIMEOUT="$3" NTAP_SNAPSHOT_RETENTION_AGE=2
-    hang 3000
+    hang
     next_second
     env LD_PRELOAD="$fake" FAKETIME_TIMESTAMP_FILE="$WORLD_DIR/clock" FAKETIME_NO_CACHE=1 DONT_FAKE_MONOTONIC=1 \
       FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_DONT_RESET=1 "$MOONSNAP" backup "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" \
       --state-dir "$WORLD_DIR/state" --policy daily >"$OUT" 2>"$ERR" </dev/null &
     RUN=$!
-    poll 15 two_paused || not_ok 'the backup suspends both guests' "$ERR"
+    poll 15 sim_hit || not_ok 'the backup suspends both guests' "$ERR"
     from=$(now_ms)
     echo "$2" >"$WORLD_DIR/clock"
   }
@@ -132,7 +132,7 @@ if [ -n "$fake" ]; then
   ends
   check_eq 'and the backup ends well: exit' "$CODE" 0
   check_eq 'and no copy is too old for that' "$(comm -23 <(sort <<<"$before") <(both | sort))" ''
-  jump +0d -400d 1
+  jump +0d -400d 3
   check 'the clock jumps 400 days back: the time limit passes all the same' poll 8 no_paused
   ends
   check_eq 'which is said: exit' "$CODE" 3
