@@ -248,7 +248,8 @@ local function remove(self, now, base)
     local volume = key:match("^%S+")
     if not base.snapshots[key] and base.volumes[volume] then delete_snapshot(self, self.filer, volume, row.name) end
   end
-  for key, row in pairs(now.copies) do
+  -- Asked again: what made way for a deletion has taken along what the run had not transferred.
+  for key, row in pairs(self:stored().copies) do
     local vault = key:match("^%S+") -- a mirror gets what its source has by the next transfer
     if not base.copies[key] and self.vaults[vault] then delete_snapshot(self, self.secondary, vault, row.name) end
   end
