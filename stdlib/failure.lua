@@ -21,8 +21,6 @@ local BACK = {
   ["ontap.volume_delete"] = "volume deleted: %a on %o", ["ontap.file_delete"] = "file deleted: %a on %o",
   ["ontap.cg_abort"] = "consistency group given up on %o",
 }
--- What leaves a guest standing still, and what ends it.
-local STILL = { ["domain.suspend"] = "domain.resume", ["domain.freeze"] = "domain.thaw" }
 
 local function place(at)
   local path, line = (at or ""):match("^(.*):(%d+)$")
@@ -73,17 +71,11 @@ local function phrase(call, words)
 end
 
 --- The guests that calls of this process let stand still and that were not brought back by one.
--- @treturn {{name=string,uuid=string,uri=string,freeze=boolean},...} freeze: frozen, not suspended; as far as the last 256
---   calls of `engine.trace` show
+-- @treturn {{name=string,uuid=string,uri=string,freeze=boolean},...} by name; freeze: frozen, not suspended
 function failure.standing()
-  local still, list = {}, {}
-  for _, call in ipairs(trace.calls()) do
-    if call.uuid and call.took and not call.failed then
-      if STILL[call.op] then still[STILL[call.op] .. call.uuid] = call else still[call.op .. call.uuid] = nil end
-    end
-  end
-  for _, call in pairs(still) do
-    list[#list + 1] = { name = call.object, uuid = call.uuid, uri = call.uri, freeze = call.op == "domain.freeze" }
+  local list = {}
+  for i, guest in ipairs(trace.standing()) do
+    list[i] = { name = guest.name, uuid = guest.uuid, uri = guest.uri, freeze = not guest.suspended }
   end
   table.sort(list, function(a, b) return a.name < b.name end)
   return list

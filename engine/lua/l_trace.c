@@ -14,7 +14,7 @@ struct call {
     long number;                  /* from 1 on; 0: a place that was never used */
     bool changes, failed, direct; /* failed: also one that was given up */
     double begun, took;           /* took < 0: under way */
-    char op[40], object[96], args[160], at[192], code[16], message[256], uri[160], uuid[40];
+    char op[40], object[96], args[160], at[192], code[16], message[256];
 };
 
 struct moonlua_trace {
@@ -83,18 +83,10 @@ void moonlua_call_begins(struct moonlua *m, const char *op, const char *object, 
     tell_args(c, args);
 }
 
-void moonlua_call_domain(struct moonlua *m, const char *uri, const char *uuid)
-{
-    struct call *c = m->call > 0 ? &m->trace->calls[m->call % KEPT] : NULL;
-    if (!c)
-        return;
-    snprintf(c->uri, sizeof c->uri, "%s", uri);
-    snprintf(c->uuid, sizeof c->uuid, "%s", uuid);
-}
-
 void moonlua_call_ended(lua_State *L, long number, const struct moon_err *err)
 {
     struct moonlua *m = moonlua_get(L);
+    moonlua_still_ended(m, number, err != NULL);
     struct call *c = m->trace && number > 0 ? &m->trace->calls[number % KEPT] : NULL;
     if (!c || c->number != number)
         return;
@@ -130,7 +122,7 @@ static void set_text(lua_State *L, const char *key, const char *text)
  * assert(call.op == "domain.state" and not call.failed and call.took >= 0)
  * @tparam[opt] integer after only those with a higher number; 0 when not given
  * @treturn {table,...} each `{number, op="domain.suspend", object=, args=, changes=boolean, failed=boolean, begun=, took=, at=,
- *   direct=, code=, message=, uri=, uuid=}`: object and args as text where there are any; uri and uuid of a domain; begun on the clock of `engine.clock.mono`; took in
+ *   direct=, code=, message=}`: object and args as text where there are any; begun on the clock of `engine.clock.mono`; took in
  *   seconds, nil while it is under way; at ("FILE:LINE", the script's line), code and message of one that failed,
  *   and direct: whether the script itself made the call, not the library for it
  */
@@ -165,8 +157,6 @@ static int trace_calls(lua_State *L)
         set_text(L, "at", c->at);
         set_text(L, "code", c->code);
         set_text(L, "message", c->message);
-        set_text(L, "uri", c->uri);
-        set_text(L, "uuid", c->uuid);
         lua_rawseti(L, -2, ++n);
     }
     return 1;
@@ -179,6 +169,22 @@ static int trace_calls(lua_State *L)
 static int trace_count(lua_State *L)
 {
     lua_pushinteger(L, moonlua_call_count(moonlua_get(L)));
+    return 1;
+}
+
+/*** The guests that calls of this process let stand still, and that no call has brought back.
+ * @function standing
+ * @usage
+ * local trace = require "engine.trace"
+ * assert(dom:suspend())
+ * assert(trace.standing()[1].uuid == dom:uuid())
+ * assert(dom:resume())
+ * assert(#trace.standing() == 0)
+ * @treturn {{name=string,uuid=string,uri=string,suspended=boolean,frozen=boolean},...} in the order in which they were stopped
+ */
+static int trace_standing(lua_State *L)
+{
+    moonlua_still_push(L);
     return 1;
 }
 
@@ -292,9 +298,13 @@ void moonlua_trace_init(lua_State *L)
 
 int luaopen_engine_trace(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"calls", trace_calls},   {"count", trace_count},
-                                         {"opened", trace_opened}, {"closed", trace_closed},
-                                         {"open", trace_open},     {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"calls", trace_calls},
+                                         {"count", trace_count},
+                                         {"opened", trace_opened},
+                                         {"closed", trace_closed},
+                                         {"open", trace_open},
+                                         {"standing", trace_standing},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -45,9 +45,11 @@ struct moonlua {
     json_t *calls;     /* a test's notes of what changes something, in the same form; NULL: none */
     json_t *rules;     /* and which of these calls are to fail */
     struct moonlua_watch watch;
-    struct moonlua_trace *trace; /* the last calls; NULL before the first */
-    long call;                   /* the number of the one that is about to wait, 0 */
-    const char *lib_dir;         /* overrides the compiled-in library; NULL */
+    struct moonlua_trace *trace;    /* the last calls; NULL before the first */
+    struct moonlua_still *stopping; /* calls under way that stop a domain or bring it back */
+    struct moonlua_still *still;    /* domains that stand still, the first one first */
+    long call;                      /* the number of the one that is about to wait, 0 */
+    const char *lib_dir;            /* overrides the compiled-in library; NULL */
 };
 
 struct moonlua *moonlua_get(lua_State *L); /* [-0, +0, -] */
@@ -111,6 +113,16 @@ int moonlua_watch_resume(struct moonlua *m, lua_State *co, lua_State *from, int 
                          int *nresults);
 void moonlua_coroutine_init(lua_State *L); /* [-0, +0, m] */
 
+/* --- still.c --- */
+/* The call that began last is about this domain, called so. */
+void moonlua_still_begins(struct moonlua *m, const char *op, const char *uri, const char *uuid,
+                          const char *name);
+/* Its call has ended. A number of 0 is no call. */
+void moonlua_still_ended(struct moonlua *m, long call, bool failed);
+/* A list of {name, uuid, uri, suspended, frozen}. [-0, +1, m] */
+void moonlua_still_push(lua_State *L);
+void moonlua_still_free(struct moonlua *m);
+
 /* --- l_trace.c --- */
 /* "FILE:LINE" of the innermost function that is not of the shipped library, else of the innermost; "". Whether it
  * is the innermost, and not of the library. */
@@ -119,8 +131,6 @@ bool moonlua_place(lua_State *L, char *place, size_t size); /* [-0, +0, -] */
  * this call as well. args may be NULL; of them only names are kept. */
 void moonlua_call_begins(struct moonlua *m, const char *op, const char *object, const json_t *args,
                          bool changes);
-/* The call that began last is about this domain. */
-void moonlua_call_domain(struct moonlua *m, const char *uri, const char *uuid);
 /* err: NULL when it went well. A number of 0 is no call. [-0, +0, -] */
 void moonlua_call_ended(lua_State *L, long number, const struct moon_err *err);
 long moonlua_call_count(const struct moonlua *m);

@@ -236,7 +236,7 @@ static int prim_call(lua_State *L)
     struct moon_op *call = moonlua_prim_op(L, prim, how, self, args);
     moonlua_call_begins(moonlua_get(L), op, self && how->name ? object : NULL, told, changes);
     if (self && how->uuid)
-        moonlua_call_domain(moonlua_get(L), how->uri(self), how->uuid(self));
+        moonlua_still_begins(moonlua_get(L), op, how->uri(self), how->uuid(self), object);
     return moonlua_await(L, call, finish);
 }
 

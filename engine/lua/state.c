@@ -210,6 +210,7 @@ void moonlua_free(struct moonlua *m)
     json_decref(m->steps);
     json_decref(m->calls);
     json_decref(m->rules);
+    moonlua_still_free(m);
     free(m->trace);
     free(m);
 }

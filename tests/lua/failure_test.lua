@@ -80,6 +80,31 @@ error("in the middle")
   t.ok(said:find("\n  left    guest 'test' stands still\n", 1, true), said)
 end)
 
+t.case("a guest that stands still is told of, however many calls come after", function()
+  local many = "for _ = 1, 300 do assert(conn:list()) end\n"
+  local _, said = run(OPEN .. "assert(dom:suspend())\n" .. many .. "error('in the middle')\n")
+  t.ok(said:find("\n  left    guest 'test' stands still\n", 1, true), said)
+  _, said = run(OPEN .. "assert(dom:suspend())\n" .. many .. "conn:close()\n")
+  t.ok(said:find("warning: the script ended, and guest 'test' stands still", 1, true), said)
+  for _, back in ipairs { "assert(dom:resume())", "assert(dom:destroy())" } do
+    _, said = run(OPEN .. "assert(dom:suspend())\n" .. many .. back .. "\nerror('in the middle')\n")
+    t.ok(not said:find("stands still", 1, true), said)
+  end
+end)
+
+t.case("what stands still, by guest", function()
+  local conn <close> = assert(virt.open("test:///default"))
+  local dom = conn:domain(assert(conn:lookup("test")))
+  local before = #trace.standing()
+  assert(dom:suspend())
+  t.err(nil, select(2, dom:start()), "io")
+  local guest = trace.standing()[before + 1]
+  t.eq({ guest.name, guest.uuid, guest.suspended, guest.frozen }, { "test", dom:uuid(), true, false })
+  t.eq(failure.standing()[1].freeze, false)
+  assert(dom:resume())
+  t.eq(#trace.standing(), before)
+end)
+
 t.case("a nil that came with an error which was not looked at", function()
   local _, said = run(OPEN .. 'local other = conn:lookup("nope")\nlocal name = other.name\nprint(name)\n')
   t.ok(said:find("FILE:4: attempt to index a nil value (local 'other')", 1, true), said)
