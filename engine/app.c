@@ -121,7 +121,9 @@ int moon_app_run(int argc, char **argv)
         fprintf(stderr, "moonsnap: error: %s\n", err.message);
     } else {
         status = run(&app, argv);
-        if (app.lua->signal && status != 5)
+        if (app.lua->alarm)
+            status = 5;
+        else if (app.lua->signal && status != 5)
             status = 128 + abs(app.lua->signal);
     }
     /* Lua first: closing it lets go of what its handles hold; then the loop and its workers. */

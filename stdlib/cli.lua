@@ -172,7 +172,7 @@ local function load_config(opts, dirs, action)
   local ctx = workflow.context {
     opts = opts, cfg = cfg, dirs = dirs, profile = opts.profile or plain(path:match("([^/]+)/[^/]*$") or "default"),
     config_name = plain(path:match("([^/]*)$"):gsub("%.conf$", "")), action = action, policy = opts.policy,
-    stamp = naming.stamp(), started = clock.now(),
+    stamp = naming.stamp(), started = clock.now(), alarm = core.alarm,
   }
   return ctx
 end
@@ -180,7 +180,7 @@ end
 -- What is about a profile or about this host has no config.
 local function without_config(opts, dirs, action)
   return workflow.context { opts = opts, dirs = dirs, profile = opts.profile, config_name = opts.config or "-",
-    action = action, policy = opts.policy, stamp = naming.stamp(), started = clock.now() }
+    action = action, policy = opts.policy, stamp = naming.stamp(), started = clock.now(), alarm = core.alarm }
 end
 
 local function check_config(ctx)
@@ -261,8 +261,8 @@ local function run_bound(wf, ctx)
     end
   end
   ok, failed = workflow.run(wf, ctx)
-  -- Interrupted now, `quiesce` would end as if it had resumed the guests.
-  if ok then core.settle() end
+  -- Interrupted now, `quiesce` would end as if it had resumed the guests; and who has to look would not be called.
+  if ok or ctx.exit == 5 and not core.cancelled() then core.settle() end
   return finish(ctx, ok, failed), failed
 end
 
@@ -395,6 +395,7 @@ end
 -- @treturn integer exit code
 function cli.main(args)
   local ok, code = err.try(main, args)
+  if code == 5 or not ok and code.exit == 5 then core.alarm() end
   local released = task.insist(standing.release)
   if not ok and released then error(code, 0) end
   if not ok then failure.tell(code) end

@@ -3,6 +3,7 @@
 
 local plan = require "engine.plan"
 local process = require "engine.process"
+local task = require "engine.task"
 local err = require "std.err"
 local facts = require "std.facts"
 local failure = require "std.failure"
@@ -81,9 +82,10 @@ function script.run(fn, about)
   local code = math.type(value) == "integer" and value or 0
   if not ok then
     value = err.caught(value) -- for memory that ran out Lua calls no handler
-    failure.tell(value, opts)
     code = value.exit or 1
   end
+  if code == 5 then task.alarm() end
+  if not ok then failure.tell(value, opts) end
   failure.forgotten(ok)
   if run.dry_run then
     opts.facts = code == 0 and watched or nil -- steps of a run that fails are told, and are no plan

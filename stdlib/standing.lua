@@ -3,6 +3,7 @@
 -- @module std.standing
 
 local guard = require "engine.guard"
+local task = require "engine.task"
 local virt = require "engine.virt"
 local err = require "std.err"
 local log = require "std.log"
@@ -28,7 +29,7 @@ local function bring_back(guest)
 end
 
 --- Resume what still stands still, at the end of the program. What cannot be resumed is the guard process's from here on.
--- @treturn boolean whether all run again; what does not is logged
+-- @treturn boolean whether all run again; what does not is logged, and the exit code is 5
 function standing.release()
   local list, guards = guard.standing()
   local all = true
@@ -39,6 +40,7 @@ function standing.release()
     else
       log.error(err.coded("kvm-00004", ("guest '%s' could not be resumed"):format(guest.name), failed))
       all = false
+      task.alarm()
     end
   end
   if guards then

@@ -206,6 +206,7 @@ end
 function Context:worse(code)
   local rank = { [0] = 0, [3] = 1, [1] = 2, [5] = 3 }
   if rank[code] > rank[self.exit] then self.exit = code end
+  if code == 5 and self.alarm then self.alarm() end
 end
 
 --- Where this run's guard writes its journal.
@@ -215,7 +216,8 @@ function Context:journal_path()
 end
 
 --- Make a context.
--- @tparam table fields opts, cfg, dirs, profile, config_name, action, policy, stamp
+-- @tparam table fields opts, cfg, dirs, profile, config_name, action, policy, stamp; alarm: called without arguments as soon as
+--   the run needs somebody to look (exit code 5)
 -- @treturn Context
 function workflow.context(fields)
   fields.owned = {}

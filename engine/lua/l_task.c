@@ -77,6 +77,16 @@ static int task_settle(lua_State *L)
     return 0;
 }
 
+/*** Somebody has to look, such as at a guest that could not be brought back. Whatever ends the program from now on, a signal
+ * or an error: its exit code is 5.
+ * @function alarm
+ */
+static int task_alarm(lua_State *L)
+{
+    moonlua_get(L)->alarm = true;
+    return 0;
+}
+
 /*** How long scripts may compute without a wait: the one that goes on gets an error (`timeout`) that names the
  * line where it was, so that guests that stand still are resumed and what is open is closed. Time of the CPU
  * counts. Until it is set, 30 s.
@@ -208,10 +218,10 @@ static int task_done(lua_State *L)
 
 int luaopen_engine_task(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"spawn", task_spawn},           {"sleep", task_sleep},
-                                         {"cancelled", task_cancelled},   {"limit", task_limit},
-                                         {"foreground", task_foreground}, {"first", task_first},
-                                         {"settle", task_settle},         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"spawn", task_spawn},   {"sleep", task_sleep},           {"cancelled", task_cancelled},
+        {"limit", task_limit},   {"foreground", task_foreground}, {"first", task_first},
+        {"settle", task_settle}, {"alarm", task_alarm},           {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"join", task_join}, {"cancel", task_cancel}, {"done", task_done}, {NULL, NULL}};
     moonlua_methods(L, TASK_TYPE);

@@ -39,6 +39,7 @@ struct moonlua {
     bool interactive;
     int signal;   /* the signal that asked for the end, 0 */
     bool settled; /* the next one comes too late */
+    bool alarm;   /* somebody has to look: exit code 5, whatever ends the program */
     bool dry_run;
     json_t *steps;     /* what the dry run refused: [{op, object, args, side}] */
     int hold, observe; /* registry: functions of engine.plan; 0: none */

@@ -95,6 +95,18 @@ next_second
 check_exit 'the next run' 0 moon backup --policy daily
 check_eq 'begins with it' "$(trail)" "unquiesce two running,$whole"
 
+# A signal while that is being told does not take the place of it.
+next_second
+parent "SENDTRAP=$app trap told"
+code unquiesce.two 'exit 1'
+code trap.told "kill -TERM \$PPID; timeout 10 sh -c \"until grep -q 'signal 15' '$ERR'; do sleep 0.05; done\"; echo told >>'$trail'"
+check_exit 'unquiesce fails, and a signal comes: exit' 5 moon backup --policy daily
+check_match 'unquiesce fails, and a signal comes: who is called has been told' <(trail) ',trap told [a-z]+,told$'
+no_codes
+parent
+check_exit 'unquiesce fails, and a signal comes: recover' 0 moon recover
+trail >/dev/null
+
 next_second
 child two APP_IGNORE_ERROR=Y
 code unquiesce.two 'exit 1'

@@ -539,6 +539,19 @@ t.case("a signal does not end what is settled, the second one does", function()
   t.ok(out.stderr:find(said .. "moonsnap: warning: signal 15 (Terminated): ending", 1, true), out.stderr)
 end)
 
+t.case("who has to look is called by the exit code, whatever ends the program", function()
+  local function ends(what)
+    return script(([[
+      local task, process = require "engine.task", require "engine.process"
+      local function signal() process.run { "kill", "-TERM", tostring(process.self().pid) } task.sleep(0.05) end
+      task.alarm()
+      %s]]):format(what)).status
+  end
+  t.eq(ends("signal()"), 5)
+  t.eq(ends("local _hangs <close> = setmetatable({}, { __close = function() signal() task.sleep(60) end })\nsignal()"), 5)
+  t.eq(ends("error('boom')"), 5)
+end)
+
 t.case("a task takes any number of arguments and results", function()
   local out = script [[
     local task = require "engine.task"
