@@ -126,7 +126,8 @@ function clone_removal.remove(ctx, clone)
     log.warn("Deleting %s", clones.text(clone))
     local ok, right
     ok, failed, right = take_down(ctx, clone, row)
-    if not ok and failed.code ~= "not_found" then
+    -- What was not found may have been a map or its initiator group.
+    if not ok and not (failed.code == "not_found" and clones.look(ctx, clone) == false) then
       return nil, err.coded(CODES[clone.kind], clones.text(clone) .. " is left",
         privileges.explain(ctx.controllers[clone.controller], failed, right))
     end

@@ -130,4 +130,31 @@ t.case("a map that this host cannot give up keeps its LUN, mapped and in the cat
   end
 end)
 
+t.case("a clone is forgotten only when it is gone itself", function()
+  local clones, removal, find = require "std.clones", require "std.clone_removal", multipath.find
+  multipath.find = function() return nil, err.new("not_found", "no map") end -- luacheck: ignore
+  for _, gone in ipairs { false, true } do
+    local ctx, there = run { unmap = "not_found" }, true
+    local client = ctx.controllers.svm1.client
+    local unmap = client.lun_unmap
+    client.luns = function() return { there and { path = CLONE, uuid = "u7", serial = SERIAL } or nil } end
+    client.lun_unmap = function()
+      there = not gone
+      return unmap()
+    end
+    local entry = { kind = "lun", controller = "svm1", name = CLONE, parent = "/vol/v1/one", uuid = "u7", igroup = "kvm" }
+    local record = clones.begin_temporary(ctx, "s1")
+    record.clones[1] = entry
+    assert(clones.save(ctx, record))
+    local clone = { record = record, entry = entry }
+    for key, value in pairs(entry) do clone[key] = value end
+    local ok, failed = removal.remove(ctx, clone)
+    if gone then t.ok(ok) else t.err(ok, failed, "not_found", "is left") end
+    t.eq({ left(), #record.clones }, gone and { 0, 0 } or { 1, 1 })
+    record.clones = {}
+    if not gone then assert(clones.save(ctx, record)) end
+  end
+  multipath.find = find -- luacheck: ignore
+end)
+
 return t.done()
