@@ -34,7 +34,7 @@ local UNDOES = {
 }
 
 local function drift(path, how)
-  return err.coded("kvm-00019", ("%s: %s"):format(path, how), nil, { code = "conflict", exit = 1 })
+  return err.coded("kvm-00019", plans.line(("%s: %s"):format(path, how)), nil, { code = "conflict", exit = 1 })
 end
 
 local function describe(step)

@@ -34,6 +34,13 @@ function plans.redacted(value)
   return copy
 end
 
+--- A message that repeats what stands in a plan: one line, whatever that is.
+-- @tparam string text
+-- @treturn string
+function plans.line(text)
+  return (text:gsub("%c", "?"))
+end
+
 --- What a script's text is known by.
 -- @tparam string name for messages
 -- @tparam[opt] string text not given: it is a shipped one, which the program's own digest covers
@@ -78,6 +85,7 @@ end
 
 local PARTS = { "run", "steps", "facts", "plan" }
 
+-- Of what was read from a file: `check_shape` comes first, since not all that JSON has can be written again.
 local function part_digest(document, part)
   return seal.digest(json.encode(document[part] == nil and {} or document[part]))
 end
@@ -103,7 +111,67 @@ function plans.document(ctx, steps)
 end
 
 local function refused(code, format, ...)
-  return nil, err.new(code, format:format(...), { exit = 2 })
+  return nil, err.new(code, plans.line(format:format(...)), { exit = 2 })
+end
+
+-- --- reading: a file may be anything, also where its digests fit ----------------------------------------------------
+
+local shape = {}
+
+function shape.text(value) return type(value) == "string" end
+function shape.flag(value) return value == nil or value == true end
+function shape.time(value) return math.type(value) == "integer" and value >= 0 and value < 1 << 40 end -- what os.date can write
+function shape.number(value) return math.type(value) == "integer" end
+function shape.stamp(value) return shape.text(value) and #value == 14 and not value:find("%D") end
+function shape.name(value) return shape.text(value) and value ~= "" end
+function shape.source(value) return type(value) == "table" and shape.text(value.name) and shape.text(value.digest) end
+function shape.setting(value) return type(value) == "table" and shape.text(value.where) and shape.text(value.digest) end
+function shape.fact(value) return shape.text(value) or shape.list(value, shape.text) end
+
+function shape.list(value, of)
+  if type(value) ~= "table" then return false end
+  local n = 0
+  for _, item in pairs(value) do
+    n = n + 1
+    if not of(item) then return false end
+  end
+  return n == #value
+end
+
+function shape.map(value, of)
+  if type(value) ~= "table" then return false end
+  for name, item in pairs(value) do
+    if not shape.text(name) or not of(item) then return false end
+  end
+  return true
+end
+
+function shape.step(value)
+  return type(value) == "table" and shape.name(value.op) and (value.object == nil or shape.text(value.object))
+    and (value.args == nil or shape.map(value.args, function() return true end))
+    and (value.side == nil or shape.number(value.side))
+end
+
+local RUN = { made = shape.time, version = shape.text, host = shape.text, user = shape.number, directory = shape.text,
+  stamp = shape.stamp, id = shape.name, plain = shape.flag, withheld = shape.flag, program = shape.text, script = shape.source,
+  args = function(value) return shape.list(value, shape.text) end,
+  modules = function(value) return shape.map(value, shape.text) end,
+  settings = function(value) return value == nil or shape.map(value, shape.setting) end }
+
+-- What a plan's reader may rely on; names what does not have the form that `plans.document` gives it.
+local function misshapen(document)
+  for name, fits in pairs(RUN) do
+    if not fits(document.run[name]) then return "run." .. name end
+  end
+  if not shape.list(document.steps, shape.step) then return "steps" end
+  if not shape.map(document.facts, shape.fact) then return "facts" end
+  return not pcall(json.encode, document) and "plan" or nil -- such as lists with a null in their middle
+end
+
+local function check_shape(path, document)
+  local what = misshapen(document)
+  if not what then return true end
+  return refused("invalid", "%s: '%s' is not as moonsnap writes it; make a new one", path, what)
 end
 
 -- Against accidents: who can write the file can also make it fit. `check_owner` is against them.
@@ -161,9 +229,7 @@ function plans.read(path)
   local text, document, ok
   if stat then text, failed = file.read(path) end
   if text then document, failed = json.decode(text) end
-  if not text or document == nil then
-    return refused(failed.code, "%s%s", text and path .. ": " or "", failed.message)
-  end
+  if failed then return refused(failed.code, "%s%s", text and path .. ": " or "", failed.message) end
   ok, failed = check_owner(path, stat)
   if not ok then return nil, failed end
   if type(document) ~= "table" or type(document.run) ~= "table" or type(document.digests) ~= "table" then
@@ -172,7 +238,8 @@ function plans.read(path)
   if document.run.format ~= FORMAT then
     return refused("unsupported", "%s: its format is %s, this moonsnap reads %d", path, document.run.format, FORMAT)
   end
-  ok, failed = check_whole(path, document)
+  ok, failed = check_shape(path, document)
+  if ok then ok, failed = check_whole(path, document) end
   if ok then ok, failed = check_place(path, document.run) end
   if not ok then return nil, failed end
   return document
@@ -341,7 +408,7 @@ function plans.bookkeeping(step, dirs)
   if step.op:find("^guard%.") then return true end
   if not step.op:find("^file%.") then return false end
   for _, name in ipairs { "state", "log", "run" } do
-    if (step.object .. "/"):sub(1, #dirs[name] + 1) == dirs[name] .. "/" then return true end
+    if ((step.object or "") .. "/"):sub(1, #dirs[name] + 1) == dirs[name] .. "/" then return true end
   end
   return false
 end

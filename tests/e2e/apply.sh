@@ -269,6 +269,11 @@ cp "$WORLD_DIR/good.json" "$PLAN"
 edit 'del(.steps[] | select(.op == "domain.suspend"))'
 refused 'a step less, made to fit' 1 "step [0-9]+: the plan has 'ontap\.snapshot_create .*not 'domain\.suspend"
 cp "$WORLD_DIR/good.json" "$PLAN"
+edit '.run.made = 99999999999999999'
+refused 'of another shape, made to fit' 2 "plan\.json: 'run\.made' is not as moonsnap writes it"
+echo null >"$PLAN"
+refused 'of nothing' 2 'plan\.json: is no plan'
+cp "$WORLD_DIR/good.json" "$PLAN"
 for who in o g; do
   chmod $who+w "$PLAN"
   refused "others may write it ($who)" 2 'plan\.json: others than its owner may write it'

@@ -76,6 +76,14 @@ BOMB(snapshot_names, "n", "demo-daily_20260101000000\n", 50000, "")
 BOMB(table_blanks, "ta", " ", 60000, "b")
 BOMB(records, "r{\"schema\":1,\"id\":\"a\",\"action\":\"backup\",\"status\":\"ok\",\"guests\":[",
      "{\"name\":\"g\",\"disks\":[]},", 50000, "{}]}")
+BOMB(plan_steps,
+     "f{\"run\":{\"format\":1,\"made\":1,\"version\":\"\",\"host\":\"\",\"user\":0,\"directory\":"
+     "\"\",\"id\":\"i\",\"args\":[],"
+     "\"stamp\":\"20260101000000\",\"plain\":true,\"program\":\"\",\"script\":{\"name\":\"\","
+     "\"digest\":\"\"},\"modules\":{}},"
+     "\"digests\":{},\"facts\":{},\"steps\":[",
+     "{\"op\":\"domain.resume\",\"side\":1},", 10000, "{\"op\":\"x\"}]}")
+BOMB(plan_deep, "f{\"run\":{\"format\":1},\"digests\":{},\"plan\":", "[", MANY, "")
 
 BOMB(mount_fields, "1 2 0:1 / / rw", " x", MANY, " - nfs a:/b rw\n")
 BOMB(dm_words, "table mpatha: 0 1 multipath 0 0 1 1\nstatus mpatha: 0 1 multipath 0 0 1024", " 1",
@@ -114,6 +122,7 @@ const struct bomb bombs[] = {
     {"options", "250,000 options", option_words}, {"names", "50,000 snapshots", snapshot_names},
     {"texts", "a table with a wide cell", table_blanks}, {"records", "a record of 50,000 guests", records},
     {"records", "a million objects deep", deep_objects}, {"texts", "a million elements deep", lua_xml},
+    {"plans", "a plan of 10,000 steps", plan_steps}, {"plans", "a plan a million lists deep", plan_deep},
     {"mountinfo", "a million fields", mount_fields}, {"dmtable", "a million words", dm_words},
     {"journal", "100,000 holds of one guest", journal_holds}, {"journal", "a long uuid", journal_guests},
     {"rx", "stars in stars", pattern_stars}, {"rx", "100,000 groups deep", pattern_deep},

@@ -4,7 +4,11 @@
 
 local clock = require "engine.clock"
 local json = require "engine.json"
+local hooks = require "engine.plan"
+local process = require "engine.process"
+local seal = require "engine.seal"
 local xml = require "engine.xml"
+local apply = require "std.apply"
 local catalog = require "std.catalog"
 local command = require "std.command"
 local config = require "std.config"
@@ -19,6 +23,7 @@ local menu = require "std.menu"
 local naming = require "std.naming"
 local options = require "std.options"
 local params = require "std.params"
+local plans = require "std.plans"
 local redact = require "std.redact"
 local report = require "std.report"
 local retention = require "std.retention"
@@ -285,6 +290,59 @@ local function agent(text)
   if done then assert(done.status == 0 and #done.stdout + #done.stderr <= #text) end
 end
 
+-- A plan as it stands in a file; one that nobody has made is refused.
+local function plan_file(text, as_file)
+  outcome(plans.read(as_file(text)))
+end
+
+-- By somebody who knows how to make it fit: of this host, user, directory and time, with its digests.
+local function fitting(document)
+  local run, self = document.run, process.self()
+  for name, here in pairs { host = self.host, user = self.uid, directory = process.realpath("."), made = clock.now() // 1 } do
+    if type(run[name]) == type(here) then run[name] = here end
+  end
+  for _, part in ipairs { "run", "steps", "facts", "plan" } do
+    document.digests[part] = seal.digest(json.encode(document[part] == nil and {} or document[part]))
+  end
+  return json.encode(document)
+end
+
+-- Carried out in a world that is as it was, or where nothing is as planned. No call is made: it is asked for, and told of.
+local function applied(path, document, other)
+  local ask, told = nil, nil
+  hooks.hold, hooks.observe = function(fn) ask = fn end, function(fn) told = fn end
+  process.run = function() return { status = 0, stdout = json.encode(document), stderr = "" } end
+  local dirs = { state = "/var/lib/moonsnap", log = "/var/log/moonsnap", run = "/run/moonsnap" }
+  local code, failed = apply.main({ words = { "apply", path } }, function() return dirs end, function(args, held)
+    for _, arg in ipairs(args) do assert(type(arg) == "string") end
+    held:begin { stamp = document.run.stamp, id = document.run.id, dirs = dirs }
+    for _, step in ipairs(other) do
+      local given = step.args or {}
+      local refused = ask { op = step.op, object = step.object, args = given, side = step.side }
+      if refused then outcome(nil, refused) end
+      told { op = step.op, object = step.object, args = given, changes = true, result = { status = 0 } }
+    end
+    return 0
+  end)
+  if code == nil then outcome(nil, failed) end
+  return code
+end
+
+local function followed(text, as_file)
+  local document = json.decode(text)
+  if type(document) ~= "table" or type(document.run) ~= "table" or type(document.digests) ~= "table" then return end
+  if not pcall(json.encode, document) then return plan_file(text, as_file) end
+  local path = as_file(fitting(document))
+  local planned = outcome(plans.read(path))
+  if not planned then return end
+  for _, how in ipairs(plans.differences(planned, planned, { state = "/s", log = "/l", run = "/r" })) do
+    error("a plan that differs from itself: " .. how)
+  end
+  local code = applied(path, planned, planned.steps)
+  if code ~= nil and code ~= 0 then error("a plan that is refused in its own world") end
+  applied(path, planned, { { op = "ontap.snapshot_delete", object = "svm1", args = { volume = "v", name = "n" } } })
+end
+
 local function image_header(text, as_file)
   for _, name in ipairs(image.backing_files(as_file(text), "qcow2")) do assert(#name > 0) end
 end
@@ -324,6 +382,7 @@ local targets = {
   records = { r = record, f = undo_journal, e = ended_job },
   guest = { a = agent, i = image_header },
   names = { n = names },
+  plans = { r = plan_file, f = followed },
   texts = { x = substituted, k = split_command, s = said_by_sanlun, d = without_secrets, j = tree, t = table_of,
     a = password, m = menu_answer },
 }
