@@ -3,14 +3,17 @@
 -- @module std.standing
 
 local guard = require "engine.guard"
-local task = require "engine.task"
+local engine_task = require "engine.task"
 local virt = require "engine.virt"
 local err = require "std.err"
 local log = require "std.log"
+local task = require "std.task"
 
 local standing = {}
 
 standing.HELD = 600 -- seconds that such a guest may stand still
+
+local AT_ONCE = 8
 
 --- Say where the guards' journals go; `recover` and every run find them there. Starts nothing.
 -- @tparam table dirs with state
@@ -28,21 +31,19 @@ local function bring_back(guest)
   return ok, failed
 end
 
---- Resume what still stands still, at the end of the program. What cannot be resumed is the guard process's from here on.
+--- Resume what still stands still, at the end of the program, many at once: nobody waits for one whose QEMU does not
+-- answer. What cannot be resumed is the guard process's from here on.
 -- @treturn boolean whether all run again; what does not is logged, and the exit code is 5
 function standing.release()
   local list, guards = guard.standing()
   local all = true
-  for _, guest in ipairs(list) do
+  task.map(list, function(guest)
     local ok, failed = bring_back(guest)
-    if ok then
-      log.warn("guest '%s' runs again", guest.name)
-    else
-      log.error(err.coded("kvm-00004", ("guest '%s' could not be resumed"):format(guest.name), failed))
-      all = false
-      task.alarm()
-    end
-  end
+    if ok then return log.warn("guest '%s' runs again", guest.name) end
+    log.error(err.coded("kvm-00004", ("guest '%s' could not be resumed"):format(guest.name), failed))
+    all = false
+    engine_task.alarm()
+  end, { limit = AT_ONCE, collect = true })
   if guards then
     local ok, failed = guard.standby_finish()
     if not ok then log.warn("a guard process was not told to end, which it does by itself: %s", failed) end

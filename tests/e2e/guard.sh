@@ -129,5 +129,24 @@ kill -CONT "$(qemu_of alpha)"
 check 'nor is it forgotten' wait_state alpha running 40
 ends
 check_eq 'the backup is good: exit' "$CODE" 0
+
+# --- a plain script that leaves guests to its end ---
+
+cat >"$WORLD_DIR/plain.lua" <<LUA
+local file, sleep = require "engine.file", require("std.task").sleep
+local conn <close> = assert(require("engine.virt").open("$MOON_TEST_URI"))
+for _, name in ipairs { "alpha", "bravo" } do assert(conn:domain(assert(conn:lookup(name))):suspend()) end
+while not file.stat("$WORLD_DIR/go") do sleep(0.05) end
+LUA
+two_paused() { [ "$(vsh list --state-paused --name | grep -c .)" = 2 ]; }
+"$MOONSNAP" run "$WORLD_DIR/plain.lua" --state-dir "$WORLD_DIR/state" >"$OUT" 2>"$ERR" </dev/null &
+RUN=$!
+check 'a plain script suspends two guests' poll 20 two_paused
+kill -STOP "$(qemu_of alpha)"
+touch "$WORLD_DIR/go"
+check 'at its end one does not answer: the other does not wait for it' poll 10 all_running bravo
+kill -CONT "$(qemu_of alpha)"
+check 'nor is that forgotten' wait_state alpha running 40
+ends
 check 'no guard process stays' poll 40 no_guard
 finish
