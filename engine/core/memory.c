@@ -67,3 +67,13 @@ json_t *moon_memory_copy(const json_t *value)
     unsigned long before = failures;
     return whole(json_deep_copy(value), before);
 }
+
+char *moon_memory_dump(const json_t *value, size_t flags)
+{
+    unsigned long before = failures;
+    char *text = json_dumps(value, flags);
+    if (failures == before)
+        return text;
+    free(text);
+    return NULL;
+}

@@ -35,4 +35,8 @@ json_t *moon_memory_parse(const char *text, size_t len, size_t flags, json_error
 /* A deep copy, or NULL: json_deep_copy leaves out what there was no memory for. Any thread. */
 json_t *moon_memory_copy(const json_t *value);
 
+/* A value as JSON text, to be freed, or NULL: json_dumps goes on after a key that there was no room for, and what it gives
+ * then is no JSON. NULL as well for text that is not UTF-8. flags are jansson's. Any thread. */
+char *moon_memory_dump(const json_t *value, size_t flags);
+
 #endif

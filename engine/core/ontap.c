@@ -148,13 +148,13 @@ static void log_call(const struct moon_ontap_call *call)
 {
     const struct moon_op *op = &call->op;
     if (moon_log_wants(MOON_LOG_OUTPUT)) {
-        AUTO_FREE char *args = json_dumps(call->args, JSON_COMPACT | JSON_SORT_KEYS);
+        AUTO_FREE char *args = moon_memory_dump(call->args, JSON_COMPACT | JSON_SORT_KEYS);
         moon_log(MOON_LOG_OUTPUT, "%s %s %s: %s", call->ontap->name,
                  moon_ontap_verb_name(call->verb), args ? args : "",
                  op->failed ? op->err.message : "passed");
     }
     if (!op->failed && op->result && moon_log_wants(MOON_LOG_TRACE)) {
-        AUTO_FREE char *result = json_dumps(op->result, JSON_COMPACT | JSON_ENCODE_ANY);
+        AUTO_FREE char *result = moon_memory_dump(op->result, JSON_COMPACT | JSON_ENCODE_ANY);
         moon_log(MOON_LOG_TRACE, "%s %s: %s", call->ontap->name, moon_ontap_verb_name(call->verb),
                  result ? result : "");
     }

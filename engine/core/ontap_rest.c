@@ -5,6 +5,7 @@
 
 #include "auto.h"
 #include "clock.h"
+#include "memory.h"
 
 #include <string.h>
 
@@ -251,7 +252,7 @@ static int rest_request(struct moon_ontap_call *call, struct moon_ontap_request 
         return rest_no_memory(err);
     }
     if (ask.body) {
-        AUTO_FREE char *text = json_dumps(ask.body, JSON_COMPACT | JSON_SORT_KEYS);
+        AUTO_FREE char *text = moon_memory_dump(ask.body, JSON_COMPACT | JSON_SORT_KEYS);
         if (!text || moon_buf_adds(&out->body, text) < 0)
             return rest_no_memory(err);
     }

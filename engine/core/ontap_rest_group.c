@@ -198,7 +198,7 @@ static int started(struct moon_ontap_call *call, const char *snapshot, struct mo
         json_pack("{s:s, s:s*, s:s, s:O}", "group", rest_known(call, "group"), "snapshot",
                   one_phase(call) ? NULL : snapshot, "name", moon_ontap_arg(call, "name"),
                   "volumes", json_object_get(call->args, "volumes"));
-    AUTO_FREE char *id = json_dumps(whole, JSON_COMPACT | JSON_SORT_KEYS);
+    AUTO_FREE char *id = moon_memory_dump(whole, JSON_COMPACT | JSON_SORT_KEYS);
     if (id)
         call->op.result = json_pack("{s:s, s:b}", "id", id, "committed", one_phase(call));
     return call->op.result ? REST_DONE : rest_no_memory(err);

@@ -53,7 +53,7 @@ static int take_start(struct moon_ontap_call *call, const xmlNode *results, stru
         "{s:s, s:O, s:s, s:s*, s:s*}", "cg", id, "volumes", json_object_get(call->args, "volumes"),
         "name", moon_ontap_arg(call, "name"), "comment", moon_ontap_arg(call, "comment"), "label",
         moon_ontap_arg(call, "label"));
-    AUTO_FREE char *text = json_dumps(whole, JSON_COMPACT | JSON_SORT_KEYS);
+    AUTO_FREE char *text = moon_memory_dump(whole, JSON_COMPACT | JSON_SORT_KEYS);
     return text ? zapi_give(call, json_pack("{s:s, s:b}", "id", text, "committed", 0), err)
                 : zapi_no_memory(err);
 }

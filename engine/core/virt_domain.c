@@ -292,7 +292,7 @@ static char *agent_command(const struct moon_domain *d, const char *text, struct
                      d->name, name);
         return NULL;
     }
-    char *out = json_dumps(command, JSON_COMPACT);
+    char *out = moon_memory_dump(command, JSON_COMPACT);
     if (!out)
         virt_no_memory(err, "agent");
     return out;

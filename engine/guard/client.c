@@ -119,7 +119,7 @@ static int exchange(struct moon_guard *g, json_t *request, json_t **out, struct 
     json_int_t id = ++g->serial;
     /* An answer to a request without its number would be waited for in vain. */
     bool numbered = json_object_set_new(owned, "id", json_integer(id)) == 0;
-    AUTO_FREE char *text = numbered ? json_dumps(owned, JSON_COMPACT) : NULL;
+    AUTO_FREE char *text = numbered ? moon_memory_dump(owned, JSON_COMPACT) : NULL;
     int rc = -1;
     if (!text) {
         no_memory(err);
@@ -167,7 +167,7 @@ int moon_guard_start(const json_t *options, struct moon_guard **out, struct moon
     /* From here on guests may stand still: no library that is missing may end the program. */
     if (moon_lazy_load("", err) < 0)
         return -1;
-    AUTO_FREE char *text = json_dumps(options, JSON_COMPACT);
+    AUTO_FREE char *text = moon_memory_dump(options, JSON_COMPACT);
     const char *journal = json_string_value(json_object_get(options, "journal"));
     const char *uri = json_string_value(json_object_get(options, "uri"));
     struct moon_guard *g = calloc(1, sizeof *g);

@@ -181,7 +181,7 @@ static size_t rescue(struct process *p, const char *why, double settle, bool las
 static void reply(const struct process *p, json_t *answer)
 {
     json_object_set_new(answer, "id", json_integer(p->id));
-    char *text = json_dumps(answer, JSON_COMPACT);
+    char *text = moon_memory_dump(answer, JSON_COMPACT);
     if (text)
         send(MOON_GUARD_FD, text, strlen(text), MSG_NOSIGNAL);
     free(text);

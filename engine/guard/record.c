@@ -30,7 +30,7 @@ int moon_record_rescued(const char *path, const json_t *held, double when, struc
     rc |= json_object_set_new(record, "crash_consistent", json_true());
     rc |= json_object_set_new(record, "rescued",
                               json_pack("{s:I, s:o}", "time", (json_int_t)when, "guests", names));
-    AUTO_FREE char *out = rc < 0 ? NULL : json_dumps(record, JSON_INDENT(2) | JSON_SORT_KEYS);
+    AUTO_FREE char *out = rc < 0 ? NULL : moon_memory_dump(record, JSON_INDENT(2) | JSON_SORT_KEYS);
     if (!out)
         return moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "record", "out of memory");
     return moon_store_replace(path, out, strlen(out), 0, err);

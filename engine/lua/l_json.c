@@ -23,9 +23,11 @@ static int json_encode(lua_State *L)
     flags |= lua_toboolean(L, 2) ? JSON_INDENT(2) : JSON_COMPACT;
     json_t **box = moonlua_newjson(L);
     moonlua_tojson(L, 1, box);
-    char *text = json_dumps(*box, flags);
+    unsigned long failures = moon_memory_failures();
+    char *text = moon_memory_dump(*box, flags);
     if (!text)
-        return luaL_error(L, "not JSON: text that is not UTF-8");
+        return luaL_error(L, moon_memory_failures() == failures ? "not JSON: text that is not UTF-8"
+                                                                : "out of memory");
     lua_pushstring(L, text);
     free(text);
     return 1;
