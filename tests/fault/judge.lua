@@ -283,7 +283,9 @@ local function forgotten(w, stale, stale_copies, fail)
     if left[name] then fail("%s says ok, its snapshots are gone, and the next run (%s) leaves it", name, tell(next_run)) end
   end
   for _, one in ipairs(stale_copies) do
-    for _, r in ipairs(left[one.name] and left[one.name].record.replicated or {}) do
+    local entry = left[one.name]
+    if entry and not entry.record then fail("%s cannot be read after the next run", one.name) end
+    for _, r in ipairs(entry and entry.record and entry.record.replicated or {}) do
       if r.volume == one.volume and not r.gone then
         fail("%s says that %s has it, and so it does after the next run (%s): %s", one.name, r.volume, tell(next_run),
           next_run.stderr)

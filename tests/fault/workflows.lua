@@ -139,6 +139,9 @@ local retain = configured(variant("retain", "^Ontap%.snapshot_delete v%d"),
   with_vault("NTAP_SNAPVAULT_RETENTIONS=daily:1"), function(w, out)
     local wrong, record, now = backed_up(w, out)
     if wrong then return wrong end
+    for vault in pairs(w.vaults) do
+      if not now.copies[vault .. " " .. record.snapshot] then return vault .. " does not have it" end
+    end
     for key in pairs(now.copies) do
       if w.vaults[key:match "^%S+"] and not key:find(record.snapshot, 1, true) then return key .. " is still there" end
     end
