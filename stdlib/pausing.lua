@@ -15,7 +15,7 @@ local task = require "std.task"
 
 local pausing = {}
 
-local SETTLE = 30 -- seconds to wait for a suspend that was given up but may still be carried out
+local SETTLE = 30 -- seconds to wait for a suspend or a freeze that was given up but may still be carried out
 local AGENT = 15 -- seconds that libvirt itself may need beside the agent's answer
 
 local NOT_RESPONDING = { timeout = true, unsupported = true, unreachable = true }
@@ -141,14 +141,15 @@ function pausing.stop(ctx, guest, paused)
   return suspend(ctx, guest)
 end
 
--- A suspend that nobody waits for any more may still be carried out: look again until it has ended, or leave the
--- guest to the guard process, which goes on looking.
+-- A suspend or a freeze that nobody waits for any more may still be carried out, after what undoes it: look again until it
+-- has ended, or leave the guest to the guard process, which goes on looking.
 local function settle(guest)
   local until_time = clock.mono() + (guest.unsettled and 0 or SETTLE)
   while guest.dom:pending() > 0 and clock.mono() < until_time do task.sleep(0.02) end
   guest.unsettled = guest.dom:pending() > 0
   if not guest.unsettled then return true end
-  return nil, err.new("timeout", "its suspend is still under way; the guard process resumes it when that has ended")
+  return nil, err.new("timeout", ("its %s is still under way; the guard process brings it back when that has ended")
+    :format(guest.method))
 end
 
 local function resume(ctx, guest)
@@ -167,7 +168,8 @@ end
 local function thaw(ctx, guest)
   local opts = tries(ctx, "thaw", guest)
   if guest.freeze_failed then opts.times = 0 end -- the guard process goes on, and others wait for this run
-  local count, failed = retry.run(opts, function() return guest.dom:thaw() end)
+  local count, failed = settle(guest)
+  if count then count, failed = retry.run(opts, function() return guest.dom:thaw() end) end
   if count then
     guest.thawed_before = count == 0 and guest.frozen and guest.frozen ~= 0
     return true

@@ -399,11 +399,13 @@ t.case("a closed connection says so", function()
 end)
 
 t.case("a suspend that no thread has got to yet is pending", function()
-  local tunnel = TMP .. "/tunnel"
-  assert(file.replace(tunnel, "#!/bin/sh\nexec sleep 1\n", { mode = 493 }))
-  local opens = {}
-  for i = 1, 16 do -- as many as there are threads: each waits for this tunnel to say something
-    opens[i] = task.spawn(function() return virt.open("test+ext:///default?command=" .. tunnel) end)
+  local fifo, busy = TMP .. "/fifo", {}
+  assert(process.run { "mkfifo", fifo })
+  local reader = task.spawn(function() -- begun before there is no thread for it
+    return process.run({ "sh", "-c", "sleep 1; exec sleep 1 <" .. fifo }, { timeout = 60 })
+  end)
+  for i = 1, 16 do -- as many as there are threads: each waits until somebody reads
+    busy[i] = task.spawn(function() return file.append(fifo, "x") end)
   end
   task.sleep(0)
   local asked = task.spawn(function() return dom:suspend() end)
@@ -412,7 +414,8 @@ t.case("a suspend that no thread has got to yet is pending", function()
   asked:cancel()
   pcall(asked.join, asked)
   local after = dom:pending()
-  for _, open in ipairs(opens) do open:join() end
+  for _, one in ipairs(busy) do one:join() end
+  t.eq(select(2, reader:join()).status, 0)
   t.eq({ before, after, dom:state().state }, { 1, 0, "running" })
 end)
 

@@ -7,6 +7,7 @@ local tasks = require "engine.task"
 local virt = require "engine.virt"
 local err = require "std.err"
 local log = require "std.log"
+local pausing = require "std.pausing"
 local quiesce = require "std.quiesce"
 local recover = require "std.recover"
 local t = require "std.test"
@@ -305,6 +306,31 @@ t.case("a dry run suspends nothing and starts no guard process", function()
   t.eq(guard.process, nil)
   local steps = plan.steps()
   t.eq({ steps[1].op, steps[1].object, steps[2].object }, { "domain.suspend", "one", "test" })
+end)
+
+-- Carried out after its thaw, it would stay.
+t.case("a freeze that was given up is waited for before the thaw", function()
+  local left, thaws = 4, {}
+  local late = guest {
+    state = function() return { state = "running" } end,
+    pending = function() return left end,
+    thaw = function()
+      thaws[#thaws + 1] = left
+      return 1
+    end,
+  }
+  late.method, late.freezing = "freeze", true
+  tasks.spawn(function()
+    while left > 0 do
+      tasks.sleep(0.01)
+      left = left - 1
+    end
+  end)
+  t.ok(pausing.back(context(), late))
+  t.eq(thaws, { 0 })
+  left, thaws, late.back, late.unsettled = 1, {}, nil, true
+  t.err(nil, select(2, pausing.back(context(), late)), "timeout")
+  t.eq({ #thaws, late.back }, { 0, nil })
 end)
 
 return t.done()
