@@ -157,7 +157,8 @@ dump() {
   mkdir "$WORLD_DIR/cores"
   : >"$WORLD_DIR/ready"
   exec 9<>"$WORLD_DIR/nothing"
-  (cd "$WORLD_DIR/cores" && exec env "$@" "$core" "$MOONSNAP" run "$WORLD_DIR/wait.lua" <&9 >"$WORLD_DIR/ready" 2>/dev/null) &
+  (cd "$WORLD_DIR/cores" &&
+    exec env "$@" "${core[@]}" "$MOONSNAP" run "$WORLD_DIR/wait.lua" <&9 >"$WORLD_DIR/ready" 2>/dev/null) &
   pid=$!
   poll 20 grep -q ready "$WORLD_DIR/ready" || DUMPED='not ready'
   prlimit --core=unlimited --pid $pid
@@ -168,7 +169,8 @@ dump() {
   if grep -q 'core dumped' "$WORLD_DIR/report"; then DUMPED=yes; fi
 }
 # A sanitizer would take the signal for a fault, and forbid the dump by itself.
-core=ASAN_OPTIONS=handle_segv=0:disable_coredump=0
+core=(ASAN_OPTIONS=handle_segv=0:disable_coredump=0
+  TSAN_OPTIONS=handle_segv=0:disable_coredump=0:ignore_noninstrumented_modules=1)
 dump MOON_CORE=
 check_eq 'no core dump, whatever its limit' "$DUMPED" no
 # Where the system lets nobody dump, neither of the two says anything.
