@@ -12,8 +12,8 @@ static const struct way {
     bool stops;
     unsigned what;
 } ways[] = {
-    {"domain.suspend", true, SUSPENDED}, {"domain.freeze", true, FROZEN},
-    {"domain.resume", false, SUSPENDED}, {"domain.thaw", false, FROZEN},
+    {"domain.suspend", true, SUSPENDED},           {"domain.freeze", true, FROZEN},
+    {"domain.resume", false, SUSPENDED},           {"domain.thaw", false, FROZEN},
     {"domain.destroy", false, SUSPENDED | FROZEN}, {NULL, false, 0},
 };
 
