@@ -80,7 +80,7 @@ local list = {
   { "scf-00035", "the LUNs of a volume could not be listed", "check the user's rights" },
   { "scf-00036", "suspending gave no result", "look for an earlier message about libvirt" },
   { "scf-00037", "guests could not be suspended; no snapshot is taken",
-    "see the kvm-00003 messages; all guests were resumed" },
+    "see the kvm-00003 messages; all guests were resumed, but for those of a kvm-00004 or kvm-00017 message" },
   { "scf-00038", "guests could not be suspended; the run goes on since APP_IGNORE_ERROR=Y",
     "see the kvm-00003 messages; these guests are crash-consistent only" },
   { "scf-00039", "a controller has no user", "add controller:user/password to NTAP_USERS" },

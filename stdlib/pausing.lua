@@ -143,17 +143,22 @@ end
 
 -- A suspend or a freeze that nobody waits for any more may still be carried out, after what undoes it: look again until it
 -- has ended, or leave the guest to the guard process, which goes on looking.
-local function settle(guest)
+local function settle(guest, what)
   local until_time = clock.mono() + (guest.unsettled and 0 or SETTLE)
   while guest.dom:pending() > 0 and clock.mono() < until_time do task.sleep(0.02) end
   guest.unsettled = guest.dom:pending() > 0
   if not guest.unsettled then return true end
-  return nil, err.new("timeout", ("its %s is still under way; the guard process brings it back when that has ended")
-    :format(guest.method))
+  return nil, err.new("timeout", ("its %s is still under way"):format(what))
+end
+
+-- What is still under way cannot be undone by hand either.
+local function not_back(scf, what, guest, failed)
+  local remedy = guest.unsettled and "the guard process brings it back when that has ended" or nil
+  return err.coded(scf, what:format(guest.name), failed, { exit = 5, remedy = remedy })
 end
 
 local function resume(ctx, guest)
-  local ok, failed = settle(guest)
+  local ok, failed = settle(guest, "suspend")
   if ok then ok, failed = retry.run(tries(ctx, "resume", guest), function() return guest.dom:resume() end) end
   if not ok and failed.code == "not_found" then return true end -- undefined meanwhile: nothing stands still
   if not ok and guest.dom:pending() == 0 then
@@ -161,14 +166,14 @@ local function resume(ctx, guest)
     ok = state and state.state ~= "paused"
   end
   if ok then return true end
-  return nil, err.coded("kvm-00004", ("guest '%s' could not be resumed"):format(guest.name), failed, { exit = 5 })
+  return nil, not_back("kvm-00004", "guest '%s' could not be resumed", guest, failed)
 end
 
 -- Also after a freeze that failed: libvirt may have given up what the agent carries out a moment later.
 local function thaw(ctx, guest)
   local opts = tries(ctx, "thaw", guest)
   if guest.freeze_failed then opts.times = 0 end -- the guard process goes on, and others wait for this run
-  local count, failed = settle(guest)
+  local count, failed = settle(guest, "freeze")
   if count then count, failed = retry.run(opts, function() return guest.dom:thaw() end) end
   if count then
     guest.thawed_before = count == 0 and guest.frozen and guest.frozen ~= 0
@@ -181,7 +186,7 @@ local function thaw(ctx, guest)
     log.warn("Guest '%s': its agent refused to freeze and refuses to thaw: %s", guest.name, failed)
     return true
   end
-  return nil, err.coded("kvm-00017", ("guest '%s' could not be thawed"):format(guest.name), failed, { exit = 5 })
+  return nil, not_back("kvm-00017", "guest '%s' could not be thawed", guest, failed)
 end
 
 --- Let a guest run again. May be called again when it failed.

@@ -283,7 +283,8 @@ function Guard:release(guests)
     end
     local ok, failed = pausing.back(self.ctx, guest)
     if not ok then
-      log.error(failed)
+      if failed.message ~= guest.told then log.error(failed) end
+      guest.told = failed.message
       failures[#failures + 1] = failed
     elseif guest.thawed_before then
       thawed[#thawed + 1] = guest

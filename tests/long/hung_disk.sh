@@ -20,7 +20,8 @@ ended "$run"
 check_eq 'page someone: exit' "$CODE" 5
 check 'in bounded time' [ $(($(now_ms) - start)) -lt 60000 ]
 said 'with what to look at' "\[kvm-00003\].*guest 'bravo'.*KVM_SUSPEND_TIMEOUT"
-said 'and who resumes it' "\[kvm-00004\].*guest 'bravo'.*the guard process resumes it"
+said 'and who resumes it' "\[kvm-00004\].*guest 'bravo'.*the guard process brings it back"
+check_eq 'once' "$(grep -c "\[kvm-00004\].*guest 'bravo'" "$ERR")" 1
 check_eq 'charlie was left alone' "$(events_of charlie)" ''
 check_eq 'no snapshot is made' "$(snapshots vol1; snapshots vol2)" ''
 
