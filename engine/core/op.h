@@ -25,8 +25,8 @@ struct moon_op_kind {
     /* Loop thread, instead of run: must later call moon_op_complete. -1 with op->err when it
      * could not start. */
     int (*start)(struct moon_op *op, struct moon_loop *loop);
-    /* Loop thread: the waiter is gone. Stop what can be stopped; completion may still come. Of a kind with run: it
-     * may be under way in its thread. */
+    /* Loop thread: the waiter is gone, or (`whole`) waits for nothing but the end. Stop what can be stopped; completion
+     * may still come. Of a kind with run: it may be under way in its thread. May be called twice. */
     void (*cancel)(struct moon_op *op, struct moon_loop *loop);
     /* Free what the operation owns, not the operation itself. May be NULL. */
     void (*destroy)(struct moon_op *op);

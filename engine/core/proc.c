@@ -34,6 +34,8 @@ struct child {
     bool truncated;
     pid_t pid;
     int pidfd; /* -1 where there is none */
+    int stop;  /* -1: nobody can ask for an early end, or somebody has */
+    bool stopped;
     double started;
     double deadline; /* INFINITY: none */
     double killed;   /* when SIGTERM was sent, 0 before */
@@ -277,6 +279,16 @@ static double step(struct child *c, double now)
     return next;
 }
 
+/* Whether an early end is asked for. It stays asked for: nobody looks again. */
+static bool asked_to_stop(struct child *c, const struct pollfd *stop)
+{
+    if (stop->fd < 0 || !(stop->revents & POLLIN))
+        return false;
+    c->stop = -1;
+    c->stopped = true;
+    return true;
+}
+
 static int supervise(struct child *c, struct moon_err *err)
 {
     for (;;) {
@@ -287,12 +299,18 @@ static int supervise(struct child *c, struct moon_err *err)
         if (c->ended != 0 && (!open || now >= c->ended + DRAIN_FOR))
             return 0;
         double next = step(c, now);
-        struct pollfd fds[3] = {{.fd = c->streams[0].fd, .events = POLLIN},
+        struct pollfd fds[4] = {{.fd = c->streams[0].fd, .events = POLLIN},
                                 {.fd = c->streams[1].fd, .events = POLLIN},
-                                {.fd = c->ended == 0 ? c->pidfd : -1, .events = POLLIN}};
+                                {.fd = c->ended == 0 ? c->pidfd : -1, .events = POLLIN},
+                                {.fd = c->stop, .events = POLLIN}};
         double wait = fmin(fmax(next - now, 0) * 1000 + 1, 3600000);
-        if (poll(fds, 3, (int)wait) < 0 && errno != EINTR)
-            return moon_err_errno(err, errno, OP, "program '%s': poll", c->program);
+        if (poll(fds, 4, (int)wait) < 0) {
+            if (errno != EINTR)
+                return moon_err_errno(err, errno, OP, "program '%s': poll", c->program);
+            continue;
+        }
+        if (asked_to_stop(c, &fds[3]))
+            c->deadline = 0;
         for (size_t i = 0; i < 2; i++) {
             if (fds[i].fd >= 0 && fds[i].revents && read_some(c, &c->streams[i], err) < 0)
                 return -1;
@@ -351,6 +369,12 @@ static void release(struct child *c)
         close(c->pidfd);
 }
 
+static int stopped(const struct child *c, struct moon_err *err)
+{
+    return moon_err_set(err, MOON_CANCELLED, MOON_SRC_ENGINE, 0, OP, "program '%s': ended early",
+                        c->program);
+}
+
 static json_t *kept_text(const struct stream *s)
 {
     return json_stringn_nocheck(s->kept.data ? s->kept.data : "", s->kept.len);
@@ -366,13 +390,19 @@ int moon_proc_run(const struct moon_proc_args *args, json_t **out, struct moon_e
         .max_output = args->max_output ? args->max_output : MOON_PROC_MAX_OUTPUT,
         .streams = {{.fd = -1}, {.fd = -1}},
         .pidfd = -1,
+        .stop = args->stop ? *args->stop : -1,
     };
+    struct pollfd early = {.fd = c.stop, .events = POLLIN};
+    if (poll(&early, 1, 0) > 0 && asked_to_stop(&c, &early))
+        return stopped(&c, err);
     if (start(&c, args, err) < 0)
         return -1;
     int rc = supervise(&c, err);
     int status = reap(&c, rc < 0);
     if (rc < 0)
         return -1;
+    if (c.stopped)
+        return stopped(&c, err);
     if (status == -1)
         return moon_err_set(err, MOON_INTERNAL, MOON_SRC_OS, ECHILD, OP,
                             "program '%s': its exit status was taken by another thread; SIGCHLD "

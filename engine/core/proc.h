@@ -21,17 +21,19 @@ struct moon_proc_args {
     size_t input_len;
     double timeout;    /* seconds; 0 or less: no limit */
     size_t max_output; /* bytes of each stream that are kept; 0: MOON_PROC_MAX_OUTPUT */
+    const int *stop;   /* a descriptor, readable when the program is to end early; NULL: none */
 };
 
 /* Blocks until the program has ended; any thread may call it. The program runs in a process group
  * of its own with default signals and no inherited descriptors but 0, 1 and 2. When time is up
- * the group gets SIGTERM, 2 s later SIGKILL; that is a result, not an error. A process left behind
- * that holds the output open delays the result by at most half a second.
+ * the group gets SIGTERM, 2 s later SIGKILL; that is a result, not an error. `stop` does the same at
+ * once, and is an error; a program that was not started yet never is. A process left behind that holds
+ * the output open delays the result by at most half a second.
  *
  * *out: {status = exit code, or signal = number; stdout, stderr = bytes (any, not always UTF-8);
  * truncated (output was dropped), timed_out = booleans; seconds = real}.
  * Errors: MOON_NOT_FOUND, MOON_DENIED naming the program or directory that cannot be used;
- * MOON_INVALID for an empty argv; MOON_IO, MOON_INTERNAL. */
+ * MOON_INVALID for an empty argv; MOON_CANCELLED after `stop`; MOON_IO, MOON_INTERNAL. */
 int moon_proc_run(const struct moon_proc_args *args, json_t **out, struct moon_err *err);
 
 /* When a process started, in clock ticks since boot (field 22 of /proc/PID/stat): with the pid it

@@ -6,17 +6,26 @@
 #include "memory.h"
 #include "proc.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <termios.h>
 #include <unistd.h>
 
 static const struct moonlua_self plain = {.prefix = "process"};
 
-static int process_run(void *self, const json_t *args, json_t **out, struct moon_err *err)
+/* A program under way. What its waiter does next may depend on that it does nothing any more: a cancel ends it, and
+ * waits for that. */
+struct run_op {
+    struct moon_op op;
+    json_t *args;
+    int stop; /* eventfd */
+};
+
+static int run_program(const json_t *args, const int *stop, json_t **out, struct moon_err *err)
 {
-    (void)self;
     json_t *list = json_object_get(args, "argv"), *env = json_object_get(args, "env");
     size_t n = json_array_size(list), m = json_array_size(env), own = 0;
     while (json_is_true(json_object_get(args, "inherit")) && environ && environ[own])
@@ -49,6 +58,7 @@ static int process_run(void *self, const json_t *args, json_t **out, struct moon
         .input_len = json_string_length(input),
         .timeout = json_number_value(json_object_get(args, "timeout")),
         .max_output = (size_t)kept,
+        .stop = stop,
     };
     if (!argv || !envp)
         rc = moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "run", "out of memory");
@@ -59,8 +69,52 @@ static int process_run(void *self, const json_t *args, json_t **out, struct moon
     return rc;
 }
 
+static void run_run(struct moon_op *op)
+{
+    struct run_op *p = (struct run_op *)op;
+    op->failed = run_program(p->args, &p->stop, &op->result, &op->err) < 0;
+}
+
+static void run_cancel(struct moon_op *op, struct moon_loop *loop)
+{
+    (void)loop;
+    eventfd_write(((struct run_op *)op)->stop, 1);
+}
+
+static void run_destroy(struct moon_op *op)
+{
+    struct run_op *p = (struct run_op *)op;
+    json_decref(p->args);
+    if (p->stop >= 0)
+        close(p->stop);
+}
+
+static struct moon_op *run_new(const json_t *args, struct moon_err *err)
+{
+    static const struct moon_op_kind kind = {
+        .name = "run", .run = run_run, .cancel = run_cancel, .destroy = run_destroy, .whole = true};
+    struct run_op *p = calloc(1, sizeof *p);
+    json_t *copy = moon_memory_copy(args); /* the worker's own: reference counts are not atomic */
+    if (!p || !copy) {
+        free(p);
+        json_decref(copy);
+        moon_err_errno(err, ENOMEM, "run", "program");
+        return NULL;
+    }
+    moon_op_init(&p->op, &kind);
+    p->args = copy;
+    p->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (p->stop < 0) {
+        moon_err_errno(err, errno, "run", "program");
+        moon_op_unref(&p->op);
+        return NULL;
+    }
+    return &p->op;
+}
+
 /*** Run a program without a shell. In a dry run it is refused and recorded, unless `reads` says
- * that it changes nothing.
+ * that it changes nothing. When the waiting task is cancelled, by a signal as well, the program and its process group get
+ * SIGTERM, 2 s later SIGKILL, and the task goes on when the program has ended.
  * @function run
  * @usage
  * local out = assert(require("engine.process").run({ "/bin/echo", "hello" }, { timeout = 5 }))
@@ -77,7 +131,6 @@ static int process_run(void *self, const json_t *args, json_t **out, struct moon
  */
 static int process_call(lua_State *L)
 {
-    static const struct moonlua_prim prim = {"run", "", 0, process_run};
     json_t *args =
         moonlua_args(L, 1,
                      "argv:t {env:t? inherit:b? cwd:s? input:d? timeout:n? max_output:i? "
@@ -98,7 +151,10 @@ static int process_call(lua_State *L)
             return n;
         finish = moonlua_note(L, "process.run", program, *told, true);
     }
-    struct moon_op *op = moonlua_prim_op(L, &prim, &plain, NULL, args);
+    struct moon_err err;
+    struct moon_op *op = run_new(args, &err);
+    if (!op)
+        return moonlua_pusherr(L, &err);
     moonlua_call_begins(moonlua_get(L), "process.run", program, NULL, !reads);
     return moonlua_await(L, op, finish);
 }

@@ -190,10 +190,6 @@ struct moonlua_self {
 void moonlua_setprims(lua_State *L, const struct moonlua_prim *rows,
                       const struct moonlua_self *self);
 
-/* An operation that runs a primitive; for bindings with a finish of their own. */
-struct moon_op *moonlua_prim_op(lua_State *L, const struct moonlua_prim *prim,
-                                const struct moonlua_self *how, void *self, const json_t *args);
-
 /* --- the modules --- */
 int luaopen_engine_clock(lua_State *L);
 int luaopen_engine_domxml(lua_State *L);

@@ -167,7 +167,7 @@ static void prim_destroy(struct moon_op *op)
     let_go(p);
 }
 
-struct moon_op *moonlua_prim_op(lua_State *L, const struct moonlua_prim *prim,
+static struct moon_op *prim_new(lua_State *L, const struct moonlua_prim *prim,
                                 const struct moonlua_self *how, void *self, const json_t *args)
 {
     static const struct moon_op_kind normal = {.name = "primitive",
@@ -233,7 +233,7 @@ static int prim_call(lua_State *L)
     if (n > 0)
         return n;
     moonlua_finish finish = moonlua_note(L, op, object, told, changes);
-    struct moon_op *call = moonlua_prim_op(L, prim, how, self, args);
+    struct moon_op *call = prim_new(L, prim, how, self, args);
     moonlua_call_begins(moonlua_get(L), op, self && how->name ? object : NULL, told, changes);
     if (self && how->uuid)
         moonlua_still_begins(moonlua_get(L), op, how->uri(self), how->uuid(self), object);

@@ -335,8 +335,11 @@ void moonlua_cancel(struct moonlua_task *t)
     if (t->done || t->cancel)
         return;
     t->cancel = true;
-    if (t->op && !t->op->kind->whole) {
-        struct moon_op *op = t->op;
+    struct moon_op *op = t->op;
+    if (op && op->kind->whole) {
+        if (op->kind->cancel)
+            op->kind->cancel(op, t->m->loop);
+    } else if (op) {
         t->op = NULL;
         moon_op_abandon(op, t->m->loop);
         make_ready(t);

@@ -115,6 +115,38 @@ moon_conf POST_NTAP_CMD01=SERVER:/bin/false
 check_exit 'a command after the backup fails' 1 moon backup --policy daily
 check_eq 'the backup is good' "$(jq -r .status "$WORLD_DIR/state/catalog/demo/kvm/$(records | tail -n 1)")" ok
 
+# --- a signal while one runs: it does not live on ---
+
+stubborn=$WORLD_DIR/stubborn
+printf '#!/bin/sh\ntrap "" TERM\nsleep 1000 &\necho $$ $! >%s.pids\nwhile :; do wait; done\n' "'$stubborn'" >"$stubborn"
+chmod 755 "$stubborn"
+interrupted() { # name, signals, exit code
+  local run pid pids
+  next_second
+  rm -f "$stubborn.pids"
+  "$MOONSNAP" backup "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state" --policy daily \
+    >"$OUT" 2>"$ERR" </dev/null &
+  run=$!
+  check "$1: it runs" poll 10 test -s "$stubborn.pids"
+  check "$1: the guests stand still" wait_state alpha paused
+  kill -TERM $run
+  if [ "$2" = 2 ]; then
+    poll 10 grep -q 'signal 15' "$ERR"
+    kill -TERM $run
+  fi
+  ended $run
+  check_eq "$1: exit" "$CODE" "$3"
+  check "$1: the guests run" soon all_running alpha bravo
+  read -ra pids <"$stubborn.pids"
+  for pid in "${pids[@]}"; do check "$1: no process of it is left" gone "$pid"; done
+}
+moon_conf "POST_APP_QUIESCE_CMD01=SERVER:$stubborn"
+before=$(snapshots vol1; snapshots vol2)
+interrupted 'one signal' 1 143
+interrupted 'two signals' 2 143
+check_eq 'no copy is made' "$(snapshots vol1; snapshots vol2)" "$before"
+check_exit 'what the second signal left' 0 moon recover
+
 # --- a dry run runs none ---
 
 no_logs

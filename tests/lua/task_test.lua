@@ -330,14 +330,34 @@ t.case("a file that is being written is written before the cancel arrives", func
   t.ok(file.read(path) == text, "all of it")
 end)
 
-t.case("a cancelled program does not hold its task up", function()
-  local a = core.spawn(process.run, { "sleep", "1" })
+t.case("a cancelled program is ended with its children before its task goes on", function()
+  local function runs(name, script)
+    local pids = TMP .. "/" .. name
+    local a = core.spawn(process.run, { "sh", "-c", script, pids })
+    eventually(function() return (file.read(pids) or ""):find("\n") end)
+    a:cancel()
+    local _, problem = a:join()
+    t.eq(problem.code, "cancelled")
+    for pid in file.read(pids):gmatch("%d+") do
+      eventually(function() -- a child's zombie is not its parent's any more
+        local text = file.read(("/proc/%s/stat"):format(pid))
+        return not text or text:find("%) Z ")
+      end)
+    end
+  end
+  runs("willing", "sleep 100 & echo $$ $! >$0; wait")
+  runs("stubborn", "trap '' TERM; echo $$ >$0; while :; do sleep 0.1; done")
+end)
+
+t.case("a program that was not started is not started after a cancel", function()
+  local made, tasks = TMP .. "/made", {}
+  for i = 1, 16 do tasks[i] = core.spawn(process.run, { "sleep", "100" }) end -- all threads of the pool
+  local late = core.spawn(process.run, { "touch", made })
   turns(3)
-  a:cancel()
-  local begin = clock.mono()
-  local _, problem = a:join()
-  t.eq(problem.code, "cancelled")
-  t.ok(clock.mono() - begin < 0.9)
+  late:cancel()
+  for _, a in ipairs(tasks) do a:cancel() end
+  for _, a in ipairs(tasks) do a:join() end
+  t.eq({ select(2, late:join()).code, (file.stat(made)) }, { "cancelled" })
 end)
 
 -- --- groups

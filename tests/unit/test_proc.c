@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -192,6 +193,51 @@ static void test_timeout_kill(void **state)
     assert_true(took >= 2 && took < 20);
 }
 
+static int stop_pipe[2];
+
+static void *stopper(void *arg)
+{
+    (void)arg;
+    char c;
+    assert_int_equal(read(stop_pipe[0], &c, 1), 1); /* the program runs */
+    eventfd_write(stop_pipe[1], 1);
+    return NULL;
+}
+
+/* It says that it runs on a named pipe, and would go on for long. */
+static void test_stop(void **state)
+{
+    (void)state;
+    const char *fifo = at("runs");
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    static const char *const scripts[] = {
+        "printf . >\"$0\"; sleep 100 & wait",
+        "trap '' TERM; printf . >\"$0\"; while :; do sleep 1; done"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *argv[] = {"sh", "-c", scripts[i], fifo, NULL};
+        stop_pipe[0] = open(fifo, O_RDWR | O_CLOEXEC);
+        stop_pipe[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        struct moon_proc_args args = {.argv = argv, .stop = &stop_pipe[1]};
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, stopper, NULL), 0);
+        struct moon_err err = {0};
+        json_t *out = NULL;
+        assert_int_equal(moon_proc_run(&args, &out, &err), -1);
+        assert_int_equal(err.code, MOON_CANCELLED);
+        assert_string_equal(err.message, "program 'sh': ended early");
+        assert_null(out);
+        pthread_join(thread, NULL);
+        /* It is still asked for: not even started. */
+        assert_int_equal(moon_proc_run(&args, &out, &err), -1);
+        char c;
+        assert_int_equal(fcntl(stop_pipe[0], F_SETFL, O_NONBLOCK), 0);
+        assert_int_equal(read(stop_pipe[0], &c, 1), -1);
+        close(stop_pipe[0]);
+        close(stop_pipe[1]);
+    }
+    remove(at("runs"));
+}
+
 /* What stays behind with the output open does not hold up the result. */
 static void test_left_behind(void **state)
 {
@@ -319,13 +365,21 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_result),       cmocka_unit_test(test_no_shell),
-        cmocka_unit_test(test_input),        cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_descriptors),  cmocka_unit_test(test_signals),
-        cmocka_unit_test(test_output_limit), cmocka_unit_test(test_timeout),
-        cmocka_unit_test(test_timeout_kill), cmocka_unit_test(test_left_behind),
-        cmocka_unit_test(test_errors),       cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_start_time),   cmocka_unit_test(test_start_time_of_the_dead),
+        cmocka_unit_test(test_result),
+        cmocka_unit_test(test_no_shell),
+        cmocka_unit_test(test_input),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_descriptors),
+        cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_output_limit),
+        cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_timeout_kill),
+        cmocka_unit_test(test_left_behind),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_start_time),
+        cmocka_unit_test(test_start_time_of_the_dead),
     };
     return cmocka_run_group_tests_name("proc", tests, setup, teardown);
 }
