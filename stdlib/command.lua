@@ -72,15 +72,14 @@ end
 local function allowed(ctx)
   if ctx.allowed then return ctx.allowed end
   local path = ctx.dirs.config .. "/allowed_commands.config"
-  local text, failed = file.read(path)
-  if not text and failed.code ~= "not_found" then return nil, err.coded("agt-00010", path, failed, { exit = 2 }) end
-  local stat = text and file.stat(path)
-  if stat and stat.mode & WRITABLE ~= 0 then
+  local found, failed = file.load(path)
+  if not found and failed.code ~= "not_found" then return nil, err.coded("agt-00010", path, failed, { exit = 2 }) end
+  if found and found.stat.mode & WRITABLE ~= 0 then
     return nil, err.coded("agt-00010", ("%s: others than its owner may write to it (mode %04o); chmod go-w"):format(path,
-      stat.mode & 4095), nil, { code = "denied", exit = 2 })
+      found.stat.mode & 4095), nil, { code = "denied", exit = 2 })
   end
   local set = { path = path }
-  for line in (text or ""):gmatch("[^\r\n]+") do
+  for line in (found and found.data or ""):gmatch("[^\r\n]+") do
     local entry = line:match("^%s*command:(.*)$")
     if entry and entry:find("%S") then set[blanks.trim(entry)] = true end
   end

@@ -132,19 +132,17 @@ end
 -- @return[3] nil
 -- @treturn[3] Err invalid, denied; exit 5
 function journal.read(path)
-  local stat, text, failed
-  stat, failed = file.stat(path)
-  if stat then text, failed = file.read(path) end
-  if not text then
+  local found, failed = file.load(path)
+  if not found then
     if failed.code == "not_found" then return false end
     return nil, failed
   end
-  local self = process.self()
+  local self, stat = process.self(), found.stat
   if stat.uid ~= self.uid or stat.mode & WRITABLE ~= 0 then
     return nil, err.new("denied", ("%s: it belongs to uid %d with mode %04o, and this is uid %d: its commands are not "
       .. "run; do it as the user who made the backup"):format(path, stat.uid, stat.mode & 4095, self.uid), { exit = 5 })
   end
-  local note = json.decode(text)
+  local note = json.decode(found.data)
   if not well_formed(note) then
     return nil, err.new("invalid", ("%s: not a journal; look at it and remove it by hand"):format(path), { exit = 5 })
   end

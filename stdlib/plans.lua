@@ -174,12 +174,11 @@ end
 -- @treturn[2] Err exit 2: no plan, changed by hand, of another host, user or directory, too old, or somebody else may write
 --   it
 function plans.read(path)
-  local stat, failed = file.stat(path)
-  local text, document, ok
-  if stat then text, failed = file.read(path) end
-  if text then document, failed = json.decode(text) end
-  if failed then return refused(failed.code, "%s%s", text and path .. ": " or "", failed.message) end
-  ok, failed = check_owner(path, stat)
+  local document, ok
+  local found, failed = file.load(path)
+  if found then document, failed = json.decode(found.data) end
+  if failed then return refused(failed.code, "%s%s", found and path .. ": " or "", failed.message) end
+  ok, failed = check_owner(path, found.stat)
   if not ok then return nil, failed end
   if type(document) ~= "table" or type(document.run) ~= "table" or type(document.digests) ~= "table" then
     return refused("invalid", "%s: is no plan; moonsnap ACTION ... --dry-run --json >FILE makes one, when it ends well", path)

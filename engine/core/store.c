@@ -83,12 +83,9 @@ int moon_store_read_at(const char *path, off_t offset, size_t count, char **data
     return 0;
 }
 
-int moon_store_read(const char *path, size_t max_bytes, char **data, size_t *len,
-                    struct moon_err *err)
+static int read_file(int fd, const char *path, size_t max_bytes, char **data, size_t *len,
+                     struct moon_err *err)
 {
-    AUTO_CLOSE int fd = open_regular(path, err);
-    if (fd < 0)
-        return -1;
     AUTO_BUF struct moon_buf b = {0};
     if (read_all(fd, max_bytes, &b) < 0) {
         if (errno == EOVERFLOW)
@@ -104,6 +101,13 @@ int moon_store_read(const char *path, size_t max_bytes, char **data, size_t *len
     *data = text;
     *len = n;
     return 0;
+}
+
+int moon_store_read(const char *path, size_t max_bytes, char **data, size_t *len,
+                    struct moon_err *err)
+{
+    AUTO_CLOSE int fd = open_regular(path, err);
+    return fd < 0 ? -1 : read_file(fd, path, max_bytes, data, len, err);
 }
 
 /* ---- write ---- */
@@ -374,11 +378,8 @@ static json_t *device(dev_t dev)
     return json_sprintf("%u:%u", major(dev), minor(dev));
 }
 
-int moon_store_stat(const char *path, json_t **out, struct moon_err *err)
+static int stat_json(struct stat st, const char *path, json_t **out, struct moon_err *err)
 {
-    struct stat st;
-    if (stat(path, &st) < 0)
-        return moon_err_errno(err, errno, "stat", "file '%s'", path);
     json_t *json = json_pack(
         "{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:i, s:I, s:I}", "type", type_name(st.st_mode), "size",
         (json_int_t)st.st_size, "allocated", (json_int_t)st.st_blocks * 512, "mtime",
@@ -392,6 +393,35 @@ int moon_store_stat(const char *path, json_t **out, struct moon_err *err)
     }
     if (!json)
         return moon_err_errno(err, ENOMEM, "stat", "file '%s'", path);
+    *out = json;
+    return 0;
+}
+
+int moon_store_stat(const char *path, json_t **out, struct moon_err *err)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return moon_err_errno(err, errno, "stat", "file '%s'", path);
+    return stat_json(st, path, out, err);
+}
+
+int moon_store_load(const char *path, size_t max_bytes, json_t **out, struct moon_err *err)
+{
+    AUTO_CLOSE int fd = open_regular(path, err);
+    if (fd < 0)
+        return -1;
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return moon_err_errno(err, errno, "stat", "file '%s'", path);
+    AUTO_FREE char *data = NULL;
+    size_t len = 0;
+    AUTO_JSON json_t *about = NULL;
+    if (read_file(fd, path, max_bytes, &data, &len, err) < 0 ||
+        stat_json(st, path, &about, err) < 0)
+        return -1;
+    json_t *json = json_pack("{s:o, s:O}", "data", json_stringn_nocheck(data, len), "stat", about);
+    if (!json)
+        return moon_err_errno(err, ENOMEM, READ, "file '%s': read", path);
     *out = json;
     return 0;
 }

@@ -49,6 +49,10 @@ int moon_store_list(const char *dir, json_t **out, struct moon_err *err);
  * (permission bits), uid, gid: integers}. */
 int moon_store_stat(const char *path, json_t **out, struct moon_err *err);
 
+/* The whole of a file as moon_store_read has it and what moon_store_stat says, both of the very file that was opened,
+ * whoever puts another one in its place meanwhile. *out: {data, stat}. */
+int moon_store_load(const char *path, size_t max_bytes, json_t **out, struct moon_err *err);
+
 /* Remove a file, a link or an empty directory. MOON_NOT_FOUND when it is missing. */
 int moon_store_remove(const char *path, struct moon_err *err);
 

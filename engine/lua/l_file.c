@@ -84,6 +84,12 @@ static int file_stat(void *self, const json_t *args, json_t **out, struct moon_e
     return moon_store_stat(path_of(args), out, err);
 }
 
+static int file_load(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self;
+    return moon_store_load(path_of(args), MAX_READ, out, err);
+}
+
 static int file_remove(void *self, const json_t *args, json_t **out, struct moon_err *err)
 {
     (void)self, (void)out;
@@ -135,6 +141,20 @@ static const struct moonlua_prim functions[] = {
      * @awaits
      * @tparam string path */
     {"stat", "path:s", 0, file_stat},
+    /*** The whole content, and what `stat` says of the very file that it was read from, whoever puts another one in its
+     * place meanwhile: for what is gone by only when nobody else can have written it.
+     * @function load
+     * @usage
+     * local file = require "engine.file"
+     * assert(file.replace(dir .. "/rules", "all\n", { mode = 384 })) -- 0600
+     * local rules = assert(file.load(dir .. "/rules"))
+     * assert(rules.stat.mode & 18 == 0 and rules.data == "all\n") -- 18 = 022: others may write
+     * @awaits
+     * @tparam string path
+     * @treturn[1] {data=string,stat=table}
+     * @return[2] nil
+     * @treturn[2] Err */
+    {"load", "path:s", 0, file_load},
     /*** Remove a file, a link or an empty directory.
      * @function remove
      * @awaits

@@ -14,7 +14,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -244,6 +246,53 @@ static void test_stat(void **state)
     assert_int_equal(err.code, MOON_NOT_FOUND);
 }
 
+static atomic_bool swapping;
+
+/* Two files take turns at one name. */
+static void *swap(void *bad)
+{
+    for (int i = 1; atomic_load(&swapping); i++) { /* at first it is the closed one */
+        const char *now = at(i % 2 ? "open" : "closed");
+        *(size_t *)bad += link(now, at("next")) < 0 || rename(at("next"), at("name")) < 0;
+    }
+    return NULL;
+}
+
+static void test_load(void **state)
+{
+    (void)state;
+    struct moon_err err = {0};
+    put("open", "written by anybody", 0666);
+    assert_int_equal(chmod(at("open"), 0666), 0);
+    put("closed", "mine", 0600);
+    assert_int_equal(link(at("closed"), at("name")), 0);
+    size_t bad = 0, seen[2] = {0};
+    pthread_t thread;
+    atomic_store(&swapping, true);
+    assert_int_equal(pthread_create(&thread, NULL, swap, &bad), 0);
+    for (int i = 0; i < 2000 || (i < 2000000 && (!seen[0] || !seen[1])); i++) {
+        AUTO_JSON json_t *got = NULL;
+        if (moon_store_load(at("name"), 64, &got, &err) < 0)
+            fail_msg("%s", err.message);
+        bool is_open = number(json_object_get(got, "stat"), "mode") == 0666;
+        seen[is_open]++;
+        assert_string_equal(json_string_value(json_object_get(got, "data")),
+                            is_open ? "written by anybody" : "mine");
+    }
+    atomic_store(&swapping, false);
+    pthread_join(thread, NULL);
+    assert_true(seen[0] && seen[1]);
+    assert_int_equal(bad, 0);
+    json_t *none = NULL;
+    assert_int_equal(moon_store_load(at("open"), 5, &none, &err), -1);
+    assert_int_equal(err.code, MOON_INVALID);
+    assert_int_equal(moon_store_load(at("none"), 5, &none, &err), -1);
+    assert_int_equal(err.code, MOON_NOT_FOUND);
+    assert_int_equal(mkfifo(at("pipe"), 0600), 0);
+    assert_int_equal(moon_store_load(at("pipe"), 5, &none, &err), -1);
+    assert_int_equal(err.code, MOON_INVALID);
+}
+
 static void test_remove(void **state)
 {
     (void)state;
@@ -359,7 +408,8 @@ int main(void)
         CASE(test_read),          CASE(test_replace),        CASE(test_replace_links),
         CASE(test_replace_fails), CASE(test_replace_atomic), CASE(test_append),
         CASE(test_mkdirs),        CASE(test_list),           CASE(test_stat),
-        CASE(test_remove),        CASE(test_lock),           CASE(test_lock_process),
+        CASE(test_load),          CASE(test_remove),         CASE(test_lock),
+        CASE(test_lock_process),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }
