@@ -16,8 +16,8 @@ local jobs = require "std.jobs"
 local log = require "std.log"
 local naming = require "std.naming"
 local options = require "std.options"
+local places = require "std.places"
 local plans = require "std.plans"
-local refused_actions = require "std.refused_actions"
 local report = require "std.report"
 local script = require "std.script"
 local standing = require "std.standing"
@@ -31,76 +31,6 @@ local cli = {}
 local function fail(failed, otherwise, opts)
   failure.tell(failed, opts)
   return failed.exit or otherwise
-end
-
---- Where things are. As root without --state-dir in the usual places, else all below one directory.
-local function directories(opts)
-  local root = process.self().uid == 0 and not opts["state-dir"]
-  -- Absolute, since the guard process works from the root directory.
-  local function absolute(dir)
-    if not dir or dir:sub(1, 1) == "/" then return dir end
-    return process.realpath(".") .. "/" .. dir
-  end
-  local base = absolute(opts["state-dir"] or (os.getenv("HOME") or "/tmp") .. "/.moonsnap")
-  return {
-    config = opts["config-dir"] or (root and "/etc/moonsnap" or base .. "/etc"),
-    state = root and "/var/lib/moonsnap" or base,
-    log = absolute(opts["log-dir"]) or (root and "/var/log/moonsnap" or base .. "/log"),
-    run = root and "/run/moonsnap" or base .. "/run",
-  }
-end
-
--- Lets require look into a LuaRocks tree, after the script's own directory.
-local function add_tree(opts, dirs)
-  local tree = opts["lua-tree"] and process.realpath(opts["lua-tree"]) or dirs.config .. "/rocks"
-  local found, failed = file.stat(tree)
-  if opts["lua-tree"] and (not found or found.type ~= "dir") then
-    return nil, err.new("not_found", ("--lua-tree %s: %s"):format(opts["lua-tree"], failed and failed.message
-      or "is no directory"), { exit = 2 })
-  end
-  local base = tree .. "/share/lua/5.4/"
-  if found and not package.path:find(base, 1, true) then
-    package.path = ("%s;%s?.lua;%s?/init.lua"):format(package.path, base, base):gsub("^;", "")
-  end
-  return true
-end
-
--- --script FILE, the profile's directory, the site's scripts, the shipped ones.
-local function find_script(action, opts, dirs)
-  local candidates = {}
-  if opts.script then
-    candidates[1] = opts.script
-  else
-    if not action:find("^%a[%w_]*$") then
-      return nil, err.new("invalid", ("'%s' is not the name of an action; see moonsnap actions")
-        :format(action), { exit = 2 })
-    end
-    if opts.profile then candidates[1] = ("%s/%s/%s.lua"):format(dirs.config, opts.profile, action) end
-    candidates[#candidates + 1] = ("%s/scripts/%s.lua"):format(dirs.config, action)
-  end
-  for _, path in ipairs(candidates) do
-    local text, failed = file.read(path)
-    if text then
-      local real = process.realpath(path)
-      process.add_path(real:match("^(.*)/[^/]*$"))
-      opts.source = plans.source(path, text)
-      return workflow.compile(text, "@" .. path)
-    end
-    if opts.script or failed.code ~= "not_found" then
-      failed.exit = 2
-      return nil, failed
-    end
-  end
-  local shipped = ("scripts/%s.lua"):format(action)
-  if process.shipped(shipped) then
-    opts.source = plans.source(shipped)
-    return workflow.load_shipped(action)
-  end
-  local row = refused_actions.find(action)
-  if row then
-    return nil, err.new("unsupported", ("%s is refused: %s"):format(action, row.reason), { exit = 2, scf = row.scf })
-  end
-  return nil, err.new("not_found", ("there is no action '%s'; see moonsnap actions"):format(action), { exit = 2 })
 end
 
 -- LOG_NUM: how many .out and .debug logs of a config are kept.
@@ -319,11 +249,11 @@ local function run_workflow(wf, opts, dirs, words)
 end
 
 local function run_action(action, opts)
-  local dirs = directories(opts)
+  local dirs = places.directories(opts)
   if opts["dry-run"] then plan.start() end -- before a script is loaded
   local wf
-  local tree, failed = add_tree(opts, dirs)
-  if tree then wf, failed = find_script(action, opts, dirs) end
+  local tree, failed = places.add_tree(opts, dirs)
+  if tree then wf, failed = places.workflow(action, opts, dirs) end
   if not wf then return fail(failed, 2) end
   return run_workflow(wf, opts, dirs, opts.snapcreator and 0 or 1)
 end
@@ -342,9 +272,9 @@ local function run_file(path, args, held)
   process.add_path(process.realpath(path):match("^(.*)/[^/]*$"))
   -- A plain script has arguments of its own, which need not be options.
   local known = options.parse(args) or {}
-  local dirs = directories(known)
+  local dirs = places.directories(known)
   standing.prepare(dirs, "run")
-  local tree, missing = add_tree(known, dirs)
+  local tree, missing = places.add_tree(known, dirs)
   if not tree then return fail(missing, 2) end
   local source = plans.source(path, text)
   local code, wf = script.run(fn, { path = path, source = source, args = args, dirs = dirs, lib_dir = known["lib-dir"],
@@ -354,7 +284,7 @@ local function run_file(path, args, held)
   opts, failed = options.parse(args)
   if not opts then return fail(failed, 2) end
   opts.args, opts.held, opts.source = { "run", path, table.unpack(args) }, held, source
-  return run_workflow(wf, opts, directories(opts), 0)
+  return run_workflow(wf, opts, places.directories(opts), 0)
 end
 
 local main
@@ -362,7 +292,7 @@ local main
 -- The directories of a command that is not this one.
 local function directories_of(args)
   local rest = args[1] == "run" and table.move(args, 3, #args, 1, {}) or args
-  return directories(options.parse(rest) or {}) -- a plain script's need not be options
+  return places.directories(options.parse(rest) or {}) -- a plain script's need not be options
 end
 
 local function run_plan(opts)
@@ -379,7 +309,7 @@ function main(args, held)
   local opts, failed = options.parse(args)
   if not opts then return fail(failed, 2) end
   if opts.action == "apply" then return run_plan(opts) end
-  local info, dirs = cli_info[opts.action], directories(opts)
+  local info, dirs = cli_info[opts.action], places.directories(opts)
   standing.prepare(dirs, info and opts.action or "run")
   if info then
     local code
