@@ -308,6 +308,10 @@ function main(args, held)
   end
   local opts, failed = options.parse(args)
   if not opts then return fail(failed, 2) end
+  if opts.action == "run" then
+    return fail(err.new("invalid", "run is the first word, the script the second: moonsnap run FILE.lua [OPTION | ARG ...]",
+      { exit = 2 }))
+  end
   if opts.action == "apply" then return run_plan(opts) end
   local info, dirs = cli_info[opts.action], places.directories(opts)
   standing.prepare(dirs, info and opts.action or "run")

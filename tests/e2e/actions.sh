@@ -26,6 +26,11 @@ check_exit 'an administrative action with its options' 2 bare policyAdd --policy
 check_match 'the reason, not the option' "$ERR" 'policyAdd is refused: .*NTAP_SNAPSHOT_RETENTIONS'
 check_exit 'its options with another action' 2 moon backup --policy daily --policyName x
 check_match 'are refused by name' "$ERR" '--policyName belongs to no action'
+for form in run '--debug run x.lua' 'run --debug x.lua'; do
+  # shellcheck disable=SC2086 # words
+  check_exit "$form" 2 "$MOONSNAP" $form
+  check_match "$form: how it is written" "$ERR" 'moonsnap run FILE\.lua'
+done
 moon_conf USE_PROXY=Y
 check_exit 'USE_PROXY=Y' 2 moon backup --policy daily
 check_match 'USE_PROXY=Y: the reason, with file and line' "$ERR" 'kvm\.conf:[0-9]+: USE_PROXY: .*Unified Manager'
