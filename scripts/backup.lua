@@ -5,6 +5,7 @@ local consistency = require "std.consistency"
 local discovery = require "std.discovery"
 local err = require "std.err"
 local events = require "std.events"
+local expire_vault = require "std.expire_vault"
 local federation = require "std.federation"
 local hooks = require "std.hooks"
 local log = require "std.log"
@@ -129,7 +130,7 @@ return workflow {
   retain = function(ctx)
     log.banner("Running Snapshot copy Delete on Primary")
     assert(backup.retain(ctx))
-    assert(replicate.retain(ctx))
+    assert(expire_vault.run(ctx))
     log.banner("Agent Workflow Finalization")
     log.info("Finalized workflow with id %s", ctx.id)
     backup.report(ctx)

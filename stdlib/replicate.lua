@@ -1,19 +1,17 @@
---- What follows a backup on the secondary: SnapMirror and SnapVault updates, waiting for them, retention there.
+--- What follows a backup on the secondary: SnapMirror and SnapVault updates, and waiting for them.
 -- Runs when the guests run again. A relationship is never created, initialized or changed.
 -- @module std.replicate
 
 local clock = require "engine.clock"
 local backup = require "std.backup"
 local catalog = require "std.catalog"
-local copies = require "std.copies"
 local err = require "std.err"
 local log = require "std.log"
 local ontap = require "std.ontap"
-local params = require "std.params"
 local privileges = require "std.privileges"
 local replication = require "std.replication"
-local retention = require "std.retention"
 local task = require "std.task"
+local vault_records = require "std.vault_records"
 
 local replicate = {}
 
@@ -175,7 +173,7 @@ local function in_backup(ctx, source)
   return false
 end
 
--- The controller's own schedule transfers: look only whether there is one.
+-- The controller's own schedule transfers: look only whether there is one, and what it has brought.
 local function left_to_schedule(ctx, kind, source)
   local rows, failed = replication.find(ctx, kind, source)
   if not rows then return nil, failed end
@@ -186,6 +184,10 @@ local function left_to_schedule(ctx, kind, source)
     else
       log.warn("SnapVault [%s:%s] to [%s] has no schedule, and NTAP_SNAPVAULT_SNAPSHOT=Y leaves the transfer to one",
         source.controller, source.volume, row.destination)
+    end
+    if not ctx.dry_run then
+      vault_records.look(ctx, { controller = row.controller, volume = row.volume, destination = row.destination,
+        source = source })
     end
   end
   return true
@@ -244,6 +246,13 @@ local function run_group(ctx, group, note)
   return true
 end
 
+-- An update brings along what an earlier one could not. Before retention on the primary forgets it.
+local function note_along(ctx, kind)
+  for _, r in ipairs(kind.name == "snapvault" and not ctx.dry_run and ctx.replicated or {}) do
+    if r.kind == kind then vault_records.look(ctx, r) end
+  end
+end
+
 --- Update the relationships of `SNAPMIRROR_VOLUMES` and `SNAPVAULT_VOLUMES`, as far as the config asks for it, and wait
 -- for them. What was transferred is noted in the run's record, `replicated`.
 -- May wait as long as `NTAP_SNAPMIRROR_WAIT` and `NTAP_SNAPVAULT_WAIT` allow, for each controller.
@@ -280,6 +289,7 @@ function replicate.run(ctx)
         if not ok then return nil, failed end
       end
       save(ctx)
+      note_along(ctx, kind)
     elseif kind.name == "snapvault" and cfg:get("NTAP_SNAPVAULT_SNAPSHOT") then
       log.banner(kind.title .. " update")
       for _, source in ipairs(replication.sources(cfg, kind)) do
@@ -289,108 +299,6 @@ function replicate.run(ctx)
     end
   end
   if first then return nil, first end
-  return true
-end
-
--- What goes of a vault's copies; and the names of all that it has.
-local function expired(ctx, r)
-  local cfg = ctx.cfg
-  local place = { controller = r.controller.name, volume = r.volume }
-  local rows, failed = ontap.snapshots(ctx, place)
-  if not rows then return nil, failed end
-  local counts, age = cfg:get("NTAP_SNAPVAULT_RETENTIONS"), cfg:get("NTAP_SNAPVAULT_RETENTION_AGE")
-  local only = cfg:get("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY")
-  local by_age = only == "SECONDARY" or only == "BOTH"
-  local count = counts and counts.map[ctx.policy]
-  if ctx.dry_run then rows[#rows + 1] = { name = ctx.snapshot, created = math.floor(clock.now()), busy = false } end
-  local ours, now, names = {}, math.floor(clock.now()), {}
-  for _, row in ipairs(rows) do
-    row.controller, row.volume = place.controller, place.volume
-    names[row.name] = true
-    if not copies.is_foreign(ctx, row) then ours[#ours + 1] = row end
-    if row.name == ctx.snapshot then now = math.min(now, row.created) end
-  end
-  if not count and not by_age then
-    log.info("SnapVault [%s]: policy '%s' is not in NTAP_SNAPVAULT_RETENTIONS; nothing is deleted", r.destination, ctx.policy)
-    return { delete = {}, blocked = {} }, names
-  end
-  return retention.plan {
-    snapshots = ours, sname = cfg:get("SNAME"), policies = cfg:get("NTAP_SNAPSHOT_RETENTIONS"), policy = ctx.policy,
-    count = count, age_days = age and params.age_of(age, ctx.policy), by_age_only = by_age,
-    nodelete = cfg:get("NTAP_SNAPVAULT_NODELETE"), force = false, now = now,
-  }, names
-end
-
-local function delete_expired(ctx, r, decided, names)
-  local place = { controller = r.controller.name, volume = r.volume }
-  for _, s in ipairs(decided.blocked) do
-    log.warn("Snapshot copy [%s] on [%s] would go, but: %s", s.name, r.destination, s.reason)
-  end
-  for _, s in ipairs(decided.delete) do
-    local ok, failed = ontap.delete(ctx, place, s)
-    if ok then
-      names[s.name] = nil
-    elseif failed.code == "busy" or failed.code == "conflict" then
-      -- In use, or a destination where only the controller's own policy deletes.
-      log.warn("%s", failed)
-    else
-      log.error(failed)
-      ctx:worse(3)
-    end
-  end
-end
-
-local function on_primary(ctx, record)
-  for _, v in ipairs(record.volumes or {}) do
-    if not ctx.controllers[v.controller] then return true end
-    local rows, failed = ontap.snapshots(ctx, v, record.snapshot)
-    if not rows and failed.code ~= "not_found" then return true end
-    if rows and rows[1] then return true end
-  end
-  return false
-end
-
--- A record goes with the last of its copies, wherever that was; the controller's own policy deletes, too.
-local function forget(ctx, r, names)
-  local records, unread = catalog.list(ctx)
-  if not records then log.warn("catalog: %s", unread) end -- the next run does it
-  for _, record in ipairs(records or {}) do
-    local changed = false
-    for _, entry in ipairs(record.action == "backup" and record.id ~= ctx.id and record.replicated or {}) do
-      if entry.controller == r.controller.name and entry.volume == r.volume and not entry.gone
-        and not names[record.snapshot] then
-        entry.gone, changed = true, true
-      end
-    end
-    if changed then
-      local ok, failed
-      if catalog.in_vault(record) or on_primary(ctx, record) then
-        ok, failed = catalog.save(ctx, record)
-      else
-        ok, failed = catalog.remove(ctx, record)
-      end
-      if not ok then log.warn("catalog: %s", failed) end
-    end
-  end
-end
-
---- Delete what the policy no longer keeps in the vaults that this run has updated: names that are certainly copies of
--- this config and policy, never the newest. What cannot be deleted does not undo the backup.
--- @tparam table ctx after `run`
--- @treturn[1] boolean true
--- @return[2] nil
--- @treturn[2] Err
-function replicate.retain(ctx)
-  if not ctx.cfg:get("NTAP_SNAPVAULT_UPDATE") then return true end
-  log.banner("Running Snapshot copy Delete on Secondary")
-  for _, r in ipairs(ctx.replicated or {}) do
-    if r.kind.name == "snapvault" then
-      local decided, names = expired(ctx, r)
-      if not decided then return nil, names end
-      delete_expired(ctx, r, decided, names)
-      if not ctx.dry_run then forget(ctx, r, names) end
-    end
-  end
   return true
 end
 

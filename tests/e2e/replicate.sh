@@ -172,6 +172,14 @@ snapvault svm_vault:v2 snapmirrored true success number true'
   next_second
   check_exit "$API: NTAP_SNAPVAULT_SNAPSHOT=Y" 0 moon backup --policy daily --verbose
   said "$API: NTAP_SNAPVAULT_SNAPSHOT=Y without a schedule" 'svm_vault:v1\] has no schedule'
+  older=$WORLD_DIR/state/catalog/demo/kvm/$(records | tail -n 1)
+  check_eq "$API: NTAP_SNAPVAULT_SNAPSHOT=Y: nothing was transferred" "$(jq -c .replicated "$older")" null
+  vault snapmirror-update "$(to v1)"
+  poll 20 idle v1 || world_fail 'the update by hand does not end'
+  next_second
+  check_exit "$API: NTAP_SNAPVAULT_SNAPSHOT=Y again" 0 moon backup --policy daily
+  check_eq "$API: NTAP_SNAPVAULT_SNAPSHOT=Y again: what came to the vault is noted" \
+    "$(jq -r '.replicated[] | "\(.kind) \(.source) \(.destination) \(.state)"' "$older")" 'snapvault svm1:vol1 svm_vault:v1 done'
   conf
   check_exit "$API: dpstatus without replication" 0 moon dpstatus
   check_eq "$API: dpstatus without replication prints nothing" "$(cat "$OUT")" ''

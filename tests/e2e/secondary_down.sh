@@ -31,6 +31,22 @@ for api in zapi rest; do
     moon restore --backupName "$SNAP" --params KVM_RESTORE_VM_LIST=alpha --yes
   next_second
 
+  # The next update brings the copy along. Its record outlives the primary's copy, and it can be restored.
+  lost=$SNAP
+  disk=$(still "$SIM_ROOT/svm1/vol1/.snapshot/$SNAP/alpha.img")
+  conf "NTAP_USERS=$USERS" "${BOTH[@]}" NTAP_SNAPSHOT_RETENTIONS=daily:1
+  check_exit "$api: the vault is back: a backup" 0 moon backup --policy daily
+  check_not "$api: the vault is back: the primary has one copy only" grep -qx "$lost" <(snapshots vol1)
+  check_match "$api: the vault is back: it has the copy that it missed" <(secondary v1) "$lost"
+  check_eq "$api: the vault is back: the record says so" "$(jq -r --arg s "$lost" 'select(.snapshot == $s) | .replicated[] |
+    "\(.source) \(.destination) \(.state)"' "$WORLD_DIR"/state/catalog/demo/kvm/*-backup.json | sort | paste -sd,)" \
+    'svm1:vol1 svm_vault:v1 done,svm1:vol2 svm_vault:v2 done'
+  printf 'written since' | dd of="${IMG[alpha]}" bs=1 seek=3000000 conv=notrunc status=none
+  check_exit "$api: the vault is back: a restore of what it missed" 0 \
+    moon restore --backupName "$lost" --params KVM_RESTORE_VM_LIST=alpha ONTAP_API=auto --yes
+  check_eq "$api: the vault is back: the disk" "$(still "${IMG[alpha]}")" "$disk"
+  next_second
+
   conf "NTAP_USERS=svm1:vsadmin/secret;svm_vault:vault/wrong" 'MANAGEMENT_INTERFACES=svm1:127.0.0.1;svm_vault:127.0.0.1'
   check_exit "$api: its password is wrong: the backup ends in part" 3 moon backup --policy daily
   said "$api: wrong password: the code" "\[scf-00018\].*controller 'svm_vault'"
