@@ -6,7 +6,7 @@ set -euo pipefail
 build='gcc libc6-dev make pkg-config liblua5.4-dev libvirt-dev libxml2-dev libcurl4-openssl-dev libpcre2-dev
   libjansson-dev libdevmapper-dev libsodium-dev libedit-dev'
 test='libcmocka-dev libmicrohttpd-dev libgnutls28-dev libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients
-  qemu-system-x86 binutils curl jq libfaketime systemd util-linux'
+  qemu-system-x86 binutils curl jq libfaketime systemd util-linux luarocks'
 lint='lua-check shellcheck cppcheck clang-format'
 doc='lua-ldoc'
 fuzz='clang-14 libclang-rt-14-dev'

@@ -70,6 +70,18 @@ t.case("a LuaRocks tree, by option and beside the configs", function()
   t.eq(run([[print(require("tiny").where)]], "--config-dir", TMP .. "/etc"), "etc\n")
 end)
 
+t.case("a tree of LuaRocks' own making", function()
+  write("rock/greet-1.0-1.rockspec", [[package, version = "greet", "1.0-1"
+    source, dependencies = { url = "file://." }, { "lua >= 5.4" }
+    build = { type = "builtin", modules = { greet = "greet.lua", ["greet.words"] = "words.lua" } }]])
+  write("rock/greet.lua", [[return require("greet.words") .. "!"]])
+  write("rock/words.lua", [[return "hello"]])
+  local out = assert(process.run({ "luarocks", "--lua-version", "5.4", "--tree", TMP .. "/made", "make",
+    "greet-1.0-1.rockspec" }, { cwd = TMP .. "/rock", env = { "HOME=" .. TMP }, timeout = 60 }))
+  t.eq(out.status, 0, out.stderr)
+  t.eq(run([[print((require("greet")))]], "--lua-tree", TMP .. "/made"), "hello!\n")
+end)
+
 t.case("the script's own directory comes before the tree", function()
   write("bin/tiny.lua", "return { where = 'beside' }")
   t.eq(run(USE, "--lua-tree", TMP .. "/rocks"), "beside\tdeep\t1\n")
