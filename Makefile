@@ -161,9 +161,12 @@ test: build/.deps
 	$(Q)tests/run $(B) contract seeds e2e lua unit
 ## unit lua e2e one kind of test
 ## long         end-to-end tests that take minutes: each right of a role, a kill in each step, bad hosts and controllers
-unit lua e2e long: build/.deps
-	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all build-units
+unit lua e2e long: tested
 	$(Q)tests/run $(B) $@
+# One target, so that several of these asked for at once do not build the same thing twice.
+tested: build/.deps
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) all build-units
+.PHONY: tested
 
 ## contract     the ONTAP client's contract: every case x transport x version profile
 contract: build/.deps
