@@ -346,7 +346,7 @@ static CURLcode set_options(struct moon_http *x, const struct moon_http_request 
                        &rc); /* a key with a password must not ask for it */
     }
     if (req->ca_file)
-        moon_http_text(e, CURLOPT_CAINFO, req->ca_file, &rc);
+        moon_http_trust(e, req->ca_file, &rc);
     if (req->pin) {
         /* The key itself is named, so who signed the certificate does not matter. */
         moon_http_text(e, CURLOPT_PINNEDPUBLICKEY, req->pin, &rc);

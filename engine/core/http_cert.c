@@ -76,7 +76,7 @@ static CURLcode look(const struct cert_op *c, bool verify, json_t *out, char *er
     curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, timeout > 3600 ? 3600000L : (long)(timeout * 1000) + 1);
     if (text(c, "ca_file"))
-        moon_http_text(e, CURLOPT_CAINFO, text(c, "ca_file"), &rc);
+        moon_http_trust(e, text(c, "ca_file"), &rc);
     if (text(c, "pin") && verify)
         moon_http_text(e, CURLOPT_PINNEDPUBLICKEY, text(c, "pin"), &rc);
     if (!verify || text(c, "pin")) {

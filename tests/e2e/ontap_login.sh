@@ -56,6 +56,30 @@ check_match 'a key with a password is not asked for' "$d/said" '^invalid .*no pa
 login "{ cert = '$d/client.pem', key = '$d/client.key', https = false }"
 check_match 'a certificate over plain HTTP' "$d/said" '^invalid .*needs HTTPS'
 
+# --- whom it trusts ----------------------------------------------------------------------------------
+# The system's CAs know the controller's certificate in a mount namespace of the call's own.
+mkdir "$d/system"
+cp "$d/root/.ontapsim/cert.pem" "$d/system/$(openssl x509 -in "$d/root/.ontapsim/cert.pem" -noout -hash).0"
+cp "$d/server.pem" "$d/system/ca-certificates.crt"
+cat >"$d/trust.lua" <<END
+local ontap, http, ca = require "engine.ontap", require "engine.http", ...
+local client = assert(ontap.new { host = "127.0.0.1", port = $port, user = "admin", password = "secret", timeout = 10,
+  retries = 0, ca_file = ca })
+local svms, e = client:svms()
+local cert = assert(http.certificate("127.0.0.1", $port, { ca_file = ca, timeout = 10 }))
+print(svms and "svm " .. svms[1].name or e.code, cert.verified or "not verified")
+END
+trust() { # [CA-FILE]
+  # shellcheck disable=SC2016
+  unshare -m sh -c 'mount --bind "$0" /etc/ssl/certs && exec "$@"' "$d/system" "$build/moonsnap" run "$d/trust.lua" "$@" 2>&1
+}
+if unshare -m true 2>/dev/null; then
+  check_eq 'without a CA file the CAs of the system count' "$(trust)" $'svm svm1\tsystem'
+  check_eq 'with one they do not' "$(trust "$d/server.pem")" $'denied\tnot verified'
+else
+  skip 'whom it trusts' 'no right to make a mount namespace'
+fi
+
 # --- TLS sessions ------------------------------------------------------------------------------------
 # s_server closes each connection and says in its page whether the session was a new one.
 s_port=$((20000 + RANDOM % 20000))
