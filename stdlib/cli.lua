@@ -6,6 +6,7 @@ local file = require "engine.file"
 local plan = require "engine.plan"
 local process = require "engine.process"
 local core = require "engine.task"
+local trace = require "engine.trace"
 local apply = require "std.apply"
 local cli_info = require "std.cli_info"
 local config = require "std.config"
@@ -79,6 +80,7 @@ local function take_lock(ctx)
     end
     return nil, failed
   end
+  trace.kept(lock)
   ctx.lock = lock
   ok, failed = jobs.note(ctx)
   if not ok then log.warn("%s; jobStatus will not know what this run does", failed) end

@@ -4,6 +4,7 @@
 
 local domxml = require "engine.domxml"
 local file = require "engine.file"
+local trace = require "engine.trace"
 local virt = require "engine.virt"
 local config = require "std.config"
 local config_file = require "std.config_file"
@@ -30,6 +31,7 @@ function discovery.connect(ctx)
   ctx.uri = ctx.opts["libvirt-uri"] or ctx.cfg:get("KVM_LIBVIRT_URI")
   local conn, failed = virt.open(ctx.uri)
   if not conn then return nil, err.coded("scf-00066", ("libvirt at %s"):format(ctx.uri), failed) end
+  trace.kept(conn)
   ctx.conn = conn
   return conn
 end

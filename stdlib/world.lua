@@ -18,6 +18,7 @@ local json = require "engine.json"
 local probe = require "engine.probe"
 local process = require "engine.process"
 local tasks = require "engine.task"
+local trace = require "engine.trace"
 local virt = require "engine.virt"
 local err = require "std.err"
 local sim = require "std.world_sim"
@@ -115,6 +116,7 @@ function world.new(opts)
     write(self.dir .. "/etc/demo/.keep", "")
     self.sim = sim.start(self.dir .. "/sim", self.volumes, opts.sim)
     self.conn = assert(virt.open(self.uri))
+    trace.kept(self.conn)
     for _, guest in ipairs(opts.guests or {}) do define(self, guest) end
     write(self.dir .. "/mountinfo", mountinfo(self))
     write(self.dir .. "/etc/demo/kvm.conf", config(self, opts.conf), 384) -- 0600: it has a password

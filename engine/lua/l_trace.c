@@ -258,6 +258,23 @@ static int trace_closed(lua_State *L)
     return 0;
 }
 
+/*** A handle belongs to the run from now on, which ends it: no script has to close it.
+ * @function kept
+ * @usage
+ * local trace, virt = require "engine.trace", require "engine.virt"
+ * local conn = assert(virt.open("test:///default"))
+ * trace.kept(conn)
+ * for _, row in ipairs(trace.open()) do assert(row.what ~= "connection test:///default") end
+ * conn:close()
+ * @tparam userdata handle a connection, a lock or a guard process
+ */
+static int trace_kept(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TUSERDATA);
+    moonlua_closed(L, 1);
+    return 0;
+}
+
 /*** Connections, guards, locks and values of `opened` that are not closed.
  * @function open
  * @treturn {{what=string,at=string,ends=string,value=table},...} what: "connection qemu:///system"; at: FILE:LINE where it was
@@ -302,6 +319,7 @@ int luaopen_engine_trace(lua_State *L)
                                          {"count", trace_count},
                                          {"opened", trace_opened},
                                          {"closed", trace_closed},
+                                         {"kept", trace_kept},
                                          {"open", trace_open},
                                          {"standing", trace_standing},
                                          {NULL, NULL}};

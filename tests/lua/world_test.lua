@@ -71,6 +71,25 @@ t.case("a world leaves nothing behind", function()
   t.eq(conn:lookup("web1"), nil)
 end)
 
+-- What the world, discovery and the run open is theirs to close; the script answers for its own.
+t.case("a run warns of what its script leaves open, and of nothing else", function()
+  local w <close> = world.new { guests = { { name = "web1", volume = "vol1" } } }
+  local path = TMP .. "/opens.lua"
+  local function warnings(body)
+    assert(file.replace(path, ([[return require("std.workflow").extend("backup", {
+      discover = function(ctx, next) assert(require("std.discovery").connect(ctx)) %s return next() end })]]):format(body)))
+    local log, list = w:run("backup", { policy = "daily", script = path }).log, {}
+    for line in log:gmatch("[^\n]*not closed[^\n]*") do list[#list + 1] = line end
+    return list
+  end
+  t.eq(warnings(""), {})
+  t.eq(warnings("local x = nil print(x.y)"), {})
+  t.eq(#w:paused(), 0, "the world's own connection still answers")
+  local left = warnings('local mine = require("engine.virt").open(ctx.uri)')
+  t.ok(#left == 1 and left[1]:find("opens.lua:2: the connection test:///default that is opened here was not closed", 1, true),
+    table.concat(left, "\n"))
+end)
+
 t.case("a dry run in a world changes nothing, and says what would be", function()
   local w <close> = world.new { guests = { { name = "web1", volume = "vol1" } } }
   local plan = w:plan("backup", { policy = "daily" })
