@@ -61,7 +61,7 @@ function ontap.identify(ctx)
   end)
 end
 
---- The volumes of a controller; asked once per run.
+--- The volumes of a controller; asked once per run, and again after `forget_volumes`.
 -- @tparam table controller one of `ctx.controllers`
 -- @treturn[1] {table,...} rows of the `volumes` call, also indexed by name
 -- @return[2] nil
@@ -80,6 +80,12 @@ function ontap.volumes(controller)
   end
   controller.volumes = list
   return list
+end
+
+--- Ask for volumes again from here on: what is going to be overwritten lies where they are mounted now.
+-- @tparam table ctx
+function ontap.forget_volumes(ctx)
+  for _, controller in ipairs(ctx.controllers) do controller.volumes = nil end
 end
 
 --- Check that volumes can be snapshotted: they exist, are online and writable.

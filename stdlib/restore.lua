@@ -222,6 +222,17 @@ local function disk_in_doubt(ctx, item, failed)
     :format(item.name, how), failed, { exit = 5 })
 end
 
+-- Between the first look and now somebody was asked, a disk was fetched, other guests were restored.
+local function same_snapshots(ctx, item)
+  for i, object in ipairs(item.objects) do
+    if not item.vault[i] then
+      local row, failed = restore_checks.snapshot(ctx, object, item.recorded.disks[i])
+      if not row then return nil, failed end
+    end
+  end
+  return true
+end
+
 local function restore_one(ctx, item)
   local ok, failed
   for _, object in ipairs(item.objects) do
@@ -233,10 +244,12 @@ local function restore_one(ctx, item)
   if not ok then return nil, failed end
   -- Once more, now that nothing can change any more below our hands.
   local state = item.state
+  ontap.forget_volumes(ctx)
   ok, failed = restore_checks.identity(ctx, item)
   local now = item.state
   item.state = state
   if ok and not ctx.dry_run then ok, failed = restore_checks.users(ctx) end
+  if ok and not ctx.dry_run then ok, failed = same_snapshots(ctx, item) end
   if not ok then return nil, failed end
   if power.ALIVE[now] and not ctx.dry_run then
     return nil, err.coded("kvm-00010", ("guest '%s' is %s again: somebody else started it"):format(item.name, now), nil,

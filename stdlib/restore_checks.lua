@@ -85,6 +85,14 @@ function restore_checks.identity(ctx, item)
   return true
 end
 
+-- What a snapshot is called that somebody has renamed, or nil.
+local function name_today(ctx, object, uuid)
+  for _, row in ipairs(uuid and ontap.snapshots(ctx, object) or {}) do
+    if row.uuid == uuid then return row.name end
+  end
+  return nil
+end
+
 --- The snapshot of the backup, by name and uuid, on the volume of an object. Waits for the controller.
 -- @tparam table ctx with `snapshot`
 -- @tparam table object storage object of today
@@ -96,8 +104,10 @@ function restore_checks.snapshot(ctx, object, disk)
   local rows, failed = ontap.snapshots(ctx, object, ctx.snapshot)
   if not rows then return nil, failed end
   if not rows[1] then
-    return nil, err.new("not_found", ("snapshot %s is not on %s:%s any more; see moonsnap backupList")
-      :format(ctx.snapshot, object.controller, object.volume), { scf = "STORAGE-02025" })
+    local name = name_today(ctx, object, disk.snapshot_uuid)
+    return nil, err.new("not_found", ("snapshot %s is not on %s:%s any more; %s"):format(ctx.snapshot, object.controller,
+      object.volume, name and ("it is called %s there now: give it its old name for the restore"):format(name)
+      or "see moonsnap backupList"), { scf = "STORAGE-02025" })
   end
   if disk.snapshot_uuid and rows[1].uuid ~= disk.snapshot_uuid then
     return nil, err.coded("kvm-00008", ("snapshot %s on %s:%s is another one than the backup's"):format(ctx.snapshot,

@@ -148,4 +148,50 @@ else
   check_match 'a guest of the same name with another uuid: refused by uuid' "$ERR" '[Uu][Uu][Ii][Dd]'
   check_eq 'its image is as it was' "$(sum "${IMG[bravo]}")" "$wreck"
 fi
+
+# --- what changes between the first look and the disk ---
+
+# safety_held: a restore of bravo hangs where its safety snapshot is asked for; goes_on lets it, its exit code in CODE
+safety_held() {
+  next_second
+  sim_fault '{"match": "snapshot-create", "action": "hold", "count": 1}'
+  moon restore --policy $POLICY --backupName "$SNAP" --params KVM_RESTORE_VM_LIST=bravo --yes >"$OUT" 2>"$ERR" </dev/null &
+  asking=$!
+  poll 20 sim_hit || not_ok 'the safety snapshot is asked for' "$OUT" "$ERR"
+}
+goes_on() { sim_faults_clear; ended "$asking"; }
+
+backup
+spoil "${IMG[bravo]}" 4
+wreck=$(sum "${IMG[bravo]}")
+safety_held
+zapi volume-unmount '<volume-name>vol1</volume-name>' >/dev/null
+zapi volume-unmount '<volume-name>vol2</volume-name>' >/dev/null
+zapi volume-mount '<volume-name>vol1</volume-name><junction-path>/vol2</junction-path>' >/dev/null
+zapi volume-mount '<volume-name>vol2</volume-name><junction-path>/vol1</junction-path>' >/dev/null
+goes_on
+check_eq 'another volume is mounted there meanwhile: refused' "$CODE" 1
+check_match 'another volume is mounted there meanwhile: both are named' "$ERR" 'kvm-00008.*it is svm1:/vol/vol1/bravo.img today and was svm1:/vol/vol2/bravo.img'
+check_eq 'another volume is mounted there meanwhile: the disk is as it was' "$(sum "${IMG[bravo]}")" "$wreck"
+zapi volume-unmount '<volume-name>vol1</volume-name>' >/dev/null
+zapi volume-unmount '<volume-name>vol2</volume-name>' >/dev/null
+zapi volume-mount '<volume-name>vol1</volume-name><junction-path>/vol1</junction-path>' >/dev/null
+zapi volume-mount '<volume-name>vol2</volume-name><junction-path>/vol2</junction-path>' >/dev/null
+
+zapi snapshot-rename "<volume>vol2</volume><current-name>$SNAP</current-name><new-name>${SNAP}_unlimited</new-name>" >/dev/null
+check_exit 'a snapshot that was renamed: refused' 1 restore bravo --yes
+check_match 'a snapshot that was renamed: what it is called now' "$ERR" "STORAGE-02025.*it is called ${SNAP}_unlimited there now"
+check_eq 'a snapshot that was renamed: the disk is as it was' "$(sum "${IMG[bravo]}")" "$wreck"
+zapi snapshot-rename "<volume>vol2</volume><current-name>${SNAP}_unlimited</current-name><new-name>$SNAP</new-name>" >/dev/null
+
+safety_held
+zapi snapshot-delete "<volume>vol2</volume><snapshot>$SNAP</snapshot>" >/dev/null
+zapi snapshot-create "<volume>vol2</volume><snapshot>$SNAP</snapshot>" >/dev/null
+check 'another snapshot has its name meanwhile' test -d "$SIM_ROOT/svm1/vol2/.snapshot/$SNAP"
+spoil "${IMG[bravo]}" 6
+wreck=$(sum "${IMG[bravo]}")
+goes_on
+check_eq 'another snapshot has its name meanwhile: refused' "$CODE" 1
+check_match 'another snapshot has its name meanwhile: said' "$ERR" "kvm-00008.*snapshot $SNAP on svm1:vol2 is another one"
+check_eq 'another snapshot has its name meanwhile: the disk is as it was' "$(sum "${IMG[bravo]}")" "$wreck"
 finish
