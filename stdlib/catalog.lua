@@ -186,6 +186,20 @@ function catalog.list(ctx)
   return records
 end
 
+--- What the catalog knows of the copies: only a run that ended well makes a good one.
+-- @tparam {table,...} records as of `list`
+-- @treturn {string=string} by the snapshot's name: "ok" or "failed"
+function catalog.outcomes(records)
+  local by_name = {}
+  for _, record in ipairs(records) do
+    if record.action == "backup" then
+      local good = record.status == "ok" or record.status == "partial" or record.status == "crash-consistent"
+      by_name[record.snapshot] = good and "ok" or "failed"
+    end
+  end
+  return by_name
+end
+
 --- Whether a record is needed for a copy in a vault, even when none is left on the primary.
 -- @tparam table record
 -- @treturn boolean

@@ -50,7 +50,7 @@ end
 -- @tparam table row of the `snapshots` call
 -- @treturn boolean
 function copies.is_foreign(ctx, row)
-  local made_by = (row.comment or ""):match("^(moonsnap config=%S+) run=")
+  local made_by = (row.comment or ""):match("^(moonsnap config=.+) run=")
   return made_by ~= nil and made_by ~= copies.owner(ctx)
 end
 

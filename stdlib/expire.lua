@@ -15,25 +15,13 @@ local expire = {}
 
 local COMMAND = "NTAP_SNAPSHOT_DELETE_CMD"
 
--- What the catalog knows of a copy: only a run that ended well makes it a good one.
-local function outcomes(records)
-  local by_name = {}
-  for _, record in ipairs(records) do
-    if record.action == "backup" then
-      local good = record.status == "ok" or record.status == "partial" or record.status == "crash-consistent"
-      by_name[record.snapshot] = good and "ok" or "failed"
-    end
-  end
-  return by_name
-end
-
 local function key_of(v, name)
   return ("%s:%s:%s"):format(v.controller, v.volume, name)
 end
 
 -- A record goes when the last of its snapshots has: deleted here, or by a run that ended before it could forget it.
--- there: the snapshots that were found, and with an empty name the volumes that were looked at. What failed and left
--- nothing stays as the word of that run.
+-- there: the snapshots that were found, by name and by uuid, since one may have been renamed to be kept for ever; and with
+-- an empty name the volumes that were looked at. What failed and left nothing stays as the word of that run.
 local function forget(ctx, records, there, gone, by_name)
   for _, record in ipairs(records) do
     local deleted, left = by_name[record.snapshot] == "ok", record.action ~= "backup" or catalog.in_vault(record)
@@ -41,7 +29,7 @@ local function forget(ctx, records, there, gone, by_name)
       local key = key_of(v, record.snapshot)
       if gone[key] then
         deleted = true
-      elseif there[key] or not there[key_of(v, "")] then
+      elseif there[key] or there[key_of(v, v.snapshot_uuid or record.snapshot)] or not there[key_of(v, "")] then
         left = true
       end
     end
@@ -67,6 +55,7 @@ local function plan_of(ctx, v, by_name, there)
   there[key_of(v, "")] = true
   for _, row in ipairs(rows) do
     there[key_of(v, row.name)] = true
+    if row.uuid then there[key_of(v, row.uuid)] = true end
     row.controller, row.volume = v.controller, v.volume
     if not copies.is_foreign(ctx, row) then ours[#ours + 1] = row end
     -- Ages are those of the controller's clock: the host's may have jumped.
@@ -167,7 +156,7 @@ end
 function expire.run(ctx)
   local records, failed = catalog.list(ctx)
   if not records then return nil, failed end
-  local by_name, there, gone, plans = outcomes(records), {}, {}, {}
+  local by_name, there, gone, plans = catalog.outcomes(records), {}, {}, {}
   local command = expire.has_command(ctx)
   local decided, ok = {}
   ok, failed = ontap.each(ctx, ctx.volumes, function(v)

@@ -2,6 +2,7 @@
 -- @module std.expire_vault
 
 local clock = require "engine.clock"
+local catalog = require "std.catalog"
 local copies = require "std.copies"
 local log = require "std.log"
 local ontap = require "std.ontap"
@@ -15,7 +16,11 @@ local expire_vault = {}
 local function expired(ctx, r)
   local cfg = ctx.cfg
   local place = { controller = r.controller.name, volume = r.volume }
-  local rows, failed = ontap.snapshots(ctx, place)
+  local records, failed = catalog.list(ctx)
+  if not records then return nil, failed end
+  local by_name = catalog.outcomes(records)
+  local rows
+  rows, failed = ontap.snapshots(ctx, place)
   if not rows then return nil, failed end
   local counts, age = cfg:get("NTAP_SNAPVAULT_RETENTIONS"), cfg:get("NTAP_SNAPVAULT_RETENTION_AGE")
   local only = cfg:get("NTAP_SNAPSHOT_DELETE_BY_AGE_ONLY")
@@ -39,6 +44,7 @@ local function expired(ctx, r)
     snapshots = ours, sname = cfg:get("SNAME"), policies = cfg:get("NTAP_SNAPSHOT_RETENTIONS"), policy = ctx.policy,
     count = count, age_days = age and params.age_of(age, ctx.policy), by_age_only = by_age,
     nodelete = cfg:get("NTAP_SNAPVAULT_NODELETE"), force = false, now = now,
+    catalog = function(name) return by_name[name] end,
   }, names
 end
 

@@ -48,7 +48,7 @@ end
 
 -- Groups begin without a comment, and what a command of the site makes never has one; the name was free before.
 local function is_own(record, row)
-  if row.comment == record.comment then return true end
+  if record.comment and row.comment == record.comment then return true end
   local bare = record.grouped or record.way == "command"
   return bare and (row.comment or "") == "" and row.name == record.snapshot and not row.name:find("_recent$")
     and in_time(record, row.created)

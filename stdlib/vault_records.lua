@@ -10,12 +10,15 @@ local ontap = require "std.ontap"
 
 local vault_records = {}
 
+-- Also under another name: one may have been renamed to be kept for ever.
 local function on_primary(ctx, record)
   for _, v in ipairs(record.volumes or {}) do
     if not ctx.controllers[v.controller] then return true end
-    local rows, failed = ontap.snapshots(ctx, v, record.snapshot)
+    local rows, failed = ontap.snapshots(ctx, v)
     if not rows and failed.code ~= "not_found" then return true end
-    if rows and rows[1] then return true end
+    for _, row in ipairs(rows or {}) do
+      if row.name == record.snapshot or row.uuid and row.uuid == v.snapshot_uuid then return true end
+    end
   end
   return false
 end
@@ -27,26 +30,27 @@ local function is_of(record, source)
   return false
 end
 
--- Bring a record's entry of this vault up to date. Whether anything has changed.
+-- Bring a record's entries of this vault up to date. Whether anything has changed. It may have been made anew for another
+-- volume since: all volumes of a run have snapshots of one name, and what it has of that name is of its own source.
 local function note(record, r, there)
-  local found
+  local source, own, found, changed = r.source.controller .. ":" .. r.source.volume, is_of(record, r.source), nil, false
   for _, entry in ipairs(record.replicated or {}) do
-    if entry.controller == r.controller.name and entry.volume == r.volume then found = entry end
+    if entry.kind == "snapvault" and entry.controller == r.controller.name and entry.volume == r.volume then
+      if entry.source == source then found = entry end
+      local gone = not there or own and entry.source ~= source
+      if gone and not entry.gone then entry.gone, changed = true, true end
+    end
   end
-  if not there then
-    if not found or found.gone then return false end
-    found.gone = true
-    return true
-  end
+  if not there then return changed end
   if found then
-    if found.state == "done" and not found.gone then return false end
+    if found.state == "done" and not found.gone then return changed end
     found.state, found.error, found.gone = "done", nil, nil
     return true
   end
-  if not is_of(record, r.source) then return false end
+  if not own then return changed end
   record.replicated = record.replicated or {}
-  table.insert(record.replicated, { kind = "snapvault", source = r.source.controller .. ":" .. r.source.volume,
-    destination = r.destination, controller = r.controller.name, volume = r.volume, state = "done" })
+  table.insert(record.replicated, { kind = "snapvault", source = source, destination = r.destination,
+    controller = r.controller.name, volume = r.volume, state = "done" })
   return true
 end
 
