@@ -189,7 +189,11 @@ static int ask_next(struct moon_ontap_call *call, struct rest_ask *ask, struct m
         if (rc == REST_NEXT)
             call->step++;
     } while (rc > 0);
-    return rc;
+    const char *more = rc == 0 && !ask->changes ? rest_known(call, "more") : NULL;
+    if (!more)
+        return rc;
+    moon_buf_free(&ask->path);
+    return ask_page(call, more, ask, err);
 }
 
 static int fill_headers(const struct moon_ontap_call *call, const struct rest_ask *ask,
@@ -293,6 +297,8 @@ static int refused(struct moon_ontap_call *call, int status, struct moon_err *er
 {
     const struct rest_step *step = step_of(call);
     forget(call, "job");
+    forget(call, "records");
+    forget(call, "more");
     if (begin_again(call, err))
         return 1;
     int rc = step->refused ? step->refused(call, status, err) : -1;
@@ -382,9 +388,41 @@ static int await_job(struct moon_ontap_call *call, const char *job, struct moon_
     return 1;
 }
 
-static int accepted(struct moon_ontap_call *call, const struct moon_http_reply *reply,
-                    const json_t *answer, struct moon_err *err)
+/* A question that takes longer than 15 s is answered with the records found so far, be it none, and a link to go on (NetApp's
+ * API reference, on return_timeout). Who looks something up sees the records of all pages, or what is there would be called
+ * missing or gone. 1: there are more to ask for. */
+static int gather(struct moon_ontap_call *call, json_t *answer, struct moon_err *err)
 {
+    json_t *records = json_object_get(answer, "records");
+    const char *next = rest_text(answer, "_links.next.href"), *before = rest_known(call, "more");
+    if (!json_is_array(records) || step_of(call)->list || step_of(call)->begin || changing(call))
+        return 0;
+    bool more = next && !(before && strcmp(before, next) == 0);
+    json_t *all = json_object_get(call->memo, "records");
+    if (all && json_array_extend(all, records) < 0)
+        return rest_no_memory(err);
+    if (more && !rest_link_ok(next)) {
+        rest_fail(call, err, MOON_PROTOCOL, "what was found goes on at '%.200s', %s", next,
+                  "which is not a page of this controller");
+        return unknown(call, err);
+    }
+    if (more && ((!all && rest_remember(call, "records", json_incref(records)) < 0) ||
+                 rest_remember(call, "more", json_string(next)) < 0))
+        return rest_no_memory(err);
+    if (more)
+        return 1;
+    int rc = all ? json_object_set(answer, "records", all) : 0;
+    forget(call, "records");
+    forget(call, "more");
+    return rc < 0 ? rest_no_memory(err) : 0;
+}
+
+static int accepted(struct moon_ontap_call *call, const struct moon_http_reply *reply,
+                    json_t *answer, struct moon_err *err)
+{
+    int more = gather(call, answer, err);
+    if (more)
+        return more;
     const struct rest_step *step = step_of(call);
     const char *job = rest_job_of(answer);
     if (*reply->location && rest_remember(call, "location", json_string(reply->location)) < 0)

@@ -38,6 +38,22 @@ for _, size in ipairs { 1, 2, 3, 6, 7, 100 } do
   end }
 end
 
+c.case { "a controller that needs more than a page's time: nothing is called gone or missing for that",
+  zapi = "only REST cuts its pages by time", run = function(w)
+    local vol = w:volume()
+    c.ok(w.client:snapshot_create(vol, "s"))
+    w:fault("snapshots", { action = "slow" })
+    w:fault("volumes", { action = "slow" })
+    local other = w:connect {}
+    c.eq(c.column(c.ok(other:snapshots(vol))), { "s" })
+    c.eq(other:snapshot_rename(vol, "s", { to = "t" }), true)
+    w:fault("snapshot_delete", { action = "drop", count = 1 })
+    local gone, e = other:snapshot_delete(vol, "t")
+    w:finish()
+    c.fails(gone, e, e and e.code)
+    c.eq(c.column(c.ok(w.client:snapshots(vol))), { "t" })
+  end }
+
 c.case { "paging: an empty list is one empty page", run = function(w)
   local vol = w:volume()
   local rows, count = pages(w.client, "snapshots", 5, vol)

@@ -45,6 +45,7 @@ static const char *const actions[] = {
     [SIM_FAULT_HOLD] = "hold",
     [SIM_FAULT_LOSE] = "lose",
     [SIM_FAULT_REPEAT] = "repeat",
+    [SIM_FAULT_SLOW] = "slow",
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;

@@ -32,6 +32,7 @@ enum sim_action {
     /* left to the handler */
     SIM_FAULT_LOSE,
     SIM_FAULT_REPEAT,
+    SIM_FAULT_SLOW,
 };
 
 struct sim_fault {

@@ -125,7 +125,7 @@ static int read_start(struct rest_list *l)
             from = i + 1;
         }
     }
-    return text && !keys ? rest_invalid(l->r, "start.after", text, NULL) : 0;
+    return text && *text && !keys ? rest_invalid(l->r, "start.after", text, NULL) : 0;
 }
 
 /* A sorted list starts at the beginning each time; its continuation is a number. */
@@ -138,6 +138,12 @@ static int read_sorted_start(struct rest_list *l)
     return sim_number(from, 0, INT64_MAX, &l->offset)
                ? 0
                : rest_invalid(l->r, "start.after", from, NULL);
+}
+
+/* A fault: the time of the first page is over before a row was found, so that it has none and the next one goes on. */
+static bool has_no_rows_yet(const struct rest_list *l)
+{
+    return l->r->fault.action == SIM_FAULT_SLOW && !rest_query_arg(l->r, "start.after");
 }
 
 static int read_page(struct rest_list *l)
@@ -154,6 +160,8 @@ static int read_page(struct rest_list *l)
     l->count_only = !yes;
     if (sim.page_limit && l->max > sim.page_limit)
         l->max = sim.page_limit;
+    if (has_no_rows_yet(l))
+        l->max = 0;
     return read_order(l) || read_start(l) || read_sorted_start(l) ? -1 : 0;
 }
 
@@ -316,7 +324,7 @@ static void sort_rows(struct rest_list *l)
 static char *next_href(const struct rest_list *l)
 {
     AUTO_BUF struct sim_buf b = {0};
-    sim_buf_addf(&b, "/api%s?start.after=%s", l->r->path, l->after.data);
+    sim_buf_addf(&b, "/api%s?start.after=%s", l->r->path, l->after.data ? l->after.data : "");
     for (const char *p = l->r->query; *p;) {
         size_t n = strcspn(p, "&");
         if (n && strncmp(p, "start.after=", 12) != 0) {
@@ -339,7 +347,7 @@ static void add_links(struct rest_list *l, json_t *doc)
     /* A fault: from the second page on, the next one is this one. */
     bool again =
         l->r->fault.action == SIM_FAULT_REPEAT && rest_query_arg(l->r, "start.after") != NULL;
-    if (l->more || again) {
+    if (l->more || again || has_no_rows_yet(l)) {
         l->r->link = again ? sim_arena_printf(&l->r->arena, "/api%s?%s", l->r->path, l->r->query)
                            : next_href(l);
         json_object_set_new(links, "next", json_pack("{s:s}", "href", l->r->link));
