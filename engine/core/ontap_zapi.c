@@ -80,14 +80,18 @@ static bool job_runs(const char *state)
     return true;
 }
 
+static int unknown(struct moon_ontap_call *call, const struct moon_err *why);
+
 static int take_poll(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err)
 {
     const xmlNode *info = moon_xml_path(results, "attributes/job-info");
     AUTO_FREE char *state = moon_xml_child_text(info, "job-state");
     AUTO_FREE char *text = moon_xml_child_text(info, "job-completion");
     int64_t code = 0;
-    if (!state)
-        return zapi_fail(call, err, MOON_PROTOCOL, "job %s has no state", zapi_known(call, "job"));
+    if (!state) {
+        zapi_fail(call, err, MOON_PROTOCOL, "job %s has no state", zapi_known(call, "job"));
+        return unknown(call, err);
+    }
     if (moon_xml_child_int(info, "job-status-code", 0, INT32_MAX, &code, NULL) < 0)
         code = 0;
     if (job_runs(state)) {
@@ -205,11 +209,22 @@ int zapi_not_so(struct moon_ontap_call *call, struct moon_err *err)
                         zapi_value(why, "op"), "%s", zapi_value(why, "message"));
 }
 
-/* A reply that was lost says nothing about what was done. */
+/* What came, or did not come, says nothing about what was done. */
+static int unknown(struct moon_ontap_call *call, const struct moon_err *why)
+{
+    const struct zapi_verb *verb = verbs[call->verb];
+    if (!call->changes && call->step != POLL_STEP)
+        return -1;
+    if (verb->again && call->step == verb->again)
+        return zapi_go(call, verb->look);
+    int rc = zapi_doubt(call, why);
+    return rc == ZAPI_NEXT && verb->again ? zapi_go(call, verb->again) : rc;
+}
+
 static int zapi_lost(struct moon_ontap_call *call, const struct moon_err *why, struct moon_err *err)
 {
     (void)err;
-    return call->changes ? zapi_doubt(call, why) : -1;
+    return unknown(call, why);
 }
 
 /* --- requests ---------------------------------------------------------------------------- */
@@ -355,6 +370,19 @@ static bool in_doubt(const struct moon_ontap_call *call)
     return call->step == verbs[call->verb]->look && json_object_get(call->memo, "why");
 }
 
+/* EAPIEXCEPTION and EINTERNALERROR: it failed inside, at whatever point. */
+static bool says_internal(int number)
+{
+    return number == 13004 || number == 13114;
+}
+
+/* No answer of ONTAPI's own: did the request reach what carries it out? */
+static bool status_is_vague(const struct moon_ontap_call *call, long status)
+{
+    return status == 500 || status == 502 || status == 504 ||
+           (call->step == POLL_STEP && status != 401);
+}
+
 static int take_results(struct moon_ontap_call *call, const xmlNode *results, struct moon_err *err)
 {
     const struct zapi_step *step = step_of(call);
@@ -362,6 +390,8 @@ static int take_results(struct moon_ontap_call *call, const xmlNode *results, st
     if (zapi_check_results(call, results, &number, err) < 0) {
         if (number && in_doubt(call))
             return zapi_not_so(call, err);
+        if (err->code == MOON_PROTOCOL || (call->changes && says_internal(number)))
+            return unknown(call, err);
         return step->refused && number ? step->refused(call, number, err) : -1;
     }
     if (to_be_polled(call, results)) {
@@ -377,7 +407,7 @@ static int zapi_reply(struct moon_ontap_call *call, const struct moon_http_reply
                       struct moon_err *err)
 {
     if (zapi_check_http(call, reply, err) < 0)
-        return -1;
+        return status_is_vague(call, reply->status) ? unknown(call, err) : -1;
     char what[512];
     zapi_describe(call, what, sizeof what);
     AUTO_XML xmlDocPtr doc = NULL;
@@ -385,11 +415,13 @@ static int zapi_reply(struct moon_ontap_call *call, const struct moon_http_reply
                             MOON_XML_RECOVER, &doc, err) < 0) {
         err->source = MOON_SRC_ONTAP;
         err->code = MOON_PROTOCOL;
-        return call->changes ? zapi_doubt(call, err) : -1;
+        return unknown(call, err);
     }
     xmlNodePtr results = moon_xml_child(xmlDocGetRootElement(doc), "results");
-    if (!results)
-        return zapi_fail(call, err, MOON_PROTOCOL, "the answer is not an ONTAPI reply");
+    if (!results) {
+        zapi_fail(call, err, MOON_PROTOCOL, "the answer is not an ONTAPI reply");
+        return unknown(call, err);
+    }
     int rc = take_results(call, results, err);
     if (rc < 0 && call->op.result) { /* found before the step that failed */
         json_decref(call->op.result);

@@ -87,6 +87,8 @@ struct zapi_verb {
     /* Before the first request; leaves a memo. May be NULL. */
     int (*begin)(struct moon_ontap_call *call, struct moon_err *err);
     int look; /* the step that looks at the object when the outcome is not known; 0: there is none */
+    /* Before that, the step that sends the change once more, where a second time is refused if the first has passed; 0: none */
+    int again;
 };
 
 extern const struct zapi_verb zapi_identity, zapi_cluster, zapi_list_svms, zapi_list_lifs,

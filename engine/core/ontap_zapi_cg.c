@@ -64,7 +64,7 @@ const struct zapi_verb zapi_cg_start = {
 
 /* --- commit ------------------------------------------------------------------------------ */
 
-enum { COMMIT, LOOK, MODIFY };
+enum { COMMIT, AGAIN, LOOK, MODIFY };
 
 static const json_t *group(const struct moon_ontap_call *call)
 {
@@ -106,6 +106,14 @@ static int commit_refused(struct moon_ontap_call *call, int number, struct moon_
 {
     (void)number;
     return zapi_doubt(call, err);
+}
+
+/* A commit whose answer was lost may never have come, and until the time is over a volume may list a snapshot that then goes
+ * again. After a second one nothing is under way any more, so that looking tells the truth. */
+static int again_refused(struct moon_ontap_call *call, int number, struct moon_err *err)
+{
+    (void)number, (void)err;
+    return zapi_go(call, LOOK);
 }
 
 static json_t *where_group(const struct moon_ontap_call *call)
@@ -205,10 +213,15 @@ const struct zapi_verb zapi_cg_commit = {
                         .build = build_commit,
                         .take = take_commit,
                         .refused = commit_refused},
+            [AGAIN] = {.call = "cg-commit",
+                       .build = build_commit,
+                       .take = take_commit,
+                       .refused = again_refused},
             [LOOK] = {.list = &zapi_snapshots, .where = where_group, .rows = rows_group},
             [MODIFY] = {.call = "snapshot-modify-iter",
                         .build = build_texts,
                         .take = take_texts,
                         .refused = texts_refused}},
     .begin = begin_commit,
-    .look = LOOK};
+    .look = LOOK,
+    .again = AGAIN};

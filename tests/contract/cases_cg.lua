@@ -88,6 +88,19 @@ c.case { "cg_commit: passed, but one volume has no snapshot: partial, and names 
   c.fails(value, e, "partial", volumes[2])
 end }
 
+c.case { "cg_commit: its answer is lost, carried out or not: sent once more, and the group is there", since = TWO_PHASE,
+  run = function(w)
+    for _, after in ipairs { true, false } do
+      local volumes = pair(w)
+      group(w, volumes)
+      local cg = c.ok(w.client:cg_start(volumes, "cgs"))
+      w:fault("cg_commit", { action = "drop", after = after or nil, count = 1 })
+      c.eq(w.client:cg_commit(cg.id), true)
+      w:finish()
+      c.eq(names(w, volumes), { { "cgs" }, { "cgs" } })
+    end
+  end }
+
 c.case { "cg_start: a volume that is not there is not found", since = OBJECT, run = function(w)
   local volumes = pair(w)
   local value, e = w.client:cg_start({ volumes[1], "nowhere" }, "cgs")

@@ -46,6 +46,26 @@ for _, row in ipairs(BOTH) do
       end }
   end
 
+  c.case { verb .. ": HTTP 500, 502, 504 say nothing of what was done: the object does", run = function(w)
+    local client = w:connect { retry_wait = 0.02 }
+    for status, after in pairs { [500] = true, [502] = false, [504] = true } do
+      local args = make(w)
+      w:fault(verb, { action = "http", status = status, after = after or nil, count = 1 })
+      local value, e = client[verb](client, table.unpack(args))
+      w:finish()
+      c.eq(value or false, after, tostring(e))
+      c.eq(done(w, args), after, "the object")
+    end
+  end }
+
+  c.case { verb .. ": a page of HTML instead of an answer says nothing of what was done either", rest = "the same as garbage",
+    run = function(w)
+      local args = make(w)
+      w:fault(verb, { action = "login", after = true, count = 1 })
+      c.ok(w.client[verb](w.client, table.unpack(args)))
+      c.ok(done(w, args), "the object says so")
+    end }
+
   c.case { verb .. ": a job that is gone: carried out is true", zapi = "no job is given there", run = function(w)
     local args, client = make(w), poller(w)
     w:fault(verb, { action = "job_lost", ms = 40, after = true })

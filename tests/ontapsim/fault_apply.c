@@ -83,6 +83,7 @@ const char *sim_fault_outcome(const struct sim_fault *f, bool failed)
     case SIM_FAULT_DROP:
     case SIM_FAULT_RESET:
     case SIM_FAULT_GARBAGE:
+    case SIM_FAULT_LOGIN:
     case SIM_FAULT_TRUNCATE:
         return "dropped";
     default:
@@ -200,6 +201,10 @@ void sim_fault_apply(const struct sim_fault *f, struct sim_http *h)
         break;
     case SIM_FAULT_GARBAGE:
         make_garbage(&h->out);
+        break;
+    case SIM_FAULT_LOGIN:
+        sim_http_text(h, 200, "<html><body><p>Please log in.</p></body></html>");
+        h->type = "text/html";
         break;
     case SIM_FAULT_CONTROL:
         add_controls(&h->out);

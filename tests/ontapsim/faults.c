@@ -36,6 +36,7 @@ static const char *const actions[] = {
     [SIM_FAULT_DROP] = "drop",
     [SIM_FAULT_RESET] = "reset",
     [SIM_FAULT_GARBAGE] = "garbage",
+    [SIM_FAULT_LOGIN] = "login",
     [SIM_FAULT_JOB_FAIL] = "job_fail",
     [SIM_FAULT_JOB_LOST] = "job_lost",
     [SIM_FAULT_TRUNCATE] = "truncate",

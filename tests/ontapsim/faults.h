@@ -19,6 +19,7 @@ enum sim_action {
     SIM_FAULT_DROP,
     SIM_FAULT_RESET,
     SIM_FAULT_GARBAGE,
+    SIM_FAULT_LOGIN,
     /* the reply speaks of a job that ends badly */
     SIM_FAULT_JOB_FAIL,
     SIM_FAULT_JOB_LOST,
