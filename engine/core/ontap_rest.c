@@ -351,14 +351,18 @@ static int on_job(struct moon_ontap_call *call, const struct moon_http_reply *re
                   rest_known(call, "job"), message ? message : "it has no state", reply->status);
         return doubt(call, err);
     }
+    const json_t *wrong = rest_job_error(job);
+    if (strcmp(state, "success") == 0 && wrong) {
+        rest_refuse(call, 500, wrong, err);
+        return doubt(call, err);
+    }
     if (strcmp(state, "success") == 0) {
         forget(call, "job");
         return onward(call, step_of(call)->take(call, job, err));
     }
     if (strcmp(state, "queued") != 0 && strcmp(state, "running") != 0 &&
         strcmp(state, "paused") != 0) {
-        const json_t *error = json_object_get(job, "error");
-        rest_refuse(call, 500, json_is_object(error) ? error : job, err);
+        rest_refuse(call, 500, wrong ? wrong : job, err);
         return says_unknown(err) ? doubt(call, err) : refused(call, 500, err);
     }
     double patience = step_of(call)->patience;

@@ -75,6 +75,9 @@ int rest_no_memory(struct moon_err *err);
 /* What `code` and `message` of an error object say, or of a job. */
 int rest_refuse(const struct moon_ontap_call *call, int status, const json_t *error,
                 struct moon_err *err);
+/* The part of a job's record that rest_refuse reads, when an error stands in it, whatever its state says; else NULL. NetApp's
+ * API reference gives a job `error` only when it fails (GET /cluster/jobs/{uuid}), and early releases `code` alone. */
+const json_t *rest_job_error(const json_t *job);
 /* An answer with an HTTP status only. */
 int rest_refuse_plain(const struct moon_ontap_call *call, const struct moon_http_reply *reply,
                       struct moon_err *err);

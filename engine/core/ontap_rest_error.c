@@ -96,6 +96,14 @@ int rest_refuse(const struct moon_ontap_call *call, int status, const json_t *er
     return fail_as(call, err, code, MOON_SRC_ONTAP, number, text);
 }
 
+const json_t *rest_job_error(const json_t *job)
+{
+    const json_t *error = json_object_get(job, "error");
+    if (number_of(json_object_get(error, "code")))
+        return error;
+    return number_of(json_object_get(job, "code")) ? job : NULL;
+}
+
 /* An answer without an error object. */
 int rest_refuse_plain(const struct moon_ontap_call *call, const struct moon_http_reply *reply,
                       struct moon_err *err)

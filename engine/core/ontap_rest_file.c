@@ -141,15 +141,15 @@ static int stands(struct moon_ontap_call *call, int running, struct moon_err *er
 static int take_job(struct moon_ontap_call *call, const json_t *job, struct moon_err *err)
 {
     const char *state = rest_text(job, "state");
-    const json_t *error = json_object_get(job, "error");
+    const json_t *wrong = rest_job_error(job);
     if (!state)
         return rest_fail(call, err, MOON_PROTOCOL, "the job has no state");
-    if (strcmp(state, "success") == 0)
+    if (strcmp(state, "success") == 0 && !wrong)
         return stands(call, 0, err);
     if (strcmp(state, "queued") == 0 || strcmp(state, "running") == 0 ||
         strcmp(state, "paused") == 0)
         return stands(call, 1, err);
-    return rest_refuse(call, 500, json_is_object(error) ? error : job, err);
+    return rest_refuse(call, 500, wrong ? wrong : job, err);
 }
 
 /* A job is forgotten some minutes after its end, and what was overwritten does not show whether all of

@@ -254,7 +254,8 @@ static int take_job(struct moon_ontap_call *call, const json_t *answer, struct m
     const char *state = rest_text(answer, "state");
     if (!state)
         return rest_fail(call, err, MOON_PROTOCOL, "the job has no state");
-    const char *now = strcmp(state, "success") == 0 ? "success" : "failure";
+    bool good = strcmp(state, "success") == 0 && !rest_job_error(answer);
+    const char *now = good ? "success" : "failure";
     for (size_t i = 0; i < sizeof running / sizeof *running; i++) {
         if (strcmp(state, running[i]) == 0)
             now = "running";

@@ -72,7 +72,8 @@ static const struct zapi_step *step_of(const struct moon_ontap_call *call);
 
 static bool job_runs(const char *state)
 {
-    static const char *const ended[] = {"success", "failure", "error", "quit", "dead", "unknown"};
+    /* Of an "unknown" one NetApp's mapping of ONTAPI to REST (job-get) says that it runs. */
+    static const char *const ended[] = {"success", "failure", "error", "quit", "dead"};
     for (size_t i = 0; i < sizeof ended / sizeof *ended; i++) {
         if (strcmp(state, ended[i]) == 0)
             return false;

@@ -122,7 +122,7 @@ static int build_job(struct moon_buf *b, const struct moon_ontap_call *c, struct
 
 static const char *plain_state(const char *state, bool failed)
 {
-    static const char *const bad[] = {"failure", "error", "quit", "dead", "unknown"};
+    static const char *const bad[] = {"failure", "error", "quit", "dead"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         if (strcmp(state, bad[i]) == 0)
             return "failure";

@@ -66,6 +66,20 @@ for _, row in ipairs(BOTH) do
       c.ok(done(w, args), "the object says so")
     end }
 
+  c.case { verb .. ": a job that ends in success with an error inside: the object decides", zapi = "no job is given there",
+    run = function(w)
+      for _, after in ipairs { true, false } do
+        local args, client = make(w), poller(w)
+        w:fault(verb, { action = "job_lies", ms = 40, after = after or nil, code = 262210,
+          reason = "It did not come to an end." })
+        local value, e = client[verb](client, table.unpack(args))
+        w:finish()
+        c.eq(value or false, after, tostring(e))
+        if not after then c.fails(value, e, "io", "It did not come to an end.", 262210) end
+        c.eq(done(w, args), after, "the object")
+      end
+    end }
+
   c.case { verb .. ": a job that is gone: carried out is true", zapi = "no job is given there", run = function(w)
     local args, client = make(w), poller(w)
     w:fault(verb, { action = "job_lost", ms = 40, after = true })
@@ -94,6 +108,18 @@ c.case { "file_restore: a job that fails late is an error of restore_status", za
     if begun then ended, e = w:restore_end { volume = vol, path = "disk.img", job = begun.job } end
     c.eq(ended, nil)
     c.fails(nil, e, e.code, "The restore failed.", 524511)
+  end }
+
+c.case { "file_restore: a job that ends in success with an error inside is an error", zapi = "no job is given there",
+  since = { rest = "9.10.1" }, run = function(w)
+    local vol, dir = w:volume()
+    w.write(dir .. "/disk.img")
+    c.ok(w.client:snapshot_create(vol, "s"))
+    w:fault("file_restore", { action = "job_lies", ms = 80, code = 524511, reason = "The restore failed." })
+    local begun = c.ok(w.client:file_restore(vol, "s", { path = "disk.img" }))
+    local ended, e = w:restore_end { volume = vol, path = "disk.img", job = begun.job }
+    c.fails(ended, e, "io", "The restore failed.", 524511)
+    c.eq(c.ok(w.client:job(begun.job)).state, "failure")
   end }
 
 c.case { "file_restore: a job that is gone and did nothing is an error, or said to be forgotten",

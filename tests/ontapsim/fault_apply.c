@@ -17,7 +17,7 @@ bool sim_fault_fails(const struct sim_fault *f)
 
 bool sim_fault_has_job(const struct sim_fault *f)
 {
-    return f->action == SIM_FAULT_JOB_FAIL || f->action == SIM_FAULT_JOB_LOST;
+    return f->action >= SIM_FAULT_JOB_FAIL && f->action <= SIM_FAULT_JOB_LOST;
 }
 
 void sim_fault_wait(const struct sim_fault *f)
@@ -63,7 +63,9 @@ int sim_fault_error(const struct sim_fault *f, const char *call, struct sim_err 
 uint64_t sim_fault_job(const struct sim_fault *f, const char *name, const char *svm)
 {
     struct sim_job *job = sim_job_new(name, svm);
-    job->doom = f->action == SIM_FAULT_JOB_LOST ? SIM_JOB_VANISHES : SIM_JOB_FAILS;
+    job->doom = f->action == SIM_FAULT_JOB_LOST   ? SIM_JOB_VANISHES
+                : f->action == SIM_FAULT_JOB_LIES ? SIM_JOB_LIES
+                                                  : SIM_JOB_FAILS;
     job->doom_at = sim_now_ms() + (f->ms ? f->ms : JOB_MS);
     job->num = f->num ? f->num : SIM_EGENERIC;
     job->code = f->code;

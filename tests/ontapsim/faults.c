@@ -38,6 +38,7 @@ static const char *const actions[] = {
     [SIM_FAULT_GARBAGE] = "garbage",
     [SIM_FAULT_LOGIN] = "login",
     [SIM_FAULT_JOB_FAIL] = "job_fail",
+    [SIM_FAULT_JOB_LIES] = "job_lies",
     [SIM_FAULT_JOB_LOST] = "job_lost",
     [SIM_FAULT_TRUNCATE] = "truncate",
     [SIM_FAULT_CONTROL] = "control",

@@ -22,6 +22,7 @@ enum sim_action {
     SIM_FAULT_LOGIN,
     /* the reply speaks of a job that ends badly */
     SIM_FAULT_JOB_FAIL,
+    SIM_FAULT_JOB_LIES,
     SIM_FAULT_JOB_LOST,
     /* the call is carried out, its reply suffers */
     SIM_FAULT_TRUNCATE,

@@ -57,8 +57,10 @@ static void update(void)
             drop(i);
             continue;
         }
-        if (doomed)
-            set_end(job, SIM_JOB_FAILURE, job->num, job->detail);
+        if (doomed) {
+            job->lies = job->doom == SIM_JOB_LIES;
+            set_end(job, job->lies ? SIM_JOB_SUCCESS : SIM_JOB_FAILURE, job->num, job->detail);
+        }
         i++;
     }
 }

@@ -8,7 +8,7 @@
 enum sim_job_state { SIM_JOB_QUEUED, SIM_JOB_RUNNING, SIM_JOB_SUCCESS, SIM_JOB_FAILURE };
 
 /* How a job ends that a fault rule has made. */
-enum sim_doom { SIM_JOB_LIVES, SIM_JOB_FAILS, SIM_JOB_VANISHES };
+enum sim_doom { SIM_JOB_LIVES, SIM_JOB_FAILS, SIM_JOB_LIES, SIM_JOB_VANISHES };
 
 struct sim_job {
     uint64_t id;
@@ -17,6 +17,7 @@ struct sim_job {
     char svm[256];
     char *description; /* as REST shows it, or NULL */
     enum sim_job_state state;
+    bool lies;    /* it is called a success, beside the error that it ended with */
     bool cancel;  /* asked for */
     bool working; /* too late to cancel */
     int num;      /* the model's error number */

@@ -170,7 +170,7 @@ enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
 
 static void job_record(struct rest_list *l, const struct sim_job *job)
 {
-    bool failed = job->state == SIM_JOB_FAILURE;
+    bool failed = job->state == SIM_JOB_FAILURE || job->lies;
     const struct sim_err err = {.num = job->num};
     int code = job->code ? job->code : rest_code_of(REST_DO_ANY, &err);
     const struct sim_svm *svm = sim_svm_find(job->svm);
