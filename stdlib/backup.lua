@@ -204,7 +204,8 @@ local function guest_record(ctx, guest)
   for i, disk in ipairs(guest.disks) do
     disks[i] = { target = disk.target, source = disk.source, format = disk.format, boot = disk.boot,
       provider = disk.object.provider, controller = disk.object.controller, volume = disk.object.volume,
-      path = disk.object.mapping, file = disk.object.path, serial = disk.object.serial, snapshot = ctx.snapshot }
+      path = disk.object.mapping, file = disk.object.path, serial = disk.object.serial, snapshot = ctx.snapshot,
+      backing = disk.backing }
   end
   return { name = guest.name, uuid = guest.uuid, state_before = guest.state_before or guest.state, disks = disks,
     xml = guest.xml }

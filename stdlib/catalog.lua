@@ -101,6 +101,7 @@ local LISTS = { guests = {}, volumes = { "controller", "volume" }, replicated = 
   clones = { "controller", "name" } }
 local BACKUP = { "snapshot", "guests", "volumes" }
 local GUEST, DISK = { "name" }, { "target", "controller", "path" } -- those of a backup; a restore has words of its own
+local BACKING = { "path" }
 
 -- The first entry of a list that is no table with these texts, or nil.
 local function bad_entry(list, fields)
@@ -135,6 +136,9 @@ local function bad_field(record)
   for i, guest in ipairs(guests) do
     at = bad_entry(guest.disks, DISK)
     if at then return ("guests[%d].disks[%s]"):format(i, at) end
+    for n, disk in ipairs(guest.disks) do
+      if disk.backing ~= nil and bad_entry(disk.backing, BACKING) then return ("guests[%d].disks[%d].backing"):format(i, n) end
+    end
   end
   return nil
 end

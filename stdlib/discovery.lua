@@ -112,9 +112,9 @@ local function resolve_pool(ctx, disk)
   return disk
 end
 
--- An overlay is worthless without the images below it.
+-- An overlay is worthless without the images below it. The files of them, as they are now, or nil.
 local function check_backing(ctx, guest, disk, object)
-  local chain, seen = {}, {}
+  local chain, seen, files = {}, {}, {}
   for _, one in ipairs(disk.backing or {}) do chain[#chain + 1] = one end
   for _, path in ipairs(object.file and image.backing_files(object.file, disk.format) or {}) do
     chain[#chain + 1] = { type = "file", path = path }
@@ -127,8 +127,16 @@ local function check_backing(ctx, guest, disk, object)
       log.warn("Guest '%s', disk %s: its backing file %s is not in volume %s:%s and not part of this backup",
         guest, disk.target, name, object.controller, object.volume)
     end
+    if one.type == "file" and one.path and not seen[name] then
+      local is = image.identity(name)
+      if is and utf8.len(name) then
+        is.path = name
+        files[#files + 1] = is
+      end
+    end
     seen[name] = true
   end
+  return files[1] and files
 end
 
 -- A guest with its disks as libvirt has them.
@@ -173,9 +181,8 @@ local function inspect(ctx, guest)
           { code = "unsupported" })
       end
       if object then
-        check_backing(ctx, row.name, disk, object)
         guest.disks[#guest.disks + 1] = { target = disk.target, source = disk.path, format = disk.format,
-          boot = disk.is_boot, object = object }
+          boot = disk.is_boot, object = object, backing = check_backing(ctx, row.name, disk, object) }
       else
         problem = problem or failed
       end

@@ -44,4 +44,19 @@ function image.backing_files(path, format)
   return list
 end
 
+--- By what an image that others stand upon is known not to have changed: its size and time. Waits for the file; it is
+-- opened, so that an NFS client asks its server.
+-- @tparam string path
+-- @treturn[1] {size=integer,mtime=integer,mtime_ns=integer}
+-- @return[2] nil
+-- @treturn[2] Err
+function image.identity(path)
+  local head, failed = file.read(path, { count = 1 })
+  if not head then return nil, failed end
+  local stat
+  stat, failed = file.stat(path)
+  if not stat then return nil, failed end
+  return { size = stat.size, mtime = stat.mtime, mtime_ns = stat.mtime_ns }
+end
+
 return image

@@ -40,8 +40,22 @@ local function todays_object(ctx, dom, name, target)
     { code = "conflict" })
 end
 
---- Check that guest and disks are those of the backup: same uuid, same storage objects, same LUNs by serial number.
--- Waits for libvirt and the controllers.
+-- Only the disk's own file is restored: what it stands upon must be what it was, or the two make no disk. Records of older
+-- versions do not have it.
+local function same_backing(item, disk)
+  for _, was in ipairs(disk.backing or {}) do
+    local is, failed = image.identity(was.path)
+    if not is or is.size ~= was.size or is.mtime ~= was.mtime or is.mtime_ns ~= was.mtime_ns then
+      return nil, err.coded("kvm-00008", ("guest '%s', disk %s: %s, which its image stands upon, %s"):format(item.name,
+        disk.target, was.path, is and "was changed since the backup" or "is not what it was"), failed, { code = "conflict",
+        remedy = "the image of then would not belong to it; bring it back first, from the snapshot and with its time (cp -p)" })
+    end
+  end
+  return true
+end
+
+--- Check that guest and disks are those of the backup: same uuid, same storage objects, same LUNs by serial number, upon
+-- the same images. Waits for libvirt and the controllers.
 -- @tparam table ctx with `conn`
 -- @tparam table item name, `recorded`: the guest's entry in the backup; gets `dom`, `state` and `objects`
 -- @treturn[1] boolean true
@@ -80,6 +94,9 @@ function restore_checks.identity(ctx, item)
         nil, { code = "conflict", remedy = "it is another LUN; where it is to take the place of the old one, give it that "
           .. "serial number on the controller first" })
     end
+    local same
+    same, failed = same_backing(item, disk)
+    if not same then return nil, failed end
     item.objects[i] = object
   end
   return true

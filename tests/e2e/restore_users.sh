@@ -75,6 +75,29 @@ next_second
 check_exit 'without another user it is restored' 0 restore alpha --yes
 check_eq 'alpha is back' "$(sum "${IMG[alpha]}")" "$(sum "$(copy alpha)")"
 
+# --- upon an image that is not what it was: one layer of then and one of now are no disk ---
+
+base=$vol1/base.img
+image_make "$base"
+overlay_make "$vol1/layered.qcow2" "$base"
+overlay_define layered "$vol1/layered.qcow2"
+IMG[layered]=$vol1/layered.qcow2
+backup --params KVM_VMS=layered
+check_eq 'the record has what the image stands upon' "$(guest_of layered '.disks[0].backing[0].path')" "$base"
+check_exit 'upon what it stood upon it is restored' 0 restore layered --yes
+next_second
+cp -p "$base" "$WORLD_DIR/base.kept"
+printf 'committed since' | dd of="$base" bs=1 seek=3000000 conv=notrunc status=none
+refused 'what it stands upon was changed' layered "kvm-00008.*layered.*$base"
+mv "$base" "$base.moved"
+refused 'what it stands upon is gone' layered "kvm-00008.*layered.*$base"
+rm "$base.moved"
+cp -p "$WORLD_DIR/base.kept" "$base"
+next_second
+check_exit 'what it stands upon is as it was again: restored' 0 restore layered --yes
+vsh undefine layered
+SNAP=$made
+
 # --- saved memory ---
 
 guest_start alpha
