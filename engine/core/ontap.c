@@ -1,6 +1,7 @@
 #include "ontap_priv.h"
 
 #include "auto.h"
+#include "clock.h"
 #include "log.h"
 #include "loop.h"
 #include "memory.h"
@@ -10,6 +11,7 @@
 #define MAX_PAGES          20000 /* a controller that pages for ever is broken */
 #define DEFAULT_RETRIES    3
 #define DEFAULT_RETRY_WAIT 1.0
+#define REFUSALS           2 /* in a row, of a login that has passed before */
 
 static const char *option(const struct moon_ontap *o, const char *key)
 {
@@ -167,14 +169,19 @@ void moon_ontap_fail(struct moon_ontap_call *call)
     moon_op_complete(&call->op);
 }
 
-/* Accounts are locked after a few wrong passwords: the first refusal of a login is the last. */
+/* Accounts are locked after a few wrong passwords: the first refusal of a login is the last. Of one that has passed before, the
+ * second is, since what refuses may have been in trouble for a moment; requests that were under way together count once. */
 static void note_login(struct moon_ontap_call *call, const struct moon_http_reply *reply)
 {
     struct moon_ontap *o = call->ontap;
-    if (reply->status >= 200 &&
-        reply->status < 300) /* others may come before the login is looked at */
-        o->accepted = true;
-    else if (reply->status == 401 && !o->accepted && call->op.err.code != MOON_OK)
+    if (reply->status >= 200 && reply->status < 300) {
+        o->accepted = true; /* other statuses may come before the login is looked at */
+        o->refusals = 0;
+    }
+    if (reply->status != 401 || call->op.err.code == MOON_OK || call->sent < o->refused_at)
+        return;
+    o->refused_at = moon_clock_mono();
+    if (++o->refusals >= REFUSALS || !o->accepted)
         o->refused = call->op.err;
 }
 
@@ -257,6 +264,7 @@ static int send_request(struct moon_ontap_call *call)
                                     .changes = r.changes && !r.warm,
                                     .repeated = repeated,
                                     .timeout = moon_ontap_time_left(call)};
+    call->sent = moon_clock_mono();
     call->http = moon_http_start(call->loop, &req, on_reply, call, &call->op.err);
     return call->http ? 0 : -1;
 }

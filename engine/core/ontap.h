@@ -190,8 +190,8 @@ struct moon_ontap; /* a client, shared by its calls; loop thread only */
  * from a cluster LIF), ca_file?, pin?, cert?, key? (PEM files: login by certificate), timeout? (s
  * for a request with its repetitions), api? ("auto", "zapi", "rest"), retries? (of what only reads),
  * retry_wait? (s, the first pause)}. Makes no request: with "auto" the first call finds out which
- * transport answers. When the first login is refused (HTTP 401), no call of this client tries
- * another: accounts are locked for that. NULL with *err. */
+ * transport answers. When the first login is refused (HTTP 401), or two in a row later, no call of this
+ * client tries another: accounts are locked for that. NULL with *err. */
 struct moon_ontap *moon_ontap_new(const json_t *options, struct moon_err *err);
 struct moon_ontap *moon_ontap_ref(struct moon_ontap *o);
 void moon_ontap_unref(struct moon_ontap *o);

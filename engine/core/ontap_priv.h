@@ -20,7 +20,9 @@ struct moon_ontap {
     /* Volume name -> {uuid, svm}: what calls have seen so far; REST addresses by uuid. */
     json_t *uuids;
     bool accepted;           /* a login of this client has passed */
-    struct moon_err refused; /* the first login has not (HTTP 401): none is tried any more */
+    struct moon_err refused; /* the first login has not (HTTP 401), or two in a row: none is tried any more */
+    int refusals;            /* in a row, since one passed */
+    double refused_at;       /* the last of them; on the monotonic clock */
 
     /* ontap_auto.c */
     struct moon_op *probe;           /* asks which transport answers */
@@ -47,6 +49,7 @@ struct moon_ontap_call {
     /* ontap_retry.c: the request under way */
     int tries;
     double deadline; /* on the monotonic clock */
+    double sent;     /* the same */
     bool changes, repeat;
 
     struct moon_ontap_call *next, **link; /* in ontap->waiting */

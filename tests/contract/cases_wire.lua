@@ -42,6 +42,19 @@ end, run = function(w)
   c.eq(w:logins(), 1)
 end }
 
+c.case { "a password that was changed after a while is tried twice, and no more", run = function(w)
+  local vol, warm = w:volume(), client(w)
+  c.ok(warm:snapshots(vol))
+  w:fault("*", { action = "auth" })
+  for _ = 1, 3 do
+    for verb, args in pairs { snapshots = { vol }, snapshot_create = { vol, "s" }, volumes = {} } do
+      local value, e = warm[verb](warm, table.unpack(args))
+      c.fails(value, e, "denied")
+    end
+  end
+  c.eq(w:logins(), 2)
+end }
+
 c.case { "the message of a refused login holds no password", run = function(w)
   local _, e = client(w, { password = "hunter2-very-secret" }):volumes()
   c.ok(not tostring(e):find("hunter2", 1, true), tostring(e))

@@ -213,6 +213,50 @@ static void test_login_refused_later(void **state)
     assert_int_equal(count(&srv.nrequests), 3);
 }
 
+/* Refused twice, one after the other, the password is another one by now: nobody tries it any more. */
+static void test_password_changed(void **state)
+{
+    (void)state;
+    reply(PASSED);
+    reply_status("401 Unauthorized", "");
+    serve_now();
+    struct moon_ontap *o = client();
+    for (int n = 0; n < 6; n++) {
+        struct moon_op *op = one(o, MOON_ONTAP_SVMS, NULL);
+        assert_int_equal(op->failed, n > 0);
+        assert_true(n == 0 || op->err.code == MOON_DENIED);
+        moon_op_unref(op);
+    }
+    moon_ontap_unref(o);
+    assert_int_equal(count(&srv.nrequests), 3);
+}
+
+/* Those that were under way together were one try. */
+static void test_refused_together(void **state)
+{
+    (void)state;
+    static const enum moon_ontap_verb verbs[] = {MOON_ONTAP_SVMS, MOON_ONTAP_LUNS};
+    struct moon_op *ops[2];
+    reply(PASSED);
+    reply_status("401 Unauthorized", "");
+    reply_status("401 Unauthorized", "");
+    reply(PASSED);
+    serve_now();
+    struct moon_ontap *o = client();
+    moon_op_unref(one(o, MOON_ONTAP_SVMS, NULL));
+    start_all(o, verbs, 2, ops);
+    pump(told_now, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_true(ops[i]->failed);
+        moon_op_unref(ops[i]);
+    }
+    struct moon_op *op = one(o, MOON_ONTAP_SVMS, NULL);
+    assert_false(op->failed);
+    moon_op_unref(op);
+    moon_ontap_unref(o);
+    assert_int_equal(count(&srv.nrequests), 4);
+}
+
 /* Calls that begin together ask once. */
 static void test_one_probe(void **state)
 {
@@ -542,6 +586,8 @@ int main(void)
                                        CASE(test_refused_login),
                                        CASE(test_refused_after_choice),
                                        CASE(test_login_refused_later),
+                                       CASE(test_password_changed),
+                                       CASE(test_refused_together),
                                        CASE(test_one_probe),
                                        CASE(test_probe_fails_for_all),
                                        CASE(test_waiters_leave),
