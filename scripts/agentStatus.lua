@@ -5,6 +5,7 @@ local agent = require "std.agent"
 return workflow {
   action = "agentStatus",
   summary = "look at this host: libvirt, guests, the guard process, what dead runs left suspended",
+  options = { "profile", "libvirt-uri" },
   scope = "host",
   phases = { "look" },
 

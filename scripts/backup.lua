@@ -24,6 +24,7 @@ local HOOKS = { "PRE_NTAP_CMD", "PRE_APP_QUIESCE_CMD", "POST_APP_QUIESCE_CMD", "
 return workflow {
   action = "backup",
   summary = "suspend the guests, snapshot their volumes, resume, keep copies by policy",
+  options = {},
   needs = { "policy" },
   lock = true,
   phases = { "discover", "pre", "quiesce", "snapshot", "unquiesce", "metadata", "replicate", "post", "retain" },

@@ -19,6 +19,7 @@ end
 return workflow {
   action = "backupDel",
   summary = "delete a copy of the config; on a terminal chosen from a menu",
+  options = { "policy", "backupName", "cntName", "volName", "yes" },
   lock = true,
   phases = { "find", "confirm", "delete" },
 

@@ -21,6 +21,7 @@ end
 return workflow {
   action = "backupList",
   summary = "list the copies of the config, oldest first",
+  options = { "policy" },
   phases = { "list" },
 
   list = function(ctx)

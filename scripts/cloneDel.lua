@@ -23,6 +23,7 @@ end
 return workflow {
   action = "cloneDel",
   summary = "delete clones beyond NTAP_NUM_VOL_CLONES, or those of one backup",
+  options = { "backupName", "yes" },
   needs = { "policy" },
   lock = true,
   phases = { "find", "confirm", "delete" },

@@ -6,6 +6,7 @@ local report = require "std.report"
 return workflow {
   action = "cloneList",
   summary = "list the clones of the config's volumes and LUNs",
+  options = {},
   phases = { "list" },
 
   list = function(ctx)

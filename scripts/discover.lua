@@ -23,6 +23,7 @@ end
 return workflow {
   action = "discover",
   summary = "find the LUN or NFS file behind each guest; rewrite KVM_VM_MAPPING; --verify compares with sanlun",
+  options = { "verify" },
   lock = true,
   phases = { "discover", "verify", "report" },
 

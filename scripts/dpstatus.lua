@@ -18,6 +18,7 @@ end
 return workflow {
   action = "dpstatus",
   summary = "show state, lag and last transfer of the config's SnapMirror and SnapVault relationships",
+  options = {},
   phases = { "list" },
 
   list = function(ctx)

@@ -15,6 +15,7 @@ end
 return workflow {
   action = "gc",
   summary = "list what dead and failed runs left: snapshots, clones, LUN maps, fetched disks; --yes removes it",
+  options = { "yes", "safety" },
   lock = true,
   phases = { "find", "remove", "report" },
 

@@ -10,6 +10,7 @@ end
 return workflow {
   action = "jobStatus",
   summary = "list all runs and their state; --profile and --config narrow it",
+  options = { "profile" },
   scope = "host",
   phases = { "list" },
 

@@ -5,6 +5,7 @@ local agent = require "std.agent"
 return workflow {
   action = "pingAgent",
   summary = "does libvirt answer on this host? there is no agent to ping",
+  options = { "profile", "libvirt-uri" },
   scope = "host",
   phases = { "look" },
 

@@ -6,6 +6,7 @@ local report = require "std.report"
 return workflow {
   action = "pingController",
   summary = "look at each controller: address, certificate, login, transports, SVM, missing privileges",
+  options = {},
   phases = { "look" },
 
   look = function(ctx)

@@ -30,6 +30,7 @@ end
 return workflow {
   action = "policyList",
   summary = "list the retention policies of the config: how many copies, for how long",
+  options = {},
   phases = { "list" },
 
   list = function(ctx)

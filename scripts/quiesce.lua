@@ -14,6 +14,7 @@ local STATES = { suspend = "suspended", freeze = "frozen" }
 return workflow {
   action = "quiesce",
   summary = "suspend the guests and leave them so until unquiesce, at most SC_AGENT_UNQUIESCE_TIMEOUT seconds",
+  options = {},
   lock = true,
   phases = { "discover", "quiesce", "detach" },
 

@@ -13,6 +13,7 @@ local restore = require "std.restore"
 return workflow {
   action = "restore",
   summary = "restore the disks of guests from a backup, in place; on a terminal chosen from menus",
+  options = { "policy", "backupName", "cntName", "volName", "fileNames", "yes" },
   lock = true,
   phases = { "find", "confirm", "pre", "fetch", "safety", "restore", "post" },
 

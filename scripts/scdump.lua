@@ -7,6 +7,7 @@ local scdump = require "std.scdump"
 return workflow {
   action = "scdump",
   summary = "pack configs, logs and versions of a profile into one archive, without secrets",
+  options = {},
   needs = { "profile" },
   scope = "profile",
   phases = { "collect", "pack" },

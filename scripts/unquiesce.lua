@@ -11,6 +11,7 @@ local report = require "std.report"
 return workflow {
   action = "unquiesce",
   summary = "resume the guests that quiesce suspended",
+  options = {},
   lock = true,
   phases = { "unquiesce" },
 

@@ -6,6 +6,7 @@ local report = require "std.report"
 return workflow {
   action = "volumeList",
   summary = "list the volumes of the config",
+  options = {},
   phases = { "list" },
 
   list = function(ctx)

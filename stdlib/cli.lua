@@ -10,6 +10,7 @@ local trace = require "engine.trace"
 local apply = require "std.apply"
 local cli_info = require "std.cli_info"
 local config = require "std.config"
+local config_layers = require "std.config_layers"
 local err = require "std.err"
 local facts = require "std.facts"
 local failure = require "std.failure"
@@ -28,9 +29,18 @@ local workflow = require "std.workflow"
 
 local cli = {}
 
+-- Whoever asked for JSON gets the failure as well. That it cannot be written does not change how the run ended: exit code 5
+-- and the trap go by that.
+local function print_failure(ctx, failed)
+  if not ctx.opts.json or ctx.printed then return end
+  local ok, problem = pcall(report.print, ctx, plans.redacted { failed = failure.facts(failed) })
+  if not ok then log.error(problem) end
+end
+
 -- Errors that nobody logged yet, and the exit code they stand for.
 local function fail(failed, otherwise, opts)
   failure.tell(failed, opts)
+  if opts then print_failure({ opts = opts }, failed) end
   return failed.exit or otherwise
 end
 
@@ -88,8 +98,9 @@ local function take_lock(ctx)
 end
 
 local function load_config(opts, dirs, action)
-  local cfg, failed = config.load { profile = opts.profile, config = opts.config, config_dir = dirs.config,
+  local cfg, failed, problems = config.load { profile = opts.profile, config = opts.config, config_dir = dirs.config,
     params = opts.params, policy = opts.policy, key_file = opts["key-file"], state_dir = dirs.state }
+  for i = 2, cfg and 0 or #problems do log.error(problems[i]) end -- who calls tells the first
   if not cfg then return nil, failed end
   for _, secret in ipairs(cfg.secrets) do log.secret(secret) end
   if opts["libvirt-uri"] then
@@ -113,6 +124,18 @@ end
 local function without_config(opts, dirs, action)
   return workflow.context { opts = opts, dirs = dirs, profile = opts.profile, config_name = opts.config or "-",
     action = action, policy = opts.policy, stamp = naming.stamp(), started = clock.now(), alarm = core.alarm }
+end
+
+-- Options that only some actions read: a workflow that says which it reads does not read the others.
+local SPECIAL = { "backupName", "cntName", "volName", "fileNames", "verify", "safety", "qemu" }
+
+local function warn_of_options(wf, opts)
+  local reads = {}
+  for _, name in ipairs(wf.options or SPECIAL) do reads[name] = true end
+  for _, name in ipairs(wf.needs or {}) do reads[name] = true end
+  for _, name in ipairs(SPECIAL) do
+    if opts[name] and not reads[name] then log.warn("--%s has no effect in %s", name, wf.action) end
+  end
 end
 
 local function check_config(ctx)
@@ -143,14 +166,6 @@ local function say_success(ctx)
     ctx.config_name)
 end
 
--- Whoever asked for JSON gets the failure as well. That it cannot be written does not change how the run ended: exit code 5
--- and the trap go by that.
-local function print_failure(ctx, failed)
-  if not ctx.opts.json or ctx.printed then return end
-  local ok, problem = pcall(report.print, ctx, plans.redacted { failed = failure.facts(failed) })
-  if not ok then log.error(problem) end
-end
-
 local function finish(ctx, ok, failed)
   failure.forgotten(false) -- guests that stand still are the workflow's own affair
   if not ok then
@@ -179,17 +194,18 @@ local function run_bound(wf, ctx)
   local ok, failed = open_logs(ctx)
   if not ok then
     traps.failed(ctx, failed)
-    return fail(failed, 1), failed
+    return fail(failed, 1, ctx.opts), failed
   end
   log.info("Action started! moonsnap %s (Action: %s) (Config: %s) (Profile: %s)", process.version(), ctx.action,
     ctx.config_name, ctx.profile or "-")
+  warn_of_options(wf, ctx.opts)
   if ctx.cfg then
     ok, failed = traps.check(ctx)
-    if not ok then return fail(failed, 2), failed end
+    if not ok then return fail(failed, 2, ctx.opts), failed end
     ok, failed = check_config(ctx)
     if not ok then
       traps.failed(ctx, failed)
-      return fail(failed, 2), failed
+      return fail(failed, 2, ctx.opts), failed
     end
   end
   ok, failed = workflow.run(wf, ctx)
@@ -201,17 +217,18 @@ end
 local function run_workflow(wf, opts, dirs, words)
   if opts.words[words + 1] then
     return fail(err.new("invalid", ("'%s' belongs to no option; see moonsnap help"):format(opts.words[words + 1]),
-      { exit = 2 }))
+      { exit = 2 }), nil, opts)
   end
   if opts.foreign then
     return fail(err.new("invalid", ("--%s belongs to no action that there is here; see moonsnap actions")
-      :format(opts.foreign), { exit = 2 }))
+      :format(opts.foreign), { exit = 2 }), nil, opts)
   end
   local ok, failed = workflow.check_needs(wf, opts)
-  if not ok then return fail(failed, 2) end
+  if not ok then return fail(failed, 2, opts) end
   local bound = (wf.scope or "config") == "config"
   if bound and not opts.config then
-    return fail(err.new("invalid", "no config is given; write --profile P --config C", { exit = 2 }))
+    return fail(err.new("invalid", "no config is given; write --profile P --config C"
+      .. config_layers.choice(dirs.config, opts.profile), { exit = 2 }), nil, opts)
   end
   if opts["dry-run"] then
     plan.start()
@@ -221,7 +238,7 @@ local function run_workflow(wf, opts, dirs, words)
   local ctx
   ctx, failed = (bound and load_config or without_config)(opts, dirs, wf.action)
   if not ctx then
-    local code = fail(failed, 2)
+    local code = fail(failed, 2, opts)
     traps.unread({ profile = opts.profile, config = opts.config, config_dir = dirs.config },
       { action = wf.action, policy = opts.policy, stamp = naming.stamp(), opts = opts }, failed)
     return code
@@ -230,14 +247,14 @@ local function run_workflow(wf, opts, dirs, words)
   ctx.id = ("%s-%d"):format(ctx.stamp, process.self().pid)
   if opts.held then
     ok, failed = opts.held:begin(ctx)
-    if not ok then return fail(failed, 1) end
+    if not ok then return fail(failed, 1, opts) end
   end
   -- The lock comes before the logs: a run that may not start leaves no files behind.
   if wf.lock and not plan.active() then
     ok, failed = take_lock(ctx)
     if not ok then
       traps.failed(ctx, failed)
-      return fail(failed, 1)
+      return fail(failed, 1, opts)
     end
   end
   local code
@@ -256,7 +273,7 @@ local function run_action(action, opts)
   local wf
   local tree, failed = places.add_tree(opts, dirs)
   if tree then wf, failed = places.workflow(action, opts, dirs) end
-  if not wf then return fail(failed, 2) end
+  if not wf then return fail(failed, 2, opts) end
   return run_workflow(wf, opts, dirs, opts.snapcreator and 0 or 1)
 end
 
@@ -266,18 +283,18 @@ local function run_file(path, args, held)
   local text, failed = file.read(path)
   if not text then
     failed.exit = 2
-    return fail(failed)
+    return fail(failed, nil, options.parse(args))
   end
   local fn
   fn, failed = failure.compile(text, path)
-  if not fn then return fail(failed) end
+  if not fn then return fail(failed, nil, options.parse(args)) end
   process.add_path(process.realpath(path):match("^(.*)/[^/]*$"))
   -- A plain script has arguments of its own, which need not be options.
   local known = options.parse(args) or {}
   local dirs = places.directories(known)
   standing.prepare(dirs, "run")
   local tree, missing = places.add_tree(known, dirs)
-  if not tree then return fail(missing, 2) end
+  if not tree then return fail(missing, 2, known) end
   local source = plans.source(path, text)
   local code, wf = script.run(fn, { path = path, source = source, args = args, dirs = dirs, lib_dir = known["lib-dir"],
     held = held })
@@ -287,6 +304,13 @@ local function run_file(path, args, held)
   if not opts then return fail(failed, 2) end
   opts.args, opts.held, opts.source = { "run", path, table.unpack(args) }, held, source
   return run_workflow(wf, opts, places.directories(opts), 0)
+end
+
+local function given(args, word)
+  for _, arg in ipairs(args) do
+    if arg == word then return true end
+  end
+  return false
 end
 
 local main
@@ -301,7 +325,7 @@ local function run_plan(opts)
   local ok, failed = log.open { verbose = opts.verbose, console_debug = opts.debug, quiet = opts.quiet }
   local code
   if ok then code, failed = apply.main(opts, directories_of, main) end
-  return code or fail(failed, 1)
+  return code or fail(failed, 1, opts)
 end
 
 function main(args, held)
@@ -309,10 +333,13 @@ function main(args, held)
     return run_file(args[2], table.move(args, 3, #args, 1, {}), held)
   end
   local opts, failed = options.parse(args)
-  if not opts then return fail(failed, 2) end
+  if not opts then return fail(failed, 2, { json = given(args, "--json") }) end
+  if opts.action == "help" and args[1] and not opts.words[1] and not opts.snapcreator then
+    return fail(err.new("invalid", "no action is given: moonsnap ACTION ..., or --action ACTION; see moonsnap help"), 2, opts)
+  end
   if opts.action == "run" then
     return fail(err.new("invalid", "run is the first word, the script the second: moonsnap run FILE.lua [OPTION | ARG ...]",
-      { exit = 2 }))
+      { exit = 2 }), nil, opts)
   end
   if opts.action == "apply" then return run_plan(opts) end
   local info, dirs = cli_info[opts.action], places.directories(opts)
@@ -320,7 +347,7 @@ function main(args, held)
   if info then
     local code
     code, failed = info(opts, dirs)
-    return code or fail(failed, 2)
+    return code or fail(failed, 2, opts)
   end
   opts.args, opts.held = args, held
   return run_action(opts.action, opts)

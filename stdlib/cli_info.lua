@@ -5,7 +5,7 @@ local file = require "engine.file"
 local plan = require "engine.plan"
 local process = require "engine.process"
 local seal = require "engine.seal"
-local config = require "std.config"
+local actions = require "std.actions"
 local err = require "std.err"
 local log = require "std.log"
 local options = require "std.options"
@@ -14,41 +14,14 @@ local recover = require "std.recover"
 local refused_actions = require "std.refused_actions"
 local report = require "std.report"
 local secrets = require "std.secrets"
-local workflow = require "std.workflow"
 
 local info = {}
 
-local ACTIONS = { "backup", "restore", "discover", "backupList", "backupDel", "volumeList", "policyList", "quiesce",
-  "unquiesce", "cloneVol", "cloneLun", "cloneList", "cloneDel", "gc", "custom", "scdump", "jobStatus",
-  "agentStatus", "dpstatus", "pingAgent", "pingController" }
-
-local OTHERS = {
-  { "recover", "resume guests and unquiesce applications that dead runs left standing still" },
-  { "check", "read a config and say what is wrong with it" },
-  { "seal", "seal a password for a config; it is asked for, or read from standard input" },
-  { "params", "all parameters, or what one means" },
-  { "actions", "this list" },
-  { "help", "options, or what an action does" },
-  { "init", "write a first workflow, its test and an editor's files: moonsnap init DIR" },
-  { "test", "run tests of workflows in a private world: moonsnap test FILE_test.lua ..." },
-  { "repl", "Lua typed line by line, with all modules; guests that it leaves paused run again at its end" },
-  { "doc", "reference for workflow authors: moonsnap doc [MODULE | FUNCTION | MESSAGE]" },
-  { "apply", "carry out a plan of --dry-run --json, if nothing has changed since: moonsnap apply PLAN.json" },
-  { "run", "run a Lua script: moonsnap run FILE.lua [ARG ...]" },
-  { "version", "version" },
-}
-
-local function action_rows()
-  local rows = {}
-  for _, name in ipairs(ACTIONS) do rows[#rows + 1] = { name, workflow.load_shipped(name).summary } end
-  for _, row in ipairs(OTHERS) do rows[#rows + 1] = row end
-  return rows
-end
-
 --- Print the version.
+-- @tparam table opts
 -- @treturn integer exit code
-function info.version()
-  print("moonsnap " .. process.version())
+function info.version(opts)
+  report.print({ opts = { json = opts.json } }, { version = process.version() }, "moonsnap " .. process.version())
   return 0
 end
 
@@ -56,7 +29,7 @@ end
 -- @tparam table opts
 -- @treturn integer exit code
 function info.actions(opts)
-  local rows, list, refused = action_rows(), {}, { "\n\nRefused:" }
+  local rows, list, refused = actions.rows(), {}, { "\n\nRefused:" }
   for i, row in ipairs(rows) do list[i] = { action = row[1], summary = row[2], status = "supported" } end
   for _, group in ipairs(refused_actions.all()) do
     for _, name in ipairs(group.actions) do
@@ -69,6 +42,26 @@ function info.actions(opts)
   return 0
 end
 
+-- Rows of two columns for a machine.
+local function pairs_of(rows, key)
+  local list = {}
+  for i, row in ipairs(rows) do list[i] = { [key] = row[1], summary = row[2] } end
+  return list
+end
+
+local function help_lines(about)
+  local lines = { about.usage, "", "  " .. about.summary }
+  if #about.options > 0 then
+    lines[#lines + 1] = ""
+    for _, row in ipairs(about.options) do lines[#lines + 1] = ("  %-26s %s"):format(row[1], row[2]) end
+  end
+  if about.phases then
+    lines[#lines + 1] = "\n  phases: " .. table.concat(about.phases, ", ")
+    lines[#lines + 1] = "  Options of every action (--dry-run, --json, ...): moonsnap help"
+  end
+  return lines
+end
+
 --- Print the options, or what an action does.
 -- @tparam table opts
 -- @treturn[1] integer exit code
@@ -77,30 +70,26 @@ end
 function info.help(opts)
   local action = opts.words[2]
   if action then
-    for _, row in ipairs(action_rows()) do
-      if row[1] == action then
-        print(("moonsnap %s: %s"):format(action, row[2]))
-        if process.shipped(("scripts/%s.lua"):format(action)) then
-          local wf = workflow.load_shipped(action)
-          print("phases: " .. table.concat(wf.phases, ", "))
-          if wf.needs then print("needs: " .. table.concat(wf.needs, ", ")) end
-        end
-        return 0
-      end
+    local about = actions.describe(action)
+    if about then
+      report.print({ opts = { json = opts.json } }, { name = about.name, usage = about.usage, summary = about.summary,
+        phases = about.phases, options = pairs_of(about.options, "option") }, table.concat(help_lines(about), "\n"))
+      return 0
     end
     local row = refused_actions.find(action)
     if row then
-      print(("moonsnap %s: refused: %s"):format(action, row.reason))
+      report.print({ opts = { json = opts.json } }, { name = action, refused = row.reason },
+        ("moonsnap %s: refused: %s"):format(action, row.reason))
       return 0
     end
-    return nil, err.new("not_found", ("there is no action '%s'; see moonsnap actions"):format(action), { exit = 2 })
+    return nil, actions.unknown(action)
   end
-  print("moonsnap ACTION --profile P --config C [--policy Y] [--params K=V ...] [options]")
-  print("moonsnap --profile P --config C --action ACTION --policy Y --verbose    (Snap Creator's form)")
-  print("")
-  print(report.table({ "ACTION", "" }, action_rows()))
-  print("")
-  print(report.table({ "OPTION", "" }, options.help))
+  local rows = actions.rows()
+  report.print({ opts = { json = opts.json } },
+    { actions = pairs_of(rows, "name"), options = pairs_of(options.help, "option") },
+    table.concat({ "moonsnap ACTION --profile P --config C [--policy Y] [--params K=V ...] [options]",
+      "moonsnap --profile P --config C --action ACTION --policy Y --verbose    (Snap Creator's form)", "",
+      report.table({ "ACTION", "" }, rows), "", report.table({ "OPTION", "" }, options.help) }, "\n"))
   return 0
 end
 
@@ -153,7 +142,23 @@ local function describe(row)
   return table.concat(lines, "\n")
 end
 
---- Print all parameters, or one.
+-- The parameters whose names hold a word, in any letter case.
+local function params_with(word)
+  local list = {}
+  for _, row in ipairs(params.all()) do
+    if row.name:find(word:upper(), 1, true) then list[#list + 1] = row end
+  end
+  return list
+end
+
+local function list_params(opts, list)
+  local rows = {}
+  for i, row in ipairs(list) do rows[i] = { row.name, row.status, row.default or "", row.meaning } end
+  report.print({ opts = opts }, list, report.table({ "PARAMETER", "STATUS", "DEFAULT", "MEANING" }, rows))
+  return 0
+end
+
+--- Print all parameters, one, or those whose names hold a word.
 -- @tparam table opts
 -- @treturn[1] integer exit code
 -- @return[2] nil
@@ -162,18 +167,17 @@ function info.params(opts)
   local name = opts.words[2]
   if name then
     local row = params.find(name)
-    if not row then
+    local with = row and {} or params_with(name)
+    if not row and #with == 0 then
       local nearest = params.nearest(name)
-      return nil, err.new("not_found", ("there is no parameter '%s'%s"):format(name,
+      return nil, err.new("not_found", ("there is no parameter '%s'%s; moonsnap params lists all"):format(name,
         nearest and "; did you mean " .. nearest .. "?" or ""), { exit = 2 })
     end
+    if not row then return list_params(opts, with) end
     report.print({ opts = opts }, row, describe(row))
     return 0
   end
-  local rows, all = {}, params.all()
-  for i, row in ipairs(all) do rows[i] = { row.name, row.status, row.default or "", row.meaning } end
-  report.print({ opts = opts }, all, report.table({ "PARAMETER", "STATUS", "DEFAULT", "MEANING" }, rows))
-  return 0
+  return list_params(opts, params.all())
 end
 
 --- Resume what dead runs left suspended.
@@ -264,25 +268,14 @@ function info.seal(opts, dirs)
   return 0
 end
 
---- Read a config and say what is wrong with it.
+--- Read a config and say what is wrong with it; see `std.checking`.
 -- @tparam table opts
 -- @tparam table dirs
 -- @treturn[1] integer exit code
 -- @return[2] nil
 -- @treturn[2] Err
 function info.check(opts, dirs)
-  local path = opts.config or opts.words[2]
-  if not path then return nil, err.new("invalid", "check needs --config", { exit = 2 }) end
-  local cfg, failed = config.load { profile = opts.profile, config = path, config_dir = dirs.config,
-    params = opts.params, policy = opts.policy, key_file = opts["key-file"], state_dir = dirs.state }
-  if not cfg then return nil, failed end
-  for _, warning in ipairs(cfg.warnings) do log.warn(warning) end
-  local problems = cfg:check()
-  for _, problem in ipairs(problems) do log.error(problem) end
-  if #problems > 0 then return 2 end
-  report.print({ opts = opts }, { config = cfg.path, warnings = cfg.warnings },
-    ("%s: no errors, %d warning(s)"):format(cfg.path, #cfg.warnings))
-  return 0
+  return require("std.checking").main(opts, dirs)
 end
 
 return info

@@ -163,7 +163,7 @@ local list = {
   { "agt-00008", "the time for suspended guests ran out; they were resumed and the backup is crash-consistent only",
     "find what took so long, or raise SC_AGENT_UNQUIESCE_TIMEOUT" },
   { "agt-00009", "the hook command is not allowed",
-    "add it to the list of allowed commands exactly as it is written in the config" },
+    "add it to the list of allowed commands exactly as it is written in the config, in a line 'command: <full path>'" },
   { "agt-00010", "the list of allowed commands cannot be read", "check that it exists and the rights on it" },
   { "agt-00011", "the command is not allowed", "add it to the list of allowed commands" },
   { "agt-00012", "the plug-in does not exist here", "write APP_NAME=kvm" },

@@ -306,6 +306,7 @@ local OPTIONS = { profile = "string", config = "string", config_dir = "string", 
 -- @treturn[1] Config with fields profile, path, policy, warnings {string,...} and secrets {string,...}
 -- @return[2] nil
 -- @treturn[2] Err `invalid`, `unsupported` (refused parameter), `not_found`, `denied`, `io`; exit 2
+-- @treturn[2] {Err,...} that and what else is wrong, as far as it can be told while the first is
 -- @raise if an option is unknown or has the wrong type
 function config.load(opts)
   if type(opts) ~= "table" then error("config.load: options expected", 2) end
@@ -314,13 +315,14 @@ function config.load(opts)
     if type(value) ~= OPTIONS[key] then error(("config.load: %s must be a %s"):format(key, OPTIONS[key]), 2) end
   end
   local paths, failed = config_layers.locate(opts)
-  if not paths then return nil, failed end
+  if not paths then return nil, failed, { failed } end
   local self = setmetatable({ profile = opts.profile, path = paths.config, policy = opts.policy,
     warnings = {}, secrets = {}, entries = {}, is_local = opts.is_local or mount.is_local, stat = opts.stat,
     key_file = opts.key_file, state_dir = opts.state_dir }, Config)
-  local layers
-  layers, failed = config_layers.collect(paths, opts, self.warnings)
-  if not layers then return nil, failed end
+  local layers, problems
+  layers, failed, problems = config_layers.collect(paths, opts, self.warnings)
+  if not layers then return nil, failed, problems or { failed } end
+  problems = {}
   for _, layer in ipairs(layers) do
     for _, item in ipairs(layer) do
       if item.text ~= "" then
@@ -335,12 +337,12 @@ function config.load(opts)
   for _, layer in ipairs(layers) do
     for _, item in ipairs(layer) do
       if item.entry and self.entries[item.key] == item.entry then
-        local ok
-        ok, failed = accept(self, item.key, item.entry)
-        if not ok then return nil, failed end
+        local ok, wrong = accept(self, item.key, item.entry)
+        if not ok then problems[#problems + 1] = wrong end
       end
     end
   end
+  if problems[1] then return nil, problems[1], problems end
   for _, warning in ipairs(config_check.warnings(self)) do
     self.warnings[#self.warnings + 1] = warning
   end

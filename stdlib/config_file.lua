@@ -11,6 +11,7 @@ local config_file = {}
 
 local MAX_FILE = 4 * 1024 * 1024
 local MAX_LINE = 64 * 1024
+local MAX_PROBLEMS = 50
 local BOM = "\xEF\xBB\xBF"
 
 local function fail(code, op, format, ...)
@@ -82,33 +83,38 @@ end
 -- @treturn[1] {{key=,text=,line=,where=,file=},...} in file order; an empty text means not set
 -- @return[2] nil
 -- @treturn[2] Err `invalid`, with FILE:LINE
+-- @treturn[2] {Err,...} that and all others, in the order of their lines
 -- @raise if an argument is not a string
 function config_file.parse(text, name)
   if type(text) ~= "string" or type(name) ~= "string" then error("config_file.parse: strings expected", 2) end
   if text:sub(1, #BOM) == BOM then text = text:sub(#BOM + 1) end
-  local items, lines = {}, {}
+  local items, lines, problems = {}, {}, {}
+  local function wrong(...) problems[#problems + 1] = select(2, fail("invalid", "config", ...)) end
   for number, line in each_line(text) do
     local where = name .. ":" .. number
-    if #line > MAX_LINE then return fail("invalid", "config", "%s: line is longer than 64 KiB", where) end
-    if line:find("\0", 1, true) then
-      return fail("invalid", "config", "%s: line holds a NUL byte; write the file as plain text", where)
-    end
-    if not line:find("^%s*#") and line:find("%S") then
-      local equals = line:find("=", 1, true)
-      if not equals then
-        return fail("invalid", "config", "%s: line has no '='; write KEY=value or a comment", where)
-      end
+    local equals, empty = line:find("=", 1, true), line:find("^%s*#") or not line:find("%S")
+    if #line > MAX_LINE then
+      wrong("%s: line is longer than 64 KiB", where)
+    elseif line:find("\0", 1, true) then
+      wrong("%s: line holds a NUL byte; write the file as plain text", where)
+    elseif not empty and not equals then
+      wrong("%s: line has no '='; write KEY=value or a comment", where)
+    elseif not empty then
       local key, value = blanks.trim(line:sub(1, equals - 1)), blanks.trim(line:sub(equals + 1))
       local canonical, problem = config_file.check(key, value, where)
-      if not canonical then return nil, problem end
-      if lines[canonical] then
-        return fail("invalid", "config", "%s: %s: already set in line %d as %s; write it once",
-          where, key, lines[canonical].line, lines[canonical].written)
+      local before = canonical and lines[canonical]
+      if not canonical then
+        problems[#problems + 1] = problem
+      elseif before then
+        wrong("%s: %s: already set in line %d as %s; write it once", where, key, before.line, before.written)
+      else
+        lines[canonical] = { line = number, written = key }
+        items[#items + 1] = { key = canonical, text = value, line = number, where = where, file = name }
       end
-      lines[canonical] = { line = number, written = key }
-      items[#items + 1] = { key = canonical, text = value, line = number, where = where, file = name }
     end
+    if #problems == MAX_PROBLEMS then break end -- no config at all
   end
+  if problems[1] then return nil, problems[1], problems end
   return items
 end
 

@@ -5,6 +5,7 @@
 -- @module std.config_layers
 
 local err = require "engine.err"
+local file = require "engine.file"
 local config_file = require "std.config_file"
 local config_policy = require "std.config_policy"
 local params = require "std.params"
@@ -23,9 +24,37 @@ local function name_problem(kind, name)
     kind, (name:gsub("%c", "?")))
 end
 
+-- Names below a directory, sorted; what `pattern` captures of each.
+local function below(dir, pattern, kind)
+  local list = {}
+  for _, entry in ipairs(file.list(dir) or {}) do
+    local name = entry:match(pattern)
+    local stat = name and name ~= "global" and file.stat(dir .. "/" .. entry)
+    if stat and stat.type == kind then list[#list + 1] = name end
+  end
+  table.sort(list)
+  return list
+end
+
+--- What there is to choose from, as the end of a message that no config was found. Waits for the disk.
+-- @tparam string dir the config directory
+-- @tparam ?string profile
+-- @treturn string "; profile site has kvm1, kvm2", or what the directory has instead
+function config_layers.choice(dir, profile)
+  local configs = profile and below(dir .. "/" .. profile, "^([%a_][%w_]*)%.conf$", "file") or {}
+  if #configs > 0 then return ("; profile %s has %s"):format(profile, table.concat(configs, ", ")) end
+  local profiles = {}
+  for _, name in ipairs(below(dir, "^([%a_][%w_]*)$", "dir")) do
+    if #below(dir .. "/" .. name, "^([%a_][%w_]*)%.conf$", "file") > 0 then profiles[#profiles + 1] = name end
+  end
+  if #profiles > 0 then return ("; %s has the profiles %s"):format(dir, table.concat(profiles, ", ")) end
+  return ("; %s has no configs, --config-dir names another directory"):format(dir)
+end
+
 --- Paths that a profile and a config stand for.
 -- @tparam {profile=?string,config=?string,config_dir=?string} opts
--- @treturn[1] {config=string,super=string,profile=?string,policies={string,...}}
+-- @treturn[1] {config=string,super=string,profile=?string,policies={string,...},dir=?string} dir: that of the profiles, when
+--   the config was given by its name
 -- @return[2] nil
 -- @treturn[2] Err `invalid`
 function config_layers.locate(opts)
@@ -41,6 +70,7 @@ function config_layers.locate(opts)
     if name == "global" then return nil, problem("config 'global': it is read below other configs, not by itself") end
     if not profile then return nil, problem("config '%s': no profile is given; write --profile", name) end
     paths.config = ("%s/%s/%s.conf"):format(dir, profile, name)
+    paths.dir = not opts.open and dir or nil
   end
   paths.policies = { (paths.config:match("^(.*)/[^/]*$") or ".") .. "/policies", dir .. "/policies" }
   return paths
@@ -53,11 +83,12 @@ end
 -- @treturn[1] {{key=,text=,line=,where=,file=},...}
 -- @return[2] nil
 -- @treturn[2] Err
+-- @treturn[2] {Err,...} that and all others
 function config_layers.read(path, open, optional)
   local text, failed = config_file.read(path, open)
   if not text then
     if optional and failed.code == "not_found" then return {} end
-    return nil, failed
+    return nil, failed, { failed }
   end
   return config_file.parse(text, path)
 end
@@ -77,12 +108,12 @@ end
 
 -- The two global configs, without what they cannot say.
 local function globals(paths, open, warnings)
-  local layers = {}
+  local layers, problems = {}, {}
   for i, path in ipairs { paths.super, paths.profile } do
-    local items, failed = config_layers.read(path, open, true)
-    if not items then return nil, failed end
+    local items, _, all = config_layers.read(path, open, true)
+    if not items then table.move(all, 1, #all, #problems + 1, problems) end
     layers[i] = {}
-    for _, item in ipairs(items) do
+    for _, item in ipairs(items or {}) do
       if not LOCAL_ONLY[item.key] then
         table.insert(layers[i], item)
       elseif item.text ~= "" then
@@ -90,6 +121,7 @@ local function globals(paths, open, warnings)
       end
     end
   end
+  if problems[1] then return nil, problems[1], problems end
   return layers
 end
 
@@ -100,17 +132,22 @@ end
 -- @treturn[1] {{{key=,text=,where=},...},...} layers, lowest first; the last is that of --params
 -- @return[2] nil
 -- @treturn[2] Err
+-- @treturn[2] ?{Err,...} that and what else is wrong there, as far as it can be told
 function config_layers.collect(paths, opts, warnings)
   local given, failed = config_file.params(opts.params or {})
   if not given then return nil, failed end
-  local items
-  items, failed = config_layers.read(paths.config, opts.open)
-  if not items then return nil, failed end
+  local items, problems
+  items, failed, problems = config_layers.read(paths.config, opts.open)
+  if not items and failed.code == "not_found" and paths.dir then
+    failed, problems = err.new { code = "not_found", source = "engine", op = "open", exit = 2,
+      message = failed.message .. config_layers.choice(paths.dir, opts.profile) }, nil
+  end
+  if not items then return nil, failed, problems end
   local layers = {}
   local use_global = effective({ items, given }, "USE_GLOBAL_CONFIG")
   if use_global and use_global.text:upper() == "Y" then
-    layers, failed = globals(paths, opts.open, warnings)
-    if not layers then return nil, failed end
+    layers, failed, problems = globals(paths, opts.open, warnings)
+    if not layers then return nil, failed, problems end
   end
   layers[#layers + 1] = items
   layers[#layers + 1] = given

@@ -4,6 +4,7 @@
 local process = require "engine.process"
 local codes = require "std.codes"
 local err = require "std.err"
+local nearest = require "std.nearest"
 local report = require "std.report"
 
 local doc = {}
@@ -27,21 +28,6 @@ function doc.index()
   return index
 end
 
--- Two names are as far apart as letters must be put in, taken out or changed.
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      diagonal, row[j] = row[j], math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
-    end
-  end
-  return row[#b]
-end
-
 -- As many of a name's last parts as the other one has: `plan` of `std.retention.plan`.
 local function last_parts(name, like)
   local parts = {}
@@ -50,11 +36,11 @@ local function last_parts(name, like)
   return table.concat(parts, ".", math.max(1, #parts - dots))
 end
 
-local function nearest(name)
+local function closest(name)
   local best, score
   for _, kind in ipairs { doc.index().modules, doc.index().entries } do
     for _, entry in ipairs(kind) do
-      local d = distance(name, last_parts(entry.name, name))
+      local d = nearest.distance(name, last_parts(entry.name, name))
       if not score or d < score then best, score = entry.name, d end
     end
   end
@@ -87,7 +73,7 @@ function doc.find(name)
     end
   end
   if #found > 0 then return found end
-  local near = nearest(name)
+  local near = closest(name)
   return nil, err.new("not_found", ("nothing is documented as '%s'%s; moonsnap doc lists the modules"):format(name,
     near and ", but " .. near or ""), { exit = 2 })
 end

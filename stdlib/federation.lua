@@ -32,7 +32,8 @@ local LEFT = { remedy = "it is left quiesced: look at its command, then run moon
   exit = 5 }
 
 local function wrong(ctx, format, ...)
-  return nil, err.new("invalid", ("%s: FEDERATED_APPLICATIONS: "):format(ctx.cfg:where("FEDERATED_APPLICATIONS"))
+  local where = ctx.cfg:where("FEDERATED_APPLICATIONS")
+  return nil, err.new("invalid", ("%s: FEDERATED_APPLICATIONS: "):format(where == "default" and ctx.cfg.path or where)
     .. format:format(...), { exit = 2 })
 end
 
@@ -44,13 +45,27 @@ local function load_child(ctx, item)
     key_file = ctx.opts["key-file"], state_dir = ctx.dirs.state }
   if not cfg then return wrong(ctx, "%s: %s", item, failed) end
   for _, secret in ipairs(cfg.secrets) do log.secret(secret) end
+  local ok
+  ok, failed = federation.check(ctx, item, cfg)
+  if not ok then return nil, failed end
+  return { name = item, cfg = cfg, ignore = cfg:get("APP_IGNORE_ERROR") }
+end
+
+--- Whether a config can be a child: it has its application's commands, which may be run, and no guests.
+-- @tparam table ctx
+-- @tparam string item `profile@config`
+-- @tparam Config cfg
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err exit 2, agt-00009, agt-00012
+function federation.check(ctx, item, cfg)
   if cfg:raw("APP_NAME") then
     return nil, err.coded("agt-00012", ("%s: APP_NAME: a child config has its application's commands, "
       .. "APP_QUIESCE_CMD01 and APP_UNQUIESCE_CMD01, and no APP_NAME"):format(cfg:where("APP_NAME")), nil,
       { code = "invalid", exit = 2 })
   end
   local agent = cfg:get("SC_AGENT")
-  local here = true
+  local here, failed = true, nil
   if agent then here, failed = cfg.is_local(agent.host) end
   if here == nil then return nil, failed end
   if not here then
@@ -60,10 +75,7 @@ local function load_child(ctx, item)
   for _, family in ipairs { "APP_QUIESCE_CMD", "APP_UNQUIESCE_CMD" } do
     if #cfg:commands(family) == 0 then return wrong(ctx, "%s: it has no %s01; write it in %s", item, family, cfg.path) end
   end
-  local ok
-  ok, failed = hooks.check(ctx, { "APP_QUIESCE_CMD", "APP_UNQUIESCE_CMD" }, cfg)
-  if not ok then return nil, failed end
-  return { name = item, cfg = cfg, ignore = cfg:get("APP_IGNORE_ERROR") }
+  return hooks.check(ctx, { "APP_QUIESCE_CMD", "APP_UNQUIESCE_CMD" }, cfg)
 end
 
 local function run(ctx, child, family)

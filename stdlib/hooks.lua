@@ -69,7 +69,24 @@ function hooks.phase(ctx, family)
   return hooks.run(ctx, family)
 end
 
---- Check commands without running them, before anything is suspended: quotes, programs, the allow-list.
+--- Look at commands without running them: quotes, programs, the allow-list.
+-- @tparam table ctx
+-- @tparam {string,...} families
+-- @tparam[opt] Config cfg default: the run's
+-- @treturn {Err,...} of those that could not be run
+function hooks.problems(ctx, families, cfg)
+  cfg = cfg or ctx.cfg
+  local vars, list = hooks.variables(ctx), {}
+  for _, family in ipairs(families) do
+    for _, item in ipairs(cfg:commands(family)) do
+      local ok, failed = command.words(ctx, options(cfg, family, item, vars))
+      if not ok then list[#list + 1] = failed end
+    end
+  end
+  return list
+end
+
+--- Check commands before anything is suspended.
 -- @tparam table ctx
 -- @tparam {string,...} families
 -- @tparam[opt] Config cfg default: the run's
@@ -77,14 +94,8 @@ end
 -- @return[2] nil
 -- @treturn[2] Err of the first that could not be run
 function hooks.check(ctx, families, cfg)
-  cfg = cfg or ctx.cfg
-  local vars = hooks.variables(ctx)
-  for _, family in ipairs(families) do
-    for _, item in ipairs(cfg:commands(family)) do
-      local ok, failed = command.words(ctx, options(cfg, family, item, vars))
-      if not ok then return nil, failed end
-    end
-  end
+  local failed = hooks.problems(ctx, families, cfg)[1]
+  if failed then return nil, failed end
   return true
 end
 

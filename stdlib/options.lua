@@ -3,6 +3,7 @@
 
 local err = require "std.err"
 local log = require "std.log"
+local nearest = require "std.nearest"
 
 local options = {}
 
@@ -36,14 +37,14 @@ local REFUSED = {
 options.help = {
   { "--profile P, --config C", "which config: <config-dir>/P/C.conf; C may be a path" },
   { "--policy Y", "retention policy; becomes part of the snapshot's name" },
-  { "--params K=V ...", "override or add parameters for this run" },
+  { "--params K=V ...", "override or add parameters for this run (restore: KVM_RESTORE_VM_LIST=web1,web2)" },
   { "--backupName NAME", "the snapshot to restore or delete; without it a terminal shows a menu" },
   { "--cntName C, --volName V", "restore and backupDel: of that controller, of that volume" },
   { "--fileNames P1,P2", "restore: the guests whose disks these are, as /vol/VOLUME/FILE or within --volName" },
   { "--user_defined TEXT", "value of %USER_DEFINED in this run" },
   { "--dry-run", "change nothing; print what would be done" },
-  { "--json", "one JSON document on stdout" },
-  { "--verbose, --debug, --quiet", "log on the console; all of it; no warnings" },
+  { "--json", "one JSON document on stdout, {\"failed\": ...} after a failure" },
+  { "--verbose, --debug, --quiet", "log on the console; all of it; neither warnings nor tables" },
   { "--yes, --nonInteractive", "do not ask before a disk is overwritten or a snapshot deleted" },
   { "--safety", "gc: also the safety snapshots of restores that did not end well" },
   { "--qemu", "test: real guests (qemu:///session, or --libvirt-uri) instead of libvirt's test driver" },
@@ -55,6 +56,30 @@ options.help = {
   { "--lua-tree DIR", "LuaRocks tree that require looks into, instead of <config-dir>/rocks" },
   { "--lib-dir DIR", "library modules of this directory replace the built-in ones" },
 }
+
+-- Names of options, for one that is misspelt.
+local function names()
+  local list = {}
+  for name in pairs(options.known) do list[#list + 1] = "--" .. name end
+  table.sort(list)
+  return list
+end
+
+--- The lines of help that are about some options.
+-- @tparam {string,...} wanted names without dashes
+-- @treturn {{string,string},...} what is written, and what it says; in the order of help
+function options.rows(wanted)
+  local rows = {}
+  for _, row in ipairs(options.help) do
+    for _, name in ipairs(wanted) do
+      if row[1]:find("%-%-" .. name:gsub("%p", "%%%0") .. "%f[^%w-]") then
+        rows[#rows + 1] = row
+        break
+      end
+    end
+  end
+  return rows
+end
 
 local function wrong(format, ...)
   return nil, err.new("invalid", format:format(...) .. "; see moonsnap help", { exit = 2 })
@@ -69,7 +94,7 @@ end
 function options.parse(args)
   local opts, i = { words = {} }, 1
   while i <= #args do
-    local arg = args[i]
+    local arg = args[i] == "-h" and "--help" or args[i]
     local name, value = arg:match("^%-%-([%w%-_]+)=(.*)$")
     name = name or arg:match("^%-%-?([%a][%w%-_]*)$")
     if not name then
@@ -78,7 +103,7 @@ function options.parse(args)
     else
       local kind = options.known[name]
       if REFUSED[name] then return wrong("--%s is refused: %s", name, REFUSED[name]) end
-      if not kind then return wrong("there is no option --%s", name) end
+      if not kind then return wrong("there is no option --%s%s", name, nearest.hint("--" .. name, names())) end
       if opts[name] ~= nil then return wrong("--%s is given twice", name) end
       if kind == "flag" then
         if value then return wrong("--%s takes no value", name) end

@@ -3,6 +3,7 @@
 -- @module std.params
 
 local err = require "engine.err"
+local nearest = require "std.nearest"
 local rows = require "std.params_table"
 local types = require "std.params_types"
 local blanks = require "std.blanks"
@@ -77,24 +78,6 @@ function params.format(row)
   return row.hint or types.format[row.type]
 end
 
--- Levenshtein distance, given up (returns limit + 1) as soon as it must exceed limit.
-local function distance(a, b, limit)
-  if math.abs(#a - #b) > limit then return limit + 1 end
-  local previous = {}
-  for j = 0, #b do previous[j] = j end
-  for i = 1, #a do
-    local current, best = { [0] = i }, i
-    for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      current[j] = math.min(previous[j] + 1, current[j - 1] + 1, previous[j - 1] + cost)
-      best = math.min(best, current[j])
-    end
-    if best > limit then return limit + 1 end
-    previous = current
-  end
-  return previous[#b]
-end
-
 --- The known name that a misspelt one most likely stands for.
 -- @tparam string name
 -- @treturn ?string a name at an edit distance of at most 3 (less for short names), or nil;
@@ -112,7 +95,7 @@ function params.nearest(name)
     -- More than half of a word changed is another word.
     local limit = math.min(3, #written // 2, best and best - 1 or 3)
     if limit >= 0 then
-      local d = distance(written, base or row.name, limit)
+      local d = nearest.distance(written, base or row.name, limit)
       if d <= limit then
         best = d
         found = base and base .. ("%02d"):format(number) or row.name

@@ -3,6 +3,7 @@
 
 local file = require "engine.file"
 local process = require "engine.process"
+local actions = require "std.actions"
 local err = require "std.err"
 local plans = require "std.plans"
 local refused_actions = require "std.refused_actions"
@@ -91,7 +92,7 @@ function places.workflow(action, opts, dirs)
   if row then
     return nil, err.new("unsupported", ("%s is refused: %s"):format(action, row.reason), { exit = 2, scf = row.scf })
   end
-  return nil, err.new("not_found", ("there is no action '%s'; see moonsnap actions"):format(action), { exit = 2 })
+  return nil, actions.unknown(action)
 end
 
 return places

@@ -12,6 +12,8 @@ local process = require "engine.process"
 local err = require "std.err"
 local failure = require "std.failure"
 local log = require "std.log"
+local nearest = require "std.nearest"
+local options = require "std.options"
 
 local workflow = {}
 
@@ -25,7 +27,7 @@ Workflow.__index = Workflow
 local FIELDS = {
   action = { "string", true }, summary = { "string", true }, phases = { "table", true }, needs = { "table" },
   plan = { "function" }, failed = { "function" }, ended = { "function" }, title = { "string" }, lock = { "boolean" },
-  api = { "number" }, scope = { "string" },
+  api = { "number" }, scope = { "string" }, options = { "table" },
 }
 
 -- What a workflow works on: one config, which it gets read and checked, or more than that.
@@ -61,6 +63,9 @@ local function check(t, level)
       error(("workflow: '%s' is neither a field nor one of its phases"):format(tostring(name)), level)
     end
   end
+  for _, name in ipairs(t.options or {}) do
+    if not options.known[name] then error(("workflow: there is no option --%s"):format(tostring(name)), level) end
+  end
   for _, need in ipairs(t.needs or {}) do
     if not NEEDS[need] then error(("workflow: nobody knows how to give '%s'"):format(tostring(need)), level) end
   end
@@ -77,7 +82,8 @@ end
 -- @tparam table t action, summary, phases, one function per phase; optional: needs ({"policy",
 --   "backupName","profile"}), lock (one run per config at a time), failed(ctx, err), plan(ctx) -> data for a dry
 --   run, ended(ctx, err), title, api (1: what it is written for), scope ("profile" or "host": `ctx` has no config, and
---   there is no log file)
+--   there is no log file), options (names of those that it reads beside the usual ones, such as {"backupName"}: others are
+--   warned of)
 -- @treturn Workflow
 -- @raise for a field that is missing, unknown or of the wrong type
 -- @usage
@@ -133,7 +139,11 @@ function workflow.extend(action, changes)
     elseif FIELDS[name] then
       t[name] = change
     else
-      error(("workflow.extend: '%s' has no phase '%s'"):format(action, tostring(name)), 2)
+      local names = table.move(base.phases, 1, #base.phases, 1, {})
+      for field in pairs(FIELDS) do names[#names + 1] = field end
+      table.sort(names)
+      error(("workflow.extend: '%s' has no phase '%s'%s"):format(action, tostring(name),
+        nearest.hint(tostring(name), names)), 2)
     end
   end
   return workflow.new(t)
