@@ -77,6 +77,8 @@ local function check_name(ctx, all)
         if not ctx.recent then return nil, name_in_use(ctx.snapshot, v) end
         v.recent = row
       end
+      v.names = v.names or {}
+      v.names[row.name] = true
     end
   end
   return true

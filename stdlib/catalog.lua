@@ -9,6 +9,7 @@ local json = require "engine.json"
 local process = require "engine.process"
 local err = require "std.err"
 local log = require "std.log"
+local naming = require "std.naming"
 
 local catalog = {}
 
@@ -160,6 +161,17 @@ function catalog.decode(text)
   return record
 end
 
+-- A record's name has the local time, which is set back once a year.
+local function began(record)
+  return record.started or naming.epoch(record.id:match("^%d*")) or 0
+end
+
+local function earlier(a, b)
+  if began(a) ~= began(b) then return began(a) < began(b) end
+  if a.id ~= b.id then return a.id < b.id end
+  return a.action < b.action
+end
+
 --- All records of this config, oldest first. A file that cannot be read is reported and passed over.
 -- @tparam table ctx
 -- @treturn[1] {table,...} `unread` of it: how many files were passed over
@@ -187,6 +199,7 @@ function catalog.list(ctx)
       end
     end
   end
+  table.sort(records, earlier)
   return records
 end
 

@@ -80,7 +80,7 @@ local function of_backup(ctx, cache, found, record)
   local count = 0
   each_row(ctx, cache, found, record, function(v, row)
     if not is_own(record, row) then return end
-    add(found, record, "snapshot", v, row, keep)
+    add(found, record, "snapshot", v, row, row.name:find("_unlimited$") and "renamed to be kept for ever" or keep)
     count = count + 1
   end)
   return count == #record.volumes

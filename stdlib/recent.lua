@@ -37,8 +37,20 @@ local function undo(ctx)
   end
 end
 
+-- The name that the copy gets: with its time, or the next second that is free on every volume that has to rename one. Where
+-- the clock is set back for the winter, two runs may have the same time.
+local function new_name(ctx, stamp)
+  while true do
+    local name, taken = naming.make { sname = ctx.cfg:get("SNAME"), policy = ctx.policy, stamp = stamp }, false
+    for _, v in ipairs(ctx.volumes) do taken = taken or v.recent and v.names[name] end
+    if not taken then return name end
+    stamp = naming.stamp(naming.epoch(stamp) + 1)
+  end
+end
+
 --- Before the new copy is made, the one that holds the name gives it up: to one name on all volumes, which
--- the catalog learns. `v.recent` of `ctx.volumes` is the row of that copy.
+-- the catalog learns. `v.recent` of `ctx.volumes` is the row of that copy,
+-- `v.names` are the names of all.
 -- @tparam table ctx
 -- @treturn[1] boolean true
 -- @return[2] nil
@@ -49,8 +61,7 @@ function recent.give_up(ctx)
   if not first then return true end
   local record, failed = record_of(ctx)
   if failed then return nil, failed end
-  local new = naming.make { sname = ctx.cfg:get("SNAME"), policy = ctx.policy,
-    stamp = record and record.id:match("^(%d+)%-") or naming.stamp(first.created) }
+  local new = new_name(ctx, record and record.id:match("^(%d+)%-") or naming.stamp(first.created))
   local ok
   for _, v in ipairs(ctx.volumes) do
     if v.recent then

@@ -72,6 +72,18 @@ SNAP=$recent
 check_exit 'the recent one can be restored' 0 restore alpha --yes
 check_eq 'its disk is that of the newer one' "$(sum "${IMG[alpha]}")" "$(sum "$(copy alpha)")"
 
+# --- the time of the one that gives its name up is taken: it has come twice, when the clock was set back ---
+
+id=$(jq -r 'select(.snapshot == "'$recent'") | .id' "$WORLD_DIR"/state/catalog/demo/kvm/*-backup.json)
+zapi snapshot-create "<volume>vol2</volume><snapshot>demo-daily_${id%-*}</snapshot>" >/dev/null
+next_second
+backup
+given=$(jq -r --arg id "$id" 'select(.id == $id) | .snapshot' "$WORLD_DIR"/state/catalog/demo/kvm/*-backup.json)
+check_eq 'its time is taken: it gets another' "$SNAP $(test "$given" \> "demo-daily_${id%-*}" && snapshots vol1 | grep -cx "$given")" \
+  "$recent 1"
+check_eq 'its time is taken: the same on both volumes' "$(snapshots vol2 | grep -cx "$given")" 1
+zapi snapshot-delete "<volume>vol2</volume><snapshot>demo-daily_${id%-*}</snapshot>" >/dev/null
+
 # --- retention counts them ---
 
 next_second

@@ -169,4 +169,25 @@ t.case("a failed run whose record has no comment owns no snapshot without one", 
   t.eq(#assert(leftovers.find(ctx)), 0)
 end)
 
+t.case("what a dead run made and somebody renamed to be kept for ever is kept", function()
+  local kept = snapshot(1)
+  kept.name = kept.name .. "_unlimited"
+  local ctx = run_with({ v1 = { kept, snapshot(2) } }, {}, { record(1, { "v1" }, { status = "started", started = NOW,
+    comment = kept.comment }), record(2, { "v1" }, { status = "started", started = NOW, comment = snapshot(2).comment }) })
+  local found, left = assert(leftovers.find(ctx)), {}
+  for i, item in ipairs(found) do left[i] = item.name .. (item.keep and " kept" or "") end
+  t.eq(left, { kept.name .. " kept", snapshot(2).name })
+end)
+
+t.case("records are in the order of their runs, also where the clock is set back for the winter", function()
+  local ctx = run_with({}, {}, {})
+  local runs = { ["20261025025000-1"] = NOW, ["20261025021000-2"] = NOW + 1200, ["20261025040000-3"] = NOW + 7800 }
+  for id, started in pairs(runs) do
+    assert(catalog.save(ctx, record(1, {}, { id = id, started = started })))
+  end
+  local ids = {}
+  for i, r in ipairs(assert(catalog.list(ctx))) do ids[i] = r.id end
+  t.eq(ids, { "20261025025000-1", "20261025021000-2", "20261025040000-3" })
+end)
+
 return t.done()
