@@ -21,15 +21,15 @@ local NO_CLONE = ("<query><volume-clone-info><parent-volume>%s</parent-volume></
   :format(NOWHERE)
 local SNAPSHOT = ARGS .. "<snapshot>-none-</snapshot>"
 
--- The first of the answers that is no refusal, or the refusal.
+-- The first of the answers that is no refusal of a role, or the first refusal.
 local function either(client, ...)
-  local reply, failed
+  local refusal
   for _, request in ipairs { ... } do
-    reply, failed = client:request(table.unpack(request))
-    if not reply or reply.status ~= 403 then return reply, failed end
-    failed = nil
+    local reply, failed = client:request(table.unpack(request))
+    if reply or failed.code ~= "denied" or failed.native == 401 then return reply, failed end
+    refusal = refusal or failed
   end
-  return reply, failed
+  return nil, refusal
 end
 
 local function always() return true end

@@ -191,6 +191,15 @@ for api in zapi rest; do
   said "$api: with a list of what to do" '^  svm1, may restore files: security login '
 done
 
+# The narrower grant: files come back by the one command, and no volume may be changed.
+sim_with '.roles = { narrow: { rest: [ { api: "/api/*", access: "readonly" },
+    { api: "/api/storage/volumes/*/snapshots", access: "all" },
+    { api: "/api/private/cli/volume/snapshot/restore-file", access: "all" } ] } }
+  | .users += [{ name: "narrow", password: "secret", svm: "svm1", role: "narrow" }]' \
+  NTAP_USERS=svm1:narrow/secret ONTAP_API=rest
+check_exit 'an account that may restore by one command: enough' 0 ping --json
+check_eq 'what it lacks is no must' "$(bad_rows)" 'may restore LUNs,may write events'
+
 # --- a certificate for a password ---
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=backup \
