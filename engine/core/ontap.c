@@ -6,6 +6,7 @@
 #include "loop.h"
 #include "memory.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #define MAX_PAGES          20000 /* a controller that pages for ever is broken */
@@ -143,6 +144,17 @@ bool moon_ontap_plain_path(const char *path)
         if (!*p)
             return true;
     }
+}
+
+bool moon_ontap_same_address(const char *a, const char *b)
+{
+    unsigned char x[16], y[16];
+    for (int i = 0; i < 2; i++) {
+        int family = i ? AF_INET6 : AF_INET;
+        if (inet_pton(family, a, x) == 1 && inet_pton(family, b, y) == 1)
+            return memcmp(x, y, i ? 16 : 4) == 0;
+    }
+    return strcmp(a, b) == 0;
 }
 
 /* OUTPUT: that a call was made, and how it ended. TRACE: what it gave (LOG_TRACE_ENABLE). */
@@ -331,6 +343,7 @@ static void call_destroy(struct moon_op *op)
     struct moon_ontap_call *call = (struct moon_ontap_call *)op;
     json_decref(call->args);
     json_decref(call->rows);
+    json_decref(call->places);
     json_decref(call->memo);
     free(call->tag);
     moon_op_unref(call->timer);
@@ -376,6 +389,45 @@ static bool one_page(const struct moon_ontap_call *call)
     return json_object_get(call->args, "max") || json_object_get(call->args, "page");
 }
 
+/* What tells a row from others: its uuid, in whose SVM; else all that it holds. Owned; NULL without memory. */
+static char *key_of(const json_t *row)
+{
+    static const char *const keys[] = {"uuid", "svm", "volume"};
+    AUTO_BUF struct moon_buf key = {0};
+    if (!json_object_get(row, "uuid"))
+        return moon_memory_dump(row, JSON_COMPACT | JSON_SORT_KEYS);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *text = json_string_value(json_object_get(row, keys[i]));
+        if (moon_buf_addf(&key, "%s/", text ? text : "") < 0)
+            return NULL;
+    }
+    return moon_buf_steal(&key);
+}
+
+/* The rows of another page to those before. A controller finds its place again by the name of the last row, so that what is
+ * renamed meanwhile may come twice: the later row counts, for who keeps the newest three must not count one as two. */
+static int gather(struct moon_ontap_call *call, const json_t *rows)
+{
+    if (!call->rows)
+        call->rows = json_array();
+    if (!call->places)
+        call->places = json_object();
+    json_t *row;
+    size_t i;
+    json_array_foreach (rows, i, row) {
+        AUTO_FREE char *key = key_of(row);
+        const json_t *place = key ? json_object_get(call->places, key) : NULL;
+        json_int_t at = (json_int_t)json_array_size(call->rows);
+        int rc = !key    ? -1
+                 : place ? json_array_set(call->rows, (size_t)json_integer_value(place), row)
+                         : json_object_set_new(call->places, key, json_integer(at)) |
+                               json_array_append(call->rows, row);
+        if (rc < 0)
+            return -1;
+    }
+    return call->rows && call->places ? 0 : -1;
+}
+
 int moon_ontap_take_page(struct moon_ontap_call *call, json_t *rows, char *next,
                          struct moon_err *err)
 {
@@ -386,16 +438,16 @@ int moon_ontap_take_page(struct moon_ontap_call *call, json_t *rows, char *next,
         free(next);
     if (one_page(call)) {
         call->op.result = json_pack("{s:o, s:s*}", "rows", rows, "next", call->tag);
-    } else if (!call->rows) {
-        call->rows = rows;
+    } else if (!more && !call->rows) {
+        call->op.result = rows; /* all on one page */
     } else {
-        json_array_extend(call->rows, rows);
+        int rc = gather(call, rows);
         json_decref(rows);
+        if (rc == 0 && more)
+            return 1;
+        call->op.result = rc == 0 ? MOON_STEAL(call->rows) : NULL;
+        json_decref(MOON_STEAL(call->places));
     }
-    if (!one_page(call) && more && call->rows)
-        return 1;
-    if (!one_page(call))
-        call->op.result = MOON_STEAL(call->rows);
     return call->op.result
                ? 0
                : moon_err_set(err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "ontap", "out of memory");

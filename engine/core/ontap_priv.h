@@ -37,6 +37,7 @@ struct moon_ontap_call {
     enum moon_ontap_verb verb;
     json_t *args;
     json_t *rows; /* what paging has gathered so far */
+    json_t *places; /* where in it each row is */
     char *tag;    /* where the next page begins, as the transport names it; NULL at first */
     int step;     /* the transport's own: which request of a call that takes several */
     json_t *memo; /* an object: what earlier steps have found (uuids, a job) */
@@ -131,6 +132,9 @@ struct moon_ontap_access {
     const char *name, *write, *root;
 };
 const struct moon_ontap_access *moon_ontap_access(const char *name);
+
+/* Whether two texts are one address, however they write it: IPv6 can be written in many ways. */
+bool moon_ontap_same_address(const char *a, const char *b);
 
 /* Whether it names a file below its volume: no component that is empty, leads elsewhere or into a
  * snapshot. What restores writes nowhere else. */

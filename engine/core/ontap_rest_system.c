@@ -159,8 +159,10 @@ const struct rest_verb moon_rest_svms = {
 
 static int ask_lifs(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
 {
+    const char *address = moon_ontap_arg(call, "address");
     int rc = rest_path(ask, "/network/ip/interfaces");
-    rc |= rest_match(ask, "ip.address", moon_ontap_arg(call, "address"));
+    if (address && !strchr(address, ':')) /* a query compares IPv6 as it is written */
+        rc |= rest_match(ask, "ip.address", address);
     rc |= rest_query(ask, "fields", "name,ip.address,svm.name,services");
     return rc ? rest_no_memory(err) : 0;
 }
@@ -183,11 +185,12 @@ static void put_protocols(json_t *row, const json_t *record)
 
 static bool row_lif(const struct moon_ontap_call *call, const json_t *record, json_t *row)
 {
+    const char *want = moon_ontap_arg(call, "address"), *have = rest_text(record, "ip.address");
     rest_put_text(row, "name", record, "name");
     rest_put_text(row, "address", record, "ip.address");
     rest_put_text(row, "svm", record, "svm.name");
     put_protocols(row, record);
-    return rest_wanted(moon_ontap_arg(call, "address"), rest_text(record, "ip.address"));
+    return !want || (have && moon_ontap_same_address(want, have));
 }
 
 const struct rest_verb moon_rest_lifs = {

@@ -357,9 +357,9 @@ static int take_list(struct moon_ontap_call *call, const xmlNode *results, struc
         step->touch(call, json_array_get(rows, i));
     if (step->rows)
         return take_inner(call, rows, next, err);
-    bool first = !call->tag;
+    const char *page = moon_ontap_arg(call, "page");
     int rc = moon_ontap_take_page(call, rows, next, err);
-    return rc == ZAPI_DONE && first && step->none && nothing(call->op.result)
+    return rc == ZAPI_DONE && !(page && *page) && step->none && nothing(call->op.result)
                ? zapi_go(call, step->none)
                : rc;
 }

@@ -3,7 +3,6 @@
 
 #include "auto.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #define PAGE     100   /* the documented maximum of early releases */
@@ -229,17 +228,6 @@ static bool star_match(const char *pattern, const char *text)
     return pattern[strspn(pattern, "*")] == '\0';
 }
 
-static bool same_address(const char *a, const char *b)
-{
-    unsigned char x[16], y[16];
-    for (int i = 0; i < 2; i++) {
-        int family = i ? AF_INET6 : AF_INET;
-        if (inet_pton(family, a, x) == 1 && inet_pton(family, b, y) == 1)
-            return memcmp(x, y, i ? 16 : 4) == 0;
-    }
-    return strcmp(a, b) == 0;
-}
-
 static bool matches(const struct zapi_filter *f, const char *want, const json_t *row)
 {
     const char *have = f->key ? zapi_value(row, f->key) : NULL;
@@ -247,7 +235,7 @@ static bool matches(const struct zapi_filter *f, const char *want, const json_t 
         return true;
     if (f->match == ZAPI_PATTERN)
         return star_match(want, have);
-    return f->match == ZAPI_ADDRESS ? same_address(want, have) : strcmp(want, have) == 0;
+    return f->match == ZAPI_ADDRESS ? moon_ontap_same_address(want, have) : strcmp(want, have) == 0;
 }
 
 static bool row_matches(const struct zapi_list *list, const json_t *where, const json_t *row)

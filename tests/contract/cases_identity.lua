@@ -73,6 +73,7 @@ end }
 
 c.case { "lifs: an IPv6 address", run = function(w)
   c.eq(c.column(c.ok(w:connect({ svm = false }):lifs { address = "fd00::1" })), { "lif6" })
+  c.eq(c.column(c.ok(w:connect({ svm = false }):lifs { address = "FD00:0:0:0::1" })), { "lif6" })
 end }
 
 c.case { "volumes: every field, bytes, states and types", run = function(w)
