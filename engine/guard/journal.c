@@ -28,10 +28,11 @@ static off_t end_of_records(int fd)
     return at;
 }
 
-/* unquiesce writes to the journal of a living guard, hence the lock. */
+/* unquiesce writes to the journal of a living guard, hence the lock. One that is gone stays so: without its head it is no
+ * journal, and every later start would stop at it. */
 static int append(const char *path, const struct moon_buf *lines, struct moon_err *err)
 {
-    AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    AUTO_CLOSE int fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
     if (fd < 0 || flock(fd, LOCK_EX) < 0)
         return moon_err_errno(err, errno, "journal", "journal %s", path);
     off_t before = end_of_records(fd);

@@ -38,7 +38,7 @@ int moon_journal_begin(const char *path, const struct moon_journal_head *head,
                        struct moon_err *err);
 
 /* Add one record (without line end) and sync it. Blocks on the disk. A record that did not fit on
- * it is taken back, so that the next one begins a line. */
+ * it is taken back, so that the next one begins a line. MOON_NOT_FOUND: the journal was removed. */
 int moon_journal_add(const char *path, struct moon_err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

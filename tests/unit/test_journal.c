@@ -293,7 +293,15 @@ static void test_files(void **state)
     assert_int_equal(err.code, MOON_NOT_FOUND);
     assert_int_equal(moon_journal_add("/no/such/journal", &err, "closed"), -1);
     assert_int_equal(err.code, MOON_NOT_FOUND);
+    /* One that somebody has removed does not come again without its head: nobody could read it. */
+    begin("p");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(moon_journal_add(path, &err, "closed"), -1);
+    assert_int_equal(err.code, MOON_NOT_FOUND);
+    assert_int_equal(moon_journal_read(path, &j, &err), -1);
+    assert_int_equal(err.code, MOON_NOT_FOUND);
     assert_null(j);
+    begin("p");
 }
 
 static atomic_bool begun;
