@@ -3,13 +3,14 @@
 --
 -- What is noted in a guest: `method` (how it is to stand still: "suspend", "freeze" or "none"), `attempted`
 -- and `freezing` (what may have been done to it, whatever was answered), `stopped` (how it stands still),
--- `stopped_at`, `back`, `pause_ms`.
+-- `stopped_at`, `back`, `pause_ms`; `nothing_done` when there is nothing to undo.
 -- @module std.pausing
 
 local clock = require "engine.clock"
 local plan = require "engine.plan"
 local err = require "std.err"
 local log = require "std.log"
+local resuming = require "std.resuming"
 local retry = require "std.retry"
 local task = require "std.task"
 
@@ -17,6 +18,8 @@ local pausing = {}
 
 local SETTLE = 30 -- seconds to wait for a suspend or a freeze that was given up but may still be carried out
 local AGENT = 15 -- seconds that libvirt itself may need beside the agent's answer
+
+pausing.THAW = 12 -- seconds for one thaw while other guests wait: libvirt gives the agent 10
 
 local NOT_RESPONDING = { timeout = true, unsupported = true, unreachable = true }
 
@@ -74,7 +77,7 @@ local function suspend(ctx, guest)
       local done, problem = guest.dom:suspend()
       if done or problem.code ~= "conflict" then return done, problem end
       -- Off since it was looked at: no reason to let the others stand still through the retries.
-      local state = guest.dom:state()
+      local state = resuming.state(guest.dom)
       if state and state.state == "shutoff" then return false end
       return nil, problem
     end)
@@ -89,7 +92,7 @@ local function suspend(ctx, guest)
       :format(limit))
   end
   -- Powered off since it was looked at: there is nothing to suspend any more.
-  local state = ok == nil and failed.code ~= "cancelled" and guest.dom:state()
+  local state = ok == nil and failed.code ~= "cancelled" and resuming.state(guest.dom)
   if ok == false or state and state.state == "shutoff" then
     log.info("Guest '%s' was shut off meanwhile; no suspend is needed", guest.name)
     guest.state_before = "shutoff"
@@ -126,7 +129,11 @@ end
 -- @treturn[2] Err kvm-00003, kvm-00016, of `paused`; but for the last something may have been done to it all the same
 function pausing.stop(ctx, guest, paused)
   -- The list may be minutes old: whom an administrator has paused since then is his. libvirt would not tell.
-  local before = guest.dom:state()
+  local before, unknown = resuming.state(guest.dom)
+  if not before and unknown.code == "timeout" then
+    guest.nothing_done = true
+    return nil, err.coded("kvm-00003", ("guest '%s' could not be suspended"):format(guest.name), unknown)
+  end
   if before and before.state == "paused" then
     local stays, failed = paused()
     if failed then return nil, failed end
@@ -153,16 +160,23 @@ end
 
 -- What is still under way cannot be undone by hand either.
 local function not_back(scf, what, guest, failed)
-  local remedy = guest.unsettled and "the guard process brings it back when that has ended" or nil
+  local remedy = (guest.unsettled or guest.unanswered) and "the guard process brings it back when that has ended" or nil
   return err.coded(scf, what:format(guest.name), failed, { exit = 5, remedy = remedy })
 end
 
-local function resume(ctx, guest)
+local function resume(ctx, guest, last)
   local ok, failed = settle(guest, "suspend")
-  if ok then ok, failed = retry.run(tries(ctx, "resume", guest), function() return guest.dom:resume() end) end
+  if ok then
+    ok, failed = retry.run(tries(ctx, "resume", guest), function()
+      local done, problem = resuming.resume(guest.dom, guest, last)
+      if guest.unanswered then return false end -- the first call still does what a second one would
+      return done, problem
+    end)
+  end
+  if ok == false then return nil, not_back("kvm-00004", "guest '%s' could not be resumed", guest, guest.unanswered) end
   if not ok and failed.code == "not_found" then return true end -- undefined meanwhile: nothing stands still
   if not ok and guest.dom:pending() == 0 then
-    local state = guest.dom:state()
+    local state = resuming.state(guest.dom)
     ok = state and state.state ~= "paused"
   end
   if ok then return true end
@@ -170,16 +184,25 @@ local function resume(ctx, guest)
 end
 
 -- Also after a freeze that failed: libvirt may have given up what the agent carries out a moment later.
-local function thaw(ctx, guest)
+local function thaw(ctx, guest, last)
   local opts = tries(ctx, "thaw", guest)
   if guest.freeze_failed then opts.times = 0 end -- the guard process goes on, and others wait for this run
   local count, failed = settle(guest, "freeze")
-  if count then count, failed = retry.run(opts, function() return guest.dom:thaw() end) end
+  if count then
+    count, failed = retry.run(opts, function()
+      local thawed, problem = resuming.within(pausing.THAW + (last and SETTLE or 0),
+        "its thaw is still under way, and libvirt does not answer", function() return guest.dom:thaw() end)
+      local late = not thawed and problem.code == "timeout"
+      guest.unanswered = late and problem or nil
+      return not late and thawed, problem
+    end)
+  end
+  if count == false then return nil, not_back("kvm-00017", "guest '%s' could not be thawed", guest, guest.unanswered) end
   if count then
     guest.thawed_before = count == 0 and guest.frozen and guest.frozen ~= 0
     return true
   end
-  local state = failed.code ~= "not_found" and guest.dom:state()
+  local state = failed.code ~= "not_found" and resuming.state(guest.dom)
   if failed.code == "not_found" or state and state.state == "shutoff" then return true end
   -- An agent that refuses both has frozen nothing.
   if guest.freeze_failed and not NOT_RESPONDING[guest.freeze_failed.code] and not NOT_RESPONDING[failed.code] then
@@ -192,14 +215,15 @@ end
 --- Let a guest run again. May be called again when it failed.
 -- @tparam table ctx
 -- @tparam table guest
+-- @tparam boolean last as for `std.resuming.call`
 -- @treturn[1] boolean true; `pause_ms` is set when it stood still
 -- @return[2] nil
 -- @treturn[2] Err kvm-00004, kvm-00017; exit 5
-function pausing.back(ctx, guest)
+function pausing.back(ctx, guest, last)
   local ok, failed = true, nil
   -- A fall-back from freeze to suspend has done both: first it must run.
-  if guest.method == "suspend" or guest.stopped == "suspend" then ok, failed = resume(ctx, guest) end
-  if ok and guest.freezing then ok, failed = thaw(ctx, guest) end
+  if guest.method == "suspend" or guest.stopped == "suspend" then ok, failed = resume(ctx, guest, last) end
+  if ok and guest.freezing then ok, failed = thaw(ctx, guest, last) end
   if not ok then return nil, failed end
   guest.back = true
   if guest.stopped_at and not plan.active() then
@@ -214,7 +238,7 @@ end
 -- @tparam table guest
 -- @treturn boolean
 function pausing.slow(guest)
-  return guest.dom:pending() > 0 or guest.freeze_failed ~= nil
+  return guest.dom:pending() > 0 or guest.freeze_failed ~= nil or guest.unanswered ~= nil
 end
 
 return pausing

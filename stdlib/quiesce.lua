@@ -19,6 +19,7 @@ local err = require "std.err"
 local log = require "std.log"
 local pausing = require "std.pausing"
 local recover = require "std.recover"
+local resuming = require "std.resuming"
 local task = require "std.task"
 
 local quiesce = {}
@@ -215,7 +216,7 @@ end
 local function look_again(guest)
   local state, failed
   for _ = 1, LOOKS do
-    state, failed = guest.dom:state()
+    state, failed = resuming.state(guest.dom)
     if state or failed.code ~= "unreachable" and failed.code ~= "io" then break end
     task.sleep(0.1)
   end
@@ -272,33 +273,27 @@ end
 --   goes on trying); fired: the time limit had passed and the guard process resumed them; thawed: guests that somebody
 --   else had thawed before
 function Guard:release(guests)
-  local failures, thawed, mine = {}, {}, {}
+  local failures, thawed, mine, list = {}, {}, {}, {}
   self.released = self.released or not guests
   for _, guest in ipairs(guests or self.guests) do mine[guest] = true end
-  local function bring_back(guest)
-    if guest.back then return end
+  for _, guest in ipairs(self.attempted) do
+    if mine[guest] and not guest.back then list[#list + 1] = guest end
+  end
+  local function bring_back(guest, last)
     if guest.nothing_done then
       guest.back = true
-      return
+      return true
     end
-    local ok, failed = pausing.back(self.ctx, guest)
-    if not ok then
-      if failed.message ~= guest.told then log.error(failed) end
-      guest.told = failed.message
-      failures[#failures + 1] = failed
-    elseif guest.thawed_before then
-      thawed[#thawed + 1] = guest
-    end
+    local ok, failed = pausing.back(self.ctx, guest, last)
+    if ok and guest.thawed_before then thawed[#thawed + 1] = guest end
+    return ok, failed
   end
-  -- Nobody stands still while another one's suspend is waited for.
-  local soon, late = {}, {}
-  for _, guest in ipairs(self.attempted) do
-    if mine[guest] then table.insert(not guest.back and pausing.slow(guest) and late or soon, guest) end
+  -- Many at once in a serial run, too: nobody stands still while another one's QEMU, or its suspend, is waited for.
+  for _, at in ipairs(resuming.each(list, bring_back, pausing.slow)) do
+    if at.err.message ~= at.guest.told then log.error(at.err) end
+    at.guest.told = at.err.message
+    failures[#failures + 1] = at.err
   end
-  -- Also in a serial run: nobody stands still for a guest whose QEMU does not answer.
-  local limit = plan.active() and 1 or AT_ONCE
-  task.map(soon, bring_back, { limit = limit })
-  task.map(late, bring_back, { limit = limit })
   if self.process then free(self, guests or self.guests) end
   if self.process and #failures == 0 and not guests then
     local process = self.process

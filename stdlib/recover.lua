@@ -11,6 +11,7 @@ local federation = require "std.federation"
 local federation_journal = require "std.federation_journal"
 local log = require "std.log"
 local restore_steps = require "std.restore_steps"
+local resuming = require "std.resuming"
 local task = require "std.task"
 
 local recover = {}
@@ -78,14 +79,35 @@ function recover.holder(ctx, uuid)
   return nil
 end
 
+-- Whether the journal still holds a guest. Between its reading and now others may have been waited for, and another start
+-- may have brought the guest back and suspended it for a run of its own.
+local function holds(path, uuid)
+  local journal, failed = read(path)
+  for _, held in ipairs(journal and journal.held or {}) do
+    if held.uuid == uuid then return true end
+  end
+  return false, failed
+end
+
+-- What is not defined any more does not stand still.
+local function undefined(failed)
+  if failed.code == "not_found" then return true end
+  return nil, failed
+end
+
 -- Bring back what one record holds; nil and an error when it stands still after that.
-local function bring_back(dom, held)
-  local state, failed = dom:state()
-  if not state then return failed.code == "not_found" or nil, failed end
+local function bring_back(ctx, path, held, last)
+  local dom = ctx.conn:domain(held)
+  local state, failed = resuming.call(held, last, "libvirt does not say how it stands", function() return dom:state() end)
+  if not state then return undefined(failed) end
+  local mine
+  mine, failed = holds(path, held.uuid) -- asked last: what was paused before is not another run's
+  if failed then return nil, failed end
+  if not mine then return true end
   if state.state == "paused" and not OTHERS[state.reason] then
     local ok
-    ok, failed = dom:resume()
-    if not ok then return nil, failed end
+    ok, failed = resuming.resume(dom, held, last)
+    if not ok then return undefined(failed) end
     log.info("Guest '%s' resumed", held.name)
   end
   if not held.freeze or state.state == "shutoff" then return true end
@@ -96,21 +118,21 @@ local function bring_back(dom, held)
   return true
 end
 
---- Resume (and thaw, where it may have been frozen) what a journal holds, and note it there.
+--- Resume (and thaw, where it may have been frozen) what a journal holds, and note it there. What it does not hold any more
+-- is left alone.
 -- @tparam table ctx with conn
 -- @tparam table entry of `journals`
 -- @treturn {Err,...} what could not be resumed
 function recover.resume_held(ctx, entry)
   local failures = {}
-  for _, held in ipairs(entry.journal.held) do
-    local ok, failed = bring_back(ctx.conn:domain(held), held)
-    if ok then
-      ok, failed = guard.note_free(entry.path, held.uuid)
-    end
-    if not ok then
-      failures[#failures + 1] = err.coded("kvm-00004", ("guest '%s' could not be resumed"):format(held.name), failed,
-        { exit = 5 })
-    end
+  for i, at in ipairs(resuming.each(entry.journal.held, function(held, last)
+    local ok, failed = bring_back(ctx, entry.path, held, last)
+    if not ok then return nil, failed end
+    ok, failed = guard.note_free(entry.path, held.uuid)
+    if not ok and failed.code ~= "not_found" then return nil, failed end -- else the journal is gone, and needs no note
+    return true
+  end)) do
+    failures[i] = at.err
   end
   return failures
 end

@@ -5,15 +5,12 @@
 local guard = require "engine.guard"
 local engine_task = require "engine.task"
 local virt = require "engine.virt"
-local err = require "std.err"
 local log = require "std.log"
-local task = require "std.task"
+local resuming = require "std.resuming"
 
 local standing = {}
 
 standing.HELD = 600 -- seconds that such a guest may stand still
-
-local AT_ONCE = 8
 
 --- Say where the guards' journals go; `recover` and every run find them there. Starts nothing.
 -- @tparam table dirs with state
@@ -22,12 +19,13 @@ function standing.prepare(dirs, action)
   guard.standby(dirs.state .. "/journal", action, standing.HELD)
 end
 
-local function bring_back(guest)
+local function bring_back(guest, last)
   local conn <close>, failed = virt.open(guest.uri)
   if not conn then return nil, failed end
   local dom, ok = conn:domain { uuid = guest.uuid, name = guest.name }, true
-  if guest.suspend then ok, failed = dom:resume() end
+  if guest.suspend then ok, failed = resuming.resume(dom, guest, last) end
   if ok and guest.freeze then ok, failed = dom:thaw() end -- a suspended one has no agent that answers
+  if ok then log.warn("guest '%s' runs again", guest.name) end
   return ok, failed
 end
 
@@ -36,19 +34,16 @@ end
 -- @treturn boolean whether all run again; what does not is logged, and the exit code is 5
 function standing.release()
   local list, guards = guard.standing()
-  local all = true
-  task.map(list, function(guest)
-    local ok, failed = bring_back(guest)
-    if ok then return log.warn("guest '%s' runs again", guest.name) end
-    log.error(err.coded("kvm-00004", ("guest '%s' could not be resumed"):format(guest.name), failed))
-    all = false
+  local left = resuming.each(list, bring_back)
+  for _, at in ipairs(left) do
+    log.error(at.err)
     engine_task.alarm()
-  end, { limit = AT_ONCE, collect = true })
+  end
   if guards then
     local ok, failed = guard.standby_finish()
     if not ok then log.warn("a guard process was not told to end, which it does by itself: %s", failed) end
   end
-  return all
+  return #left == 0
 end
 
 return standing

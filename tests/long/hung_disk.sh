@@ -1,6 +1,6 @@
 #!/bin/bash
-# A guest whose suspend does not end, because its disk does not answer (here: its QEMU is stopped): nobody else waits for
-# it, and when the suspend is carried out at last, long after the run, the guest is resumed.
+# A guest whose suspend or resume does not end, because its disk does not answer (here: its QEMU is stopped): nobody else
+# waits for it, the run ends and says so, and when the call is carried out at last, long after the run, the guest is resumed.
 set -euo pipefail
 # shellcheck source=../lib/scene.sh
 . "$(dirname "$(realpath "$0")")/../lib/scene.sh"
@@ -34,4 +34,15 @@ check 'the guests run' all_running alpha bravo charlie
 moon_conf
 backup
 check 'and the next backup has them all' pause_is_sane bravo
+
+moon_conf "PRE_APP_UNQUIESCE_CMD01=$stop"
+start=$(now_ms)
+MOON_LIMIT=150 check_exit 'its resume does not end: page someone' 5 moon backup --policy daily
+check 'in bounded time' [ $(($(now_ms) - start)) -lt 120000 ]
+said 'and who resumes it' "\[kvm-00004\].*guest 'bravo'.*QEMU does not answer; the guard process brings it back"
+check_eq 'once' "$(grep -c "error: \[kvm-00004\] guest 'bravo'" "$ERR")" 1
+check 'the others run' all_running alpha charlie
+kill -CONT "$pid"
+check 'and it, when it answers' wait_state bravo running 20
+check 'the guard process ends' poll 60 no_process "$MOONSNAP"
 finish
