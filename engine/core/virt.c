@@ -210,6 +210,13 @@ static json_t *domain_json(virDomainPtr dom)
                      autostart == 1, "saved", virDomainHasManagedSaveImage(dom, 0) == 1);
 }
 
+/* Whether the thread's last call failed since there is no such domain, or none that this user may look at. */
+static bool is_gone(void)
+{
+    virErrorPtr e = virGetLastError();
+    return e && (e->code == VIR_ERR_NO_DOMAIN || e->code == VIR_ERR_ACCESS_DENIED);
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(virDomainGetName(*(const virDomainPtr *)a),
@@ -227,16 +234,20 @@ int moon_virt_domains(struct moon_virt *v, json_t **out, struct moon_err *err)
         return virt_fail(err, "list domains", "libvirt", v->uri);
     qsort(list, (size_t)n, sizeof *list, by_name);
     json_t *rows = json_array();
+    int rc = rows ? 0 : virt_no_memory(err, "list domains");
     for (int i = 0; i < n; i++) {
-        /* A domain that was undefined since the listing is no longer one of them. */
-        json_t *row = domain_json(list[i]);
-        if (row)
-            json_array_append_new(rows, row);
+        /* A domain that was undefined since the listing is no longer one of them; any other one must not be missed. */
+        json_t *row = rc == 0 ? domain_json(list[i]) : NULL;
+        if (row ? json_array_append_new(rows, row) < 0 : rc == 0 && !is_gone())
+            rc = virt_fail(err, "list domains", "domain", virDomainGetName(list[i]));
         virDomainFree(list[i]);
     }
     free(list);
-    *out = rows;
-    return rows ? 0 : virt_no_memory(err, "list domains");
+    if (rc < 0)
+        json_decref(rows);
+    else
+        *out = rows;
+    return rc;
 }
 
 int moon_virt_lookup(struct moon_virt *v, const char *name_or_uuid, json_t **out,

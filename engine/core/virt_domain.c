@@ -8,6 +8,7 @@
 
 #define AGENT_WAIT 5  /* s for a guest agent to answer what takes no time */
 #define THAW_WAIT  10 /* s to thaw; Windows needs some for its writers */
+#define AGAIN      3  /* times that a broken link is exchanged for another one, for one call */
 
 struct moon_domain {
     atomic_int refs;
@@ -150,20 +151,37 @@ int moon_domain_suspend(struct moon_domain *d, struct moon_err *err)
     return virDomainSuspend(h.dom) < 0 ? virt_fail(err, "suspend", "domain", d->name) : 0;
 }
 
-int moon_domain_resume(struct moon_domain *d, struct moon_err *err)
+/* A call that brings a guest back. A link that was kept may be broken since libvirtd was started again, which the call itself
+ * shows first: that is no answer, and there is no time for one more try after another. */
+static int bring_back(struct moon_domain *d, const char *op,
+                      int (*call)(virDomainPtr, const char *, int *, struct moon_err *), int *count,
+                      struct moon_err *err)
 {
-    AUTO_HELD struct held h = {0};
-    if (!hold(d, true, &h, "resume", err))
-        return -1;
-    if (virDomainResume(h.dom) == 0)
+    for (int again = 0;; again++) {
+        AUTO_HELD struct held h = {0};
+        int rc = hold(d, true, &h, op, err) ? call(h.dom, d->name, count, err) : -1;
+        if (rc == 0 || !h.link || again == AGAIN || !virt_link_broken(h.link))
+            return rc;
+    }
+}
+
+static int resume(virDomainPtr dom, const char *name, int *count, struct moon_err *err)
+{
+    (void)count;
+    if (virDomainResume(dom) == 0)
         return 0;
-    virt_fail(err, "resume", "domain", d->name);
+    virt_fail(err, "resume", "domain", name);
     /* QEMU's driver accepts a second resume, other drivers refuse it: the state decides. */
     int state = 0;
-    if (virDomainGetState(h.dom, &state, NULL, 0) == 0 &&
+    if (virDomainGetState(dom, &state, NULL, 0) == 0 &&
         (state == VIR_DOMAIN_RUNNING || state == VIR_DOMAIN_BLOCKED))
         return 0;
     return -1;
+}
+
+int moon_domain_resume(struct moon_domain *d, struct moon_err *err)
+{
+    return bring_back(d, "resume", resume, NULL, err);
 }
 
 /* Without a limit libvirt waits for ever for an agent that hangs, and lets nobody else ask it meanwhile. A
@@ -203,18 +221,20 @@ int moon_domain_freeze(struct moon_domain *d, int seconds, int *count, struct mo
     return 0;
 }
 
-int moon_domain_thaw(struct moon_domain *d, int *count, struct moon_err *err)
+static int thaw(virDomainPtr dom, const char *name, int *count, struct moon_err *err)
 {
-    AUTO_HELD struct held h = {0};
-    if (!hold(d, true, &h, "thaw", err))
-        return -1;
-    agent_limit(h.dom, THAW_WAIT);
-    int n = virDomainFSThaw(h.dom, NULL, 0, 0);
+    agent_limit(dom, THAW_WAIT);
+    int n = virDomainFSThaw(dom, NULL, 0, 0);
     if (n < 0)
-        return virt_fail(err, "thaw", "domain", d->name);
-    agent_limit(h.dom, 0);
+        return virt_fail(err, "thaw", "domain", name);
+    agent_limit(dom, 0);
     *count = n;
     return 0;
+}
+
+int moon_domain_thaw(struct moon_domain *d, int *count, struct moon_err *err)
+{
+    return bring_back(d, "thaw", thaw, count, err);
 }
 
 static int simple_call(struct moon_domain *d, const char *op, int (*call)(virDomainPtr),

@@ -74,7 +74,7 @@ static struct moon_link *take_alive(struct moon_virt *v, bool rescue)
         if (!link && rescue)
             link = pop(&v->reserve);
         pthread_mutex_unlock(&v->lock);
-        if (!link || virConnectIsAlive(link->conn) == 1)
+        if (!link || !virt_link_broken(link))
             return link;
         virt_close_link(link);
     }
@@ -104,10 +104,31 @@ struct moon_link *virt_take(struct moon_virt *v, bool rescue, struct moon_err *e
     return link;
 }
 
+bool virt_link_broken(const struct moon_link *link)
+{
+    return virConnectIsAlive(link->conn) != 1;
+}
+
+/* The kept links go back to the same libvirtd, and each would show only by a failed call of its own that it has gone. */
+static void drop_kept(struct moon_virt *v)
+{
+    pthread_mutex_lock(&v->lock);
+    struct moon_link *idle = v->idle, *reserve = v->reserve;
+    v->idle = v->reserve = NULL;
+    pthread_mutex_unlock(&v->lock);
+    close_list(idle);
+    close_list(reserve);
+}
+
 void virt_give(struct moon_virt *v, struct moon_link *link)
 {
     if (!link)
         return;
+    if (virt_link_broken(link)) {
+        virt_close_link(link);
+        drop_kept(v);
+        return;
+    }
     pthread_mutex_lock(&v->lock);
     struct moon_link **list = link->reserve ? &v->reserve : &v->idle;
     int n = 0;

@@ -57,7 +57,10 @@ virConnectPtr virt_shared(struct moon_virt *v, struct moon_err *err);
 struct moon_link *virt_take(struct moon_virt *v, bool rescue, struct moon_err *err);
 /* An idle link if there is one; never opens one. */
 struct moon_link *virt_take_idle(struct moon_virt *v);
+/* With one that is broken all that are kept go. */
 void virt_give(struct moon_virt *v, struct moon_link *link);
+/* Whether a call has shown that its libvirtd is gone. Does not ask it. */
+bool virt_link_broken(const struct moon_link *link);
 void virt_close_link(struct moon_link *link);
 void virt_close_all(struct moon_virt *v);
 
