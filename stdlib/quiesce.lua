@@ -143,6 +143,7 @@ end
 local function hold(self, list)
   local ok, failed = self:prepare()
   if not ok or plan.active() then return ok, failed end
+  for _, guest in ipairs(list) do guest.due = clock.mono() + self.limit end
   ok, failed = self.process:hold(identity(list))
   if ok then self.holds = self.holds + #list end
   for _, guest in ipairs(list) do guest.held = ok end
@@ -161,6 +162,7 @@ local function begin_pause(self, guest)
   local pauses = self.ctx.cfg:get("KVM_MAX_PAUSE")
   local limit = pauses and (pauses.map[guest.name] or pauses.all)
   if not limit or not self.process then return true end
+  guest.due = math.min(guest.due, clock.mono() + limit)
   return self.process:begin(guest.uuid, limit)
 end
 
@@ -266,6 +268,17 @@ local function free(self, guests)
   self.fired = self.fired or (answer and answer.fired) or false
 end
 
+-- Those that the guard process has brought back since their time was up: whoever stands still now does so at somebody
+-- else's word. When it does not say, all are taken for ours.
+local function over(self, list)
+  local late, set = false, {}
+  for _, guest in ipairs(list) do late = late or guest.held and clock.mono() >= guest.due end
+  local uuids = late and self.process and resuming.within(resuming.LOOK, "the guard process does not answer",
+    function() return self.process:over() end)
+  for _, uuid in ipairs(uuids or {}) do set[uuid] = true end
+  return set
+end
+
 --- Let everything run again that was brought to stand still here, many at once, never stopping at a
 -- failure. May be called again; what runs already is left alone.
 -- @tparam[opt] {table,...} guests some of the guard's: the guard process stays for the others; default: all
@@ -279,9 +292,11 @@ function Guard:release(guests)
   for _, guest in ipairs(self.attempted) do
     if mine[guest] and not guest.back then list[#list + 1] = guest end
   end
+  local let_be = over(self, list)
   local function bring_back(guest, last)
-    if guest.nothing_done then
+    if guest.nothing_done or let_be[guest.uuid] then
       guest.back = true
+      guest.pause_ms = guest.stopped_at and math.max(0, guest.due - guest.stopped_at) * 1000
       return true
     end
     local ok, failed = pausing.back(self.ctx, guest, last)

@@ -4,6 +4,7 @@
 #include "../lazy.h"
 #include "auto.h"
 #include "memory.h"
+#include "op.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -305,6 +306,14 @@ int moon_guard_free(struct moon_guard *g, const json_t *uuids, json_t **out, str
 {
     note_free(g, uuids);
     return exchange_list(g, "free", "uuids", uuids, out, err);
+}
+
+int moon_guard_over(struct moon_guard *g, json_t **out, struct moon_err *err)
+{
+    AUTO_JSON json_t *reply = NULL;
+    if (exchange(g, json_pack("{s:s}", "op", "over"), &reply, err) < 0)
+        return -1;
+    return moon_op_give(out, json_incref(json_object_get(reply, "uuids")), "guard", err);
 }
 
 int moon_guard_settled(struct moon_guard *g, json_int_t holds, struct moon_err *err)

@@ -32,6 +32,9 @@ int moon_guard_hold(struct moon_guard *g, const json_t *domains, struct moon_err
 int moon_guard_begin(struct moon_guard *g, const char *uuid, double limit, struct moon_err *err);
 /* uuids: they run again. *out {fired = the deadline had passed and the guard resumed them}. */
 int moon_guard_free(struct moon_guard *g, const json_t *uuids, json_t **out, struct moon_err *err);
+/* *out [uuid]: they were brought back when their time was up, no call is on its way that may suspend them, and the guard lets
+ * them be: one that stands still now does so at somebody else's word. */
+int moon_guard_over(struct moon_guard *g, json_t **out, struct moon_err *err);
 /* Whether a guard of this process holds the domain: hold has returned 0 for it, and nobody has asked to free it. Does
  * not block. */
 bool moon_guard_covers(const char *uri, const char *uuid);

@@ -16,8 +16,11 @@
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,7 +35,9 @@
 #define RETRY         0.25    /* s between tries */
 #define GIVE_UP       86400.0 /* s: who has not seen to it in a day runs moonsnap recover */
 #define JOURNAL_CHECK 0.25    /* s between looks at a detached run's journal */
+#define DISK_WAIT     250     /* ms for a record of the journal while guests stand still */
 #define NEVER         1e18    /* `until` of a domain that was looked after when its time was up */
+#define ALL           1e17    /* as a time: whoever is held, but for those */
 
 struct process {
     json_t *options;
@@ -136,6 +141,63 @@ static void give_up(struct process *p, const char *why, size_t left)
     moon_journal_add(p->journal, NULL, "gave_up %.0f", moon_clock_real());
 }
 
+/* A record of the journal; two have it: who wrote it last frees it. */
+struct note {
+    atomic_int refs;
+    sem_t written;
+    const char *journal;
+    json_t *freed; /* [uuid]; NULL: the time was up */
+};
+
+static void drop_note(struct note *n)
+{
+    if (atomic_fetch_sub(&n->refs, 1) != 1)
+        return;
+    sem_destroy(&n->written);
+    json_decref(n->freed);
+    free(n);
+}
+
+static void *write_note(void *arg)
+{
+    struct note *n = arg;
+    if (n->freed)
+        moon_journal_free(n->journal, n->freed, NULL);
+    else
+        moon_journal_add(n->journal, NULL, "fired %.0f", moon_clock_real());
+    sem_post(&n->written);
+    drop_note(n);
+    return NULL;
+}
+
+/* By a thread of its own, which is waited for a moment: the disk may be the one that does not answer. freed: [uuid], taken, or
+ * NULL. */
+static void note(const struct process *p, json_t *freed)
+{
+    struct note *n = calloc(1, sizeof *n);
+    if (!n) {
+        json_decref(freed);
+        return;
+    }
+    atomic_init(&n->refs, 2);
+    sem_init(&n->written, 0, 0);
+    n->journal = p->journal;
+    n->freed = freed;
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, write_note, n) != 0) {
+        write_note(n);
+    } else {
+        struct timespec until;
+        pthread_detach(thread);
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += DISK_WAIT * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000L;
+        until.tv_nsec %= 1000000000L;
+        sem_clockwait(&n->written, CLOCK_MONOTONIC, &until);
+    }
+    drop_note(n);
+}
+
 /* Bring back all that is held. last: the engine cannot suspend any more, so the records may be
  * closed afterwards; else they stay for its end, and only those are brought back whose time is up.
  * Returns how many are not back. */
@@ -143,10 +205,9 @@ static size_t rescue(struct process *p, const char *why, double settle, bool las
 {
     if (json_array_size(p->held) == 0)
         return 0;
-    if (!p->fired) {
-        moon_log(MOON_LOG_WARN, "%s: resuming %zu domain(s)", why, json_array_size(p->held));
-        moon_journal_add(p->journal, NULL, "fired %.0f", moon_clock_real());
-    }
+    bool first = !p->fired;
+    if (first)
+        note(p, NULL);
     p->fired = true;
     double begin = moon_clock_mono(), settled = begin + settle;
     if (last)
@@ -154,8 +215,10 @@ static size_t rescue(struct process *p, const char *why, double settle, bool las
     size_t left = 0;
     bool came = false;
     for (int round = 0;; round++) {
-        left =
-            moon_back_look(p->back, p->held, last ? HUGE_VAL : begin, p->settled, round % 240 == 0);
+        left = moon_back_look(p->back, p->held, last ? ALL : begin, p->settled, round % 240 == 0);
+        if (first && round == 0) /* first things first */
+            moon_log(MOON_LOG_WARN, "%s: %zu domain(s) are brought back", why,
+                     json_array_size(p->held));
         double now = moon_clock_mono();
         /* From here on a suspend is somebody else's. */
         if (last && !came && moon_back_came(p->back, p->held)) {
@@ -255,6 +318,18 @@ static void on_free(struct process *p, const json_t *request)
         reply(p, json_pack("{s:b, s:b}", "ok", 1, "fired", p->fired));
 }
 
+/* Whom the engine need not bring back: they run since their time was up, or somebody else has suspended them. */
+static void on_over(const struct process *p)
+{
+    json_t *uuids = json_array(), *h;
+    size_t i;
+    json_array_foreach (p->held, i, h) {
+        if (json_number_value(json_object_get(h, "until")) == NEVER)
+            json_array_append(uuids, json_object_get(h, "uuid"));
+    }
+    reply(p, json_pack("{s:o}", "uuids", uuids));
+}
+
 static void close_journal(struct process *p, bool keep)
 {
     if (p->gave_up)
@@ -279,6 +354,8 @@ static bool on_message(struct process *p, const char *text, size_t len)
         on_begin(p, request);
     } else if (strcmp(op, "free") == 0) {
         on_free(p, request);
+    } else if (strcmp(op, "over") == 0) {
+        on_over(p);
     } else if (strcmp(op, "settled") == 0) {
         /* Said before further domains were held, it is not true of those. */
         if (json_integer_value(json_object_get(request, "holds")) == p->holds)
@@ -351,10 +428,18 @@ static void time_is_up(struct process *p)
     bool last = p->detached && over == json_array_size(p->held);
     size_t left = rescue(p, "the time limit has passed", SETTLE, last);
     bool done = left == 0 && p->settled;
+    json_t *freed = done ? json_array() : NULL;
     json_array_foreach (p->held, i, h) {
-        if (due(h, now))
-            json_object_set_new(h, "until", json_real(done ? NEVER : moon_clock_mono() + SETTLE));
+        if (!due(h, now))
+            continue;
+        if (freed)
+            json_array_append_new(freed, json_string(field(h, "uuid")));
+        json_object_set_new(h, "until", json_real(done ? NEVER : moon_clock_mono() + SETTLE));
     }
+    if (json_array_size(freed) > 0)
+        note(p, freed);
+    else
+        json_decref(freed);
 }
 
 static void serve(struct process *p)

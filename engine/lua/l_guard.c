@@ -55,6 +55,12 @@ static int guard_free(void *g, const json_t *args, json_t **out, struct moon_err
     return moon_guard_free(g, json_object_get(args, "uuids"), out, err);
 }
 
+static int guard_over(void *g, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)args;
+    return moon_guard_over(g, out, err);
+}
+
 static int guard_settled(void *g, const json_t *args, json_t **out, struct moon_err *err)
 {
     (void)out;
@@ -100,6 +106,12 @@ static const struct moonlua_prim guard_prims[] = {
      * @awaits
      * @tparam {string,...} uuids */
     {"free", "uuids:t", MOONLUA_CHANGES | MOONLUA_RESCUE, guard_free},
+    /*** Which of them the guard has brought back since their time was up, and lets be: one that stands still does so at
+     * somebody else's word.
+     * @function Guard:over
+     * @awaits
+     * @treturn {string,...} uuids */
+    {"over", "", MOONLUA_RESCUE, guard_over},
     /*** Say that every suspend has returned, so that none can come late.
      * @function Guard:settled
      * @awaits

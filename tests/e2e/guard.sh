@@ -23,6 +23,19 @@ start_backup() { # returns when the controller has been asked for a snapshot; it
   poll 20 sim_hit || { not_ok 'the backup suspends all guests' "$ERR"; finish; }
 }
 ends() { sim_faults_clear; ended "$RUN"; }
+# A disk that does not answer: here somebody holds the lock on the journal.
+stop_disk() {
+  local file
+  file=$(find "$WORLD_DIR/state/journal" -name 'demo.*.journal')
+  (
+    exec 9<>"$file"
+    flock 9
+    exec setpriv --pdeathsig KILL sleep 100
+  ) &
+  DISK=$!
+  poll 5 is_locked "$file" || not_ok 'the lock is held'
+}
+is_locked() { ! flock -n "$1" true; }
 
 # --- a backup that ends well leaves no word ---
 
@@ -114,11 +127,23 @@ check_eq 'crash-consistent only: exit' "$CODE" 3
 
 conf SC_AGENT_UNQUIESCE_TIMEOUT=3
 start_backup
-check 'the time limit passes, and no suspend is on its way' poll 10 all_running alpha bravo charlie
+stop_disk
+check 'the time limit passes, and the journal cannot be written: the guests run again' poll 3 all_running alpha bravo charlie
+kill -KILL $DISK
 vsh suspend bravo
 check_not 'what somebody else suspends after that stays so' wait_state bravo running 5
 kill -TERM "$RUN"
 ends
+check_eq 'also when the run ends' "$(guest_state bravo)" paused
+vsh resume bravo
+start_backup
+check 'the time limit passes once more' poll 10 all_running alpha bravo charlie
+vsh suspend bravo
+kill -KILL "$RUN"
+ends
+check 'the run dies: the guard process ends' poll 20 no_guard
+check_eq 'and leaves what somebody else has suspended' "$(guest_state bravo)" paused
+vsh resume bravo
 
 conf
 start_backup
