@@ -15,6 +15,7 @@ local naming = require "std.naming"
 local ontap = require "std.ontap"
 local recent = require "std.recent"
 local report = require "std.report"
+local restore_steps = require "std.restore_steps"
 local rolling = require "std.rolling"
 local snapshots = require "std.snapshots"
 local task = require "std.task"
@@ -285,9 +286,11 @@ function backup.confirm(ctx)
     log.warn("The config names guests that are not in this backup: %s", table.concat(ctx.missing, ", "))
     ctx:worse(3)
   end
-  -- A disk that a restore has left half done does not become good by a snapshot.
+  -- A disk that a restore has left half done does not become good by a snapshot. Another config's may have begun meanwhile.
+  local unfinished, unread = restore_steps.look(ctx)
+  if not unfinished then log.warn("%s", unread) end
   for _, guest in ipairs(ctx.record.guests) do
-    if ctx.in_doubt and ctx.in_doubt[guest.name] then
+    if ctx.in_doubt and (ctx.in_doubt[guest.uuid] or ctx.in_doubt[guest.name]) then
       guest.in_doubt = true
       log.warn("Guest '%s' is in this backup with disks that a restore has left in doubt; it cannot be restored from it",
         guest.name)

@@ -166,18 +166,23 @@ local function began(record)
   return record.started or naming.epoch(record.id:match("^%d*")) or 0
 end
 
-local function earlier(a, b)
+--- Whether one run began before another; an order for `table.sort`.
+-- @tparam table a record
+-- @tparam table b record
+-- @treturn boolean
+function catalog.earlier(a, b)
   if began(a) ~= began(b) then return began(a) < began(b) end
   if a.id ~= b.id then return a.id < b.id end
   return a.action < b.action
 end
 
 --- All records of this config, oldest first. A file that cannot be read is reported and passed over.
--- @tparam table ctx
+-- @tparam table ctx a run, or {dirs=,profile=,config_name=}
+-- @tparam[opt] string action only those of it; no other file is read
 -- @treturn[1] {table,...} `unread` of it: how many files were passed over
 -- @return[2] nil
 -- @treturn[2] Err
-function catalog.list(ctx)
+function catalog.list(ctx, action)
   local dir = directory(ctx)
   local names, failed = file.list(dir)
   if not names then
@@ -186,7 +191,7 @@ function catalog.list(ctx)
   end
   local records = { unread = 0 }
   for _, name in ipairs(names) do
-    if name:find("%.json$") then
+    if name:find("%.json$") and (not action or name:sub(-#action - 6) == "-" .. action .. ".json") then
       local path = dir .. "/" .. name
       local text, record
       text, failed = file.read(path)
@@ -199,7 +204,7 @@ function catalog.list(ctx)
       end
     end
   end
-  table.sort(records, earlier)
+  table.sort(records, catalog.earlier)
   return records
 end
 

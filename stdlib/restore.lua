@@ -135,8 +135,8 @@ function restore.describe(ctx)
       disks[i] = { target = item.recorded.disks[i].target, controller = object.controller, path = object.mapping,
         vault = item.vault[i] and item.vault[i].destination or nil }
     end
-    list[#list + 1] = { guest = item.name, state = item.state, snapshot = ctx.snapshot, taken = item.created,
-      lost_seconds = math.floor(clock.now()) - item.created, disks = disks }
+    list[#list + 1] = { guest = item.name, uuid = item.recorded.uuid, state = item.state, snapshot = ctx.snapshot,
+      taken = item.created, lost_seconds = math.floor(clock.now()) - item.created, disks = disks }
   end
   return list
 end

@@ -72,56 +72,117 @@ local function verdict(record, guest)
   end
 end
 
---- Guests of restores that did not end: the last word on each counts, a later restore settles an earlier one. Waits
--- for the disk, asks no controller.
--- @tparam table ctx a run, or {dirs=,profile=,config_name=}
--- @treturn[1] {{guest=string,record=table,in_doubt=boolean,text=string},...} in_doubt: the disks may be a mix
--- @return[2] nil
--- @treturn[2] Err
-function steps.unfinished(ctx)
-  local records, failed = catalog.list(ctx)
-  if not records then return nil, failed end
-  local last, names = {}, {}
-  for _, record in ipairs(records) do
-    local over = record.status == "ok" or record.status == "failed" or catalog.is_dead(ctx, record)
-    for _, guest in ipairs(record.action == "restore" and over and record.guests or {}) do
-      local text, in_doubt
-      if record.status ~= "ok" and not record.settled then text, in_doubt = verdict(record, guest) end
-      -- What was done to it before stands until it is restored whole.
-      local nothing = not guest.step or guest.step == "untouched" or guest.step == "stopping"
-      if not (last[guest.guest] and last[guest.guest].in_doubt and nothing and record.status ~= "ok"
-        and not record.settled) then
-        if not last[guest.guest] then names[#names + 1] = guest.guest end
-        last[guest.guest] = { guest = guest.guest, record = record, in_doubt = in_doubt or false, text = text }
-      end
+-- Calls fn(place) for each config of the host, `own` among them: as `std.catalog` takes a run.
+local function each_config(dirs, own, fn)
+  for _, profile in ipairs(file.list(dirs.state .. "/catalog") or {}) do
+    for _, config in ipairs(file.list(("%s/catalog/%s"):format(dirs.state, profile)) or {}) do
+      local is_own = own and own.profile == profile and own.config_name == config
+      fn(is_own and own or { dirs = dirs, profile = profile, config_name = config })
     end
   end
-  local list = {}
-  for _, name in ipairs(names) do
-    if last[name].text then list[#list + 1] = last[name] end
-  end
-  return list
 end
 
-local function say(config, one)
-  local text = ("Guest '%s': a restore of config %s (run %s) did not end; %s"):format(one.guest, config, one.record.id,
+-- The restores of all configs, oldest first: several may have the same guests.
+local function restores(dirs, own)
+  local list, failed = {}, nil
+  each_config(dirs, own, function(place)
+    local records, unread = catalog.list(place, "restore")
+    if not records then
+      failed = failed or unread
+      log.warn("%s", unread)
+    end
+    for _, record in ipairs(records or {}) do list[#list + 1] = { place = place, record = record } end
+  end)
+  table.sort(list, function(a, b) return catalog.earlier(a.record, b.record) end)
+  return list, failed
+end
+
+-- One guest of one restore, after all earlier ones. A guest is known by its uuid; records of older versions have its name
+-- alone, which is that of their config.
+local function take(last, one, guest)
+  if not catalog.is_text(guest.guest) or type(guest.disks) ~= "table" then return end
+  local record, place = one.record, one.place
+  local name = ("%s/%s/%s"):format(place.profile, place.config_name, guest.guest)
+  local key, text, in_doubt = guest.uuid or name, nil, false
+  local before = last[key] or last[name]
+  if one.live then
+    in_doubt = guest.step == "overwriting"
+    if not in_doubt then return end
+  elseif record.status ~= "ok" and not record.settled then
+    text, in_doubt = verdict(record, guest)
+  end
+  -- What was done to it before stands until it is restored whole.
+  local nothing = not guest.step or guest.step == "untouched" or guest.step == "stopping"
+  if before and before.in_doubt and nothing and record.status ~= "ok" and not record.settled then return end
+  last[name] = nil
+  last[key] = { guest = guest.guest, uuid = guest.uuid, record = record, in_doubt = in_doubt or false, text = text,
+    config = place.config_name, own = one.own, live = one.live }
+end
+
+-- Guests of restores that did not end, or that another config makes right now (`live`): the last word on each counts, a
+-- later restore settles an earlier one. Waits for the disk, asks no controller.
+-- {{guest=,uuid=?,config=,own=(of this run's config),record=,in_doubt=(the disks may be a mix),live=,text=},...}; and an Err
+local function unfinished(dirs, own)
+  local last, list, failed = {}, restores(dirs, own)
+  for _, one in ipairs(list) do
+    local record = one.record
+    one.own = one.place == own
+    one.live = record.status == "started" and record.id ~= (own and own.id) and not catalog.is_dead(one.place, record)
+    if record.id ~= (own and own.id) then
+      for _, guest in ipairs(record.guests or {}) do take(last, one, guest) end
+    end
+  end
+  local found = {}
+  for _, one in pairs(last) do
+    if one.text or one.live then found[#found + 1] = one end
+  end
+  table.sort(found, function(a, b)
+    if a.record ~= b.record then return catalog.earlier(a.record, b.record) end
+    return a.guest < b.guest
+  end)
+  return found, failed
+end
+
+local function say(one)
+  if one.live then
+    log.warn("Guest '%s' is being restored right now, by config %s", one.guest, one.config)
+    return
+  end
+  local text = ("Guest '%s': a restore of config %s (run %s) did not end; %s"):format(one.guest, one.config, one.record.id,
     one.text)
   if one.in_doubt then log.error(text) else log.warn(text) end
 end
 
---- At the start of a run: say which guests earlier restores have left, and how to go on. Sets `ctx.in_doubt`.
+--- Which guests have disks that an unfinished restore has left, of whichever config, or that another config is restoring at
+-- this moment. Sets `ctx.in_doubt`, {string=boolean} by uuid, or by name where only that is known. Waits for the disk.
+-- @tparam table ctx
+-- @treturn[1] {table,...} what is unfinished
+-- @return[2] nil
+-- @treturn[2] Err `ctx.in_doubt` is as it was
+function steps.look(ctx)
+  local list, failed = unfinished(ctx.dirs, ctx)
+  if failed then return nil, failed end
+  ctx.in_doubt = {}
+  for _, one in ipairs(list) do
+    -- A name alone may be another host's guest.
+    if one.in_doubt and (one.uuid or one.own) then ctx.in_doubt[one.uuid or one.guest] = true end
+  end
+  return list
+end
+
+--- At the start of a run: say which guests earlier restores have left, and how to go on. Waits for the disk.
 -- @tparam table ctx with conn
 -- @treturn[1] boolean true
 -- @return[2] nil
 -- @treturn[2] Err
 function steps.tell(ctx)
-  local list, failed = steps.unfinished(ctx)
+  local list, failed = steps.look(ctx)
   if not list then return nil, failed end
-  ctx.in_doubt = {}
   for _, one in ipairs(list) do
     local row = ctx.conn:lookup(one.guest)
-    if one.in_doubt then ctx.in_doubt[one.guest] = true end
-    if one.in_doubt or row and row.state == "shutoff" then say(ctx.config_name, one) end
+    local here = row and (not one.uuid or row.uuid == one.uuid)
+    if one.own and (one.in_doubt and (here or not row) or here and row.state == "shutoff")
+      or not one.own and one.in_doubt and one.uuid and here then say(one) end
   end
   return true
 end
@@ -131,14 +192,10 @@ end
 -- @treturn integer how many guests' disks are in doubt
 function steps.tell_all(dirs)
   local count = 0
-  for _, profile in ipairs(file.list(dirs.state .. "/catalog") or {}) do
-    for _, config in ipairs(file.list(("%s/catalog/%s"):format(dirs.state, profile)) or {}) do
-      local list, failed = steps.unfinished { dirs = dirs, profile = profile, config_name = config }
-      if not list then log.warn("%s", failed) end
-      for _, one in ipairs(list or {}) do
-        say(config, one)
-        if one.in_doubt then count = count + 1 end
-      end
+  for _, one in ipairs((unfinished(dirs))) do
+    if not one.live then
+      say(one)
+      if one.in_doubt then count = count + 1 end
     end
   end
   return count
