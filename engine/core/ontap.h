@@ -21,6 +21,7 @@
  * Volumes and snapshots
  *   volumes           {name?, junction?}
  *       [{name, uuid, svm, junction?, type, style, state, size, available, used, svm_root}]
+ *       svm_root: REST tells it from 9.7 on, and false before
  *   snapshot_create   volume, name, {comment?, label?}
  *       true: the snapshot is there
  *   snapshots         volume, {name? (exact or with *)}

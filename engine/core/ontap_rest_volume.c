@@ -76,15 +76,25 @@ int rest_take_volume(struct moon_ontap_call *call, const json_t *answer, struct 
 
 /* --- volumes ----------------------------------------------------------------------------- */
 
+#define VOLUME_FIELDS                                                                              \
+    "name,uuid,svm.name,nas.path,type,style,state,space.size,space.available,space.used"
+
+/* Early releases do not know is_svm_root, and refuse a list with it: then it is asked for without. */
 static int ask_volumes(struct moon_ontap_call *call, struct rest_ask *ask, struct moon_err *err)
 {
     int rc = rest_path(ask, "/storage/volumes");
     rc |= rest_pattern(ask, "name", moon_ontap_arg(call, "name"));
     rc |= rest_match(ask, "nas.path", moon_ontap_arg(call, "junction"));
-    rc |= rest_query(ask, "fields",
-                     "name,uuid,svm.name,nas.path,type,style,state,space.size,space.available,"
-                     "space.used,is_svm_root");
+    bool plain = json_object_get(call->memo, "plain") != NULL;
+    rc |= rest_query(ask, "fields", plain ? VOLUME_FIELDS : VOLUME_FIELDS ",is_svm_root");
     return rc ? rest_no_memory(err) : 0;
+}
+
+static int volumes_refused(struct moon_ontap_call *call, int status, struct moon_err *err)
+{
+    if (status != 400 || call->tag || json_object_get(call->memo, "plain"))
+        return -1;
+    return rest_remember(call, "plain", json_true()) < 0 ? rest_no_memory(err) : REST_AGAIN;
 }
 
 static bool row_volume(const struct moon_ontap_call *call, const json_t *record, json_t *row)
@@ -138,5 +148,7 @@ static int take_volumes(struct moon_ontap_call *call, const json_t *answer, stru
 }
 
 const struct rest_verb moon_rest_volumes = {
-    .steps = (const struct rest_step[]){{.ask = ask_volumes, .take = take_volumes, .list = true}},
+    .steps =
+        (const struct rest_step[]){
+            {.ask = ask_volumes, .take = take_volumes, .refused = volumes_refused, .list = true}},
     .row = row_volume};
