@@ -13,7 +13,7 @@ local WIDTH = 96
 local index
 
 --- Everything that is documented, as it was when moonsnap was built.
--- @treturn {modules={{name=string,summary=string,text=string},...},entries={table,...}} an entry has
+-- @treturn {modules={{name=string,summary=string,text=string,code=?string},...},entries={table,...}} an entry has
 --   name, module, summary, text, params and returns; where it applies args (of a Lua function), awaits
 --   (the call waits), changes (refused and recorded in a dry run), raises, usage, class, alias, source
 -- @usage assert(#require("std.doc").index().entries > 300)
@@ -148,7 +148,8 @@ function doc.describe(entry)
     for _, row in ipairs(rows) do
       if #row[2] > WIDTH - 24 then row[2] = row[2]:sub(1, WIDTH - 27) .. "..." end
     end
-    return entry.name .. "\n" .. wrap(entry.text or "", "  ")
+    local code = entry.code and "\n\n    " .. entry.code:gsub("\n", "\n    ") or ""
+    return entry.name .. "\n" .. wrap(entry.text or "", "  ") .. code
       .. (#rows > 0 and "\n\n" .. report.table({ "  NAME", "" }, rows) or "")
   end
   local lines = { entry.table and entry.name or doc.call(entry), wrap(entry.text or "", "  "), "" }
@@ -176,7 +177,40 @@ local function one_code(row)
     row.remedy and wrap(row.remedy, HANGING, labelled("remedy")) or "")
 end
 
---- `moonsnap doc [NAME]`: a module, function, method or numbered message; without a name the modules.
+--- The modules and functions whose descriptions have a word.
+-- @tparam string word letter case does not count
+-- @treturn {table,...} entries, by name
+function doc.mentions(word)
+  local found, wanted = {}, word:lower()
+  for _, kind in ipairs { doc.index().modules, doc.index().entries } do
+    for _, entry in ipairs(kind) do
+      local texts = { entry.name, entry.text or "", entry.code or "", entry.raises or "", table.unpack(entry.usage or {}) }
+      for _, list in ipairs { entry.params or {}, entry.fields or {}, table.unpack(entry.returns or {}) } do
+        for _, item in ipairs(list) do texts[#texts + 1] = item.text or "" end
+      end
+      if not entry.alias and table.concat(texts, "\n"):lower():find(wanted, 1, true) then found[#found + 1] = entry end
+    end
+  end
+  table.sort(found, function(a, b) return a.name < b.name end)
+  return found
+end
+
+-- Nothing has that name: what speaks of it, or the error with the nearest name.
+local function search(opts, word, failed)
+  local found = #word >= 3 and doc.mentions(word) or {}
+  if #found == 0 then return nil, failed end
+  local rows = {}
+  for i, entry in ipairs(found) do rows[i] = { entry.name, entry.summary } end
+  for _, row in ipairs(rows) do
+    if #row[2] > 80 then row[2] = row[2]:sub(1, 77) .. "..." end
+  end
+  report.print({ opts = opts }, found, ("Nothing is called '%s'; it is spoken of in:\n\n"):format(word)
+    .. report.table({ "NAME", "" }, rows))
+  return 0
+end
+
+--- `moonsnap doc [NAME]`: a module, function, method or numbered message, or what speaks of a word; without a name
+-- the modules.
 -- @tparam table opts
 -- @treturn[1] integer exit code
 -- @return[2] nil
@@ -187,7 +221,8 @@ function doc.main(opts)
     local rows = {}
     for i, module in ipairs(doc.index().modules) do rows[i] = { module.name, module.summary } end
     report.print({ opts = opts }, doc.index().modules, report.table({ "MODULE", "" }, rows)
-      .. "\n\nmoonsnap doc NAME shows a module, a function, a method (Domain:suspend) or a message (kvm-00003).")
+      .. "\n\nmoonsnap doc NAME shows a module, a function, a method (Domain:suspend) or a message (kvm-00003), and of\n"
+      .. "any other word where it is spoken of: moonsnap doc metadata.")
     return 0
   end
   local row = codes.get(name)
@@ -196,7 +231,7 @@ function doc.main(opts)
     return 0
   end
   local found, failed = doc.find(name)
-  if not found then return nil, failed end
+  if not found then return search(opts, name, failed) end
   local texts = {}
   for i, entry in ipairs(found) do texts[i] = doc.describe(entry) end
   report.print({ opts = opts }, found, table.concat(texts, "\n\n"))

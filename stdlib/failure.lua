@@ -100,7 +100,8 @@ end
 
 -- Of an error about a nil: the call just before in the same file that gave nil, with its error.
 local function forgotten(failed, at)
-  if not failed.message:find("a nil value", 1, true) and not failed.message:find("got nil", 1, true) then return nil end
+  local said = failed.message:match("^[^\n]*") -- a log may follow
+  if not said:find("a nil value", 1, true) and not said:find("got nil", 1, true) then return nil end
   local path, line = place(at)
   local last
   for _, call in ipairs(trace.calls()) do

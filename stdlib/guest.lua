@@ -103,10 +103,12 @@ end
 -- @treturn[1] {string,...} their names, sorted
 -- @return[2] nil
 -- @treturn[2] Err of libvirt
+-- @raise without a connection
 -- @usage
 -- local names = assert(require("std.guest").tagged(conn, "urn:site:backup", "class", "gold"))
 -- assert(#names == 0) -- nobody is
 function guest.tagged(conn, namespace, key, value)
+  if not conn then error("guest.tagged: a connection is needed; discovery.connect(ctx) makes ctx.conn", 2) end
   local names = {}
   local rows, failed = conn:list()
   if not rows then return nil, failed end

@@ -155,6 +155,11 @@ function init.meta(module)
   return table.concat(lines, "\n") .. "\n"
 end
 
+-- As a shell takes it.
+local function shell_word(path)
+  return path:find("^[%w_/%.%-]+$") and path or ("'%s'"):format((path:gsub("'", "'\\''")))
+end
+
 --- Write all of it; what is there already is not touched, the editor's files excepted, which are made anew.
 -- @tparam table opts words: the directory is the second one
 -- @treturn[1] integer exit code
@@ -187,8 +192,8 @@ function init.main(opts)
   local lines = {}
   for _, name in ipairs(written) do lines[#lines + 1] = "written  " .. name end
   for _, name in ipairs(kept) do lines[#lines + 1] = "kept     " .. name end
-  lines[#lines + 1] = ("written  %s (%d modules)\n\nNext: moonsnap test %s/backup_test.lua"):format(META, #doc.index().modules,
-    opts.words[2])
+  lines[#lines + 1] = ("written  %s (%d modules)\n\nNext: moonsnap test %s"):format(META, #doc.index().modules,
+    shell_word(opts.words[2] .. "/backup_test.lua"))
   report.print({ opts = opts }, { directory = dir, written = written, kept = kept }, table.concat(lines, "\n"))
   return 0
 end

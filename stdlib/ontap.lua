@@ -14,8 +14,12 @@ local ontap = {}
 
 local TRANSPORTS = { zapi = "ONTAPI", rest = "REST" }
 
---- The clients of all controllers; see `std.connect`.
+--- Make the clients of all controllers of the config: `ctx.controllers`. Makes no request, as `std.connect.all` says.
 -- @function ontap.connect
+-- @tparam table ctx
+-- @treturn[1] {{name=string,client=Ontap,host=string,svm=?string,options=table},...} also indexed by name
+-- @return[2] nil
+-- @treturn[2] Err scf-00039, scf-00042
 ontap.connect = connect.all
 
 -- The controllers that hold what is backed up. In a config with replication every other one holds copies only.
@@ -66,7 +70,11 @@ end
 -- @treturn[1] {table,...} rows of the `volumes` call, also indexed by name
 -- @return[2] nil
 -- @treturn[2] Err STORAGE-02152
+-- @raise for what is not a controller
 function ontap.volumes(controller)
+  if type(controller) ~= "table" or not controller.client then
+    error("ontap.volumes: a controller is needed, one of ctx.controllers", 2)
+  end
   if controller.volumes then return controller.volumes end
   local rows, failed = controller.client:volumes()
   if not rows then

@@ -118,7 +118,10 @@ end
 -- require("std.test").eq({ "a", { b = 1 } }, { "a", { b = 1 } })
 function test.eq(got, want, note)
   local found = difference(got, want, "value", {})
-  if found then error((note and note .. ": " or "") .. found, 2) end
+  if not found then return end
+  note = note and tostring(note) or ""
+  -- A log says more than fits before what is compared.
+  error(note:find("\n") and found .. "\n" .. note or note ~= "" and note .. ": " .. found or found, 2)
 end
 
 --- Check that a value is neither nil nor false.

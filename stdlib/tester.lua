@@ -14,7 +14,7 @@ local LIMIT = 600 -- seconds for one file
 local function brief(text)
   local lines = {}
   for line in text:gmatch("[^\n]+") do
-    if line:find("^skipped: ") then lines[#lines + 1] = "  " .. line end
+    if line:find("^skipped: ") or line:find("^never came about: ") then lines[#lines + 1] = "  " .. line end
   end
   return table.concat(lines, "\n")
 end

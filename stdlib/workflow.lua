@@ -225,6 +225,30 @@ function Context:journal_path()
   return ("%s/journal/%s.%s.%s.journal"):format(self.dirs.state, self.profile, self.config_name, self.id)
 end
 
+--- What a phase gets: `ctx`. The first fields are there from the beginning, the others when the step that is named has run; a
+-- workflow of your own calls it itself. Fields that you add are yours.
+-- @table ctx
+-- @field cfg the Config: `ctx.cfg:get("SNAME")`, `ctx.cfg:raw("SITE_KEY")`; none with scope "profile" or "host"
+-- @field opts options of the command line by name: `ctx.opts.json`, `ctx.opts["libvirt-uri"]`
+-- @field profile as given by --profile
+-- @field config_name as given by --config
+-- @field action name of the action
+-- @field policy as given by --policy
+-- @field stamp time of the run as in names, "20261124020000"
+-- @field id the run: stamp and process id
+-- @field dirs `{config=,state=,log=,run=}`
+-- @field dry_run whether nothing is to be changed
+-- @field exit exit code so far, 0 to begin with; `ctx:worse(3)` asks for another one
+-- @field phase name of the phase that runs
+-- @field conn connection to libvirt, after `std.discovery.connect`; the run closes it
+-- @field guests the guests that take part, after `std.discovery.run` (phase discover of backup)
+-- @field volumes `{{controller=string,volume=string},...}` of their disks, after `std.discovery.run`
+-- @field controllers clients, a list that is also indexed by name, after `std.ontap.connect` or `std.ontap.identify`
+-- @field snapshot name of the snapshots of this run, after phase discover of backup
+-- @field record what the catalog will have of this run, after phase pre of backup
+-- @field guard what holds the suspended guests, in phases quiesce to unquiesce of backup
+-- @field items the guests to restore, after phase find of restore
+
 --- Make a context.
 -- @tparam table fields opts, cfg, dirs, profile, config_name, action, policy, stamp; alarm: called without arguments as soon as
 --   the run needs somebody to look (exit code 5)
@@ -276,8 +300,10 @@ end
 function workflow.run(wf, ctx)
   local ok, failed = err.try(run_phases, wf, ctx)
   local function tell(fn, what)
-    local done, problem = pcall(fn or function() end, ctx, failed)
-    if not done then log.error("while %s: %s", what, problem) end
+    local done, problem = err.try(fn or function() end, ctx, failed)
+    if done then return end
+    local at = problem.at and not tostring(problem):find(problem.at, 1, true) and (" (%s)"):format(problem.at) or ""
+    log.error("while %s: %s%s", what, problem, at)
   end
   if ok then
     failed = nil

@@ -21,6 +21,7 @@ local tasks = require "engine.task"
 local trace = require "engine.trace"
 local virt = require "engine.virt"
 local err = require "std.err"
+local nearest = require "std.nearest"
 local sim = require "std.world_sim"
 
 local world = {}
@@ -30,10 +31,27 @@ World.__index = World
 
 local number = 0
 
+-- A misspelt field would be a test of something else.
+local FIELDS = { world = { guests = true, volumes = true, conf = true, sim = true },
+  guest = { name = true, volume = true, disks = true, off = true, metadata = true },
+  run = { policy = true, params = true, script = true, args = true } }
+
+local function check_fields(what, value, level)
+  local known = {}
+  for name in pairs(FIELDS[what]) do known[#known + 1] = name end
+  table.sort(known)
+  for name in pairs(value) do
+    if not FIELDS[what][name] then
+      error(("std.world: a %s has no '%s'%s; it has %s"):format(what, tostring(name), nearest.hint(tostring(name), known),
+        table.concat(known, ", ")), level + 1)
+    end
+  end
+end
+
 local XML = [[
 <domain type='%s'><name>%s</name><memory unit='MiB'>16</memory><vcpu>1</vcpu>
   <os><type arch='x86_64' machine='pc'>hvm</type></os>
-  <devices>%s<memballoon model='none'/></devices></domain>]]
+  %s<devices>%s<memballoon model='none'/></devices></domain>]]
 local DISK = "<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='%s'/>"
   .. "<target dev='vd%s' bus='virtio'/></disk>"
 
@@ -67,13 +85,20 @@ local function mountinfo(self)
 end
 
 local function define(self, guest)
+  local known = {}
+  for _, volume in ipairs(self.volumes) do known[volume] = true end
   local disks, type_ = {}, self.uri:find("^test:") and "test" or "qemu"
   for i, volume in ipairs(guest.disks or { guest.volume }) do
+    if not known[volume] then
+      error(("std.world: guest '%s': the world has no volume '%s'; it has %s"):format(guest.name, tostring(volume),
+        table.concat(self.volumes, ", ")), 0)
+    end
     local path = ("%s/%s%s.img"):format(self.sim:path(volume), guest.name, i > 1 and "-" .. i or "")
     write(path, content(path:match("[^/]+/[^/]+$")), 438) -- 0666
     disks[i] = DISK:format(path, string.char(96 + i))
   end
-  local xml = XML:format(type_, guest.name, table.concat(disks))
+  local about = guest.metadata and ("<metadata>%s</metadata>"):format(guest.metadata) or ""
+  local xml = XML:format(type_, guest.name, about, table.concat(disks))
   assert(self.conn:define(xml))
   -- As libvirt has it, with its uuid: a dry run's own libvirt must know the guest by the same one.
   xml = assert(self:domain(guest.name):xml { inactive = true })
@@ -98,8 +123,9 @@ end
 
 --- Make a world.
 -- @tparam {guests={table,...},volumes={string,...},conf=table,sim=table} opts guests: `{name=, volume=}` each, or
---   `{name=, disks={VOLUME,...}}` for several disks, `off=true` for one that does not run; volumes: "vol1" and "vol2"
---   when not given; conf: parameters that differ; sim: keys of the simulator's config that differ
+--   `{name=, disks={VOLUME,...}}` for several disks, `off=true` for one that does not run, `metadata=` XML
+--   that its definition holds, a tag for instance; volumes: "vol1" and "vol2" when not given; conf: parameters that
+--   differ; sim: keys of the simulator's config that differ
 -- @treturn World a to-be-closed value: closing it removes all of it. Fields: dir, conn, uri, sim
 -- @raise what kept it from coming up
 -- @usage
@@ -108,8 +134,16 @@ end
 -- w:order { "domain.suspend web1", "ontap.snapshot_create svm1 vol1", "domain.resume web1" }
 -- assert(#w:paused() == 0 and #w.sim:snapshots("vol1") == 1)
 function world.new(opts)
+  if type(opts) ~= "table" then error("world.new: a table with guests is needed", 2) end
+  check_fields("world", opts, 2)
+  for _, guest in ipairs(opts.guests or {}) do
+    check_fields("guest", guest, 2)
+    if not guest.name or not (guest.volume or guest.disks) then
+      error("world.new: a guest needs name, and volume or disks", 2)
+    end
+  end
   number = number + 1
-  local self = setmetatable({ guests = {}, volumes = opts.volumes or { "vol1", "vol2" },
+  local self = setmetatable({ guests = {}, rules = {}, volumes = opts.volumes or { "vol1", "vol2" },
     uri = os.getenv("MOONSNAP_TEST_URI") or "test:///default",
     dir = ("%s/moonworld.%d.%d"):format(os.getenv("MOON_TEST_TMP") or "/tmp", process.self().pid, number) }, World)
   local ok, failed = pcall(function()
@@ -198,6 +232,7 @@ end
 -- @treturn {code=integer,log=string,record=?table} exit code, the run's log, the newest record of the catalog
 -- @raise nothing: what a workflow raises is in the log, with code 1
 function World:run(what, opts)
+  check_fields("run", opts or {}, 2)
   next_second(self)
   local args = arguments(self, what, opts or {})
   args[#args + 1] = "--quiet"
@@ -232,20 +267,24 @@ function World:plan(what, opts)
   return assert(json.decode(out.stdout))
 end
 
---- Let a call to libvirt, a program or the like fail; for the controller's own calls see `w.sim:fail`.
+--- Let a call to libvirt, a program or the like fail; for the controller's own calls see `w.sim:fail`. A failure
+-- that never came about is told of when the world closes.
 -- @tparam string op such as "domain.suspend"
 -- @tparam[opt] table opts object (guest), nth, count, code, message; see `engine.probe.fail`
 function World:fail(op, opts)
+  self.rules[#self.rules + 1] = ("%s: %s"):format(sim.place(), op)
   probe.fail(op, opts or {})
 end
 
---- Give an answer to a call in place of what the world has: a guest agent's, say, which the test driver lacks.
+--- Give an answer to a call in place of what the world has: a guest agent's, say, which the test driver lacks. Calls
+-- that only read are not among them, but for the agent's; an answer that no call came for is told of when the world closes.
 -- @tparam string op such as "domain.agent"
 -- @param value what the call returns
 -- @tparam[opt] table opts object, nth, count
 function World:answer(op, value, opts)
   local rule = { answer = value }
   for key, item in pairs(opts or {}) do rule[key] = item end
+  self.rules[#self.rules + 1] = ("%s: %s"):format(sim.place(), op)
   probe.fail(op, rule)
 end
 
@@ -293,8 +332,18 @@ local function remove(path)
   file.remove(path)
 end
 
+-- A failure that was asked for and never came about: the test may have passed for another reason.
+local function tell_unmet(self)
+  local unmet = self.sim and self.sim:unmet() or {}
+  for i, rule in ipairs(probe.rules()) do
+    if not rule.hit and self.rules[i] then unmet[#unmet + 1] = self.rules[i] end
+  end
+  for _, text in ipairs(unmet) do print("never came about: " .. text) end
+end
+
 --- Remove everything: guests, simulator, files. Closing the value does this.
 function World:close()
+  tell_unmet(self)
   probe.stop()
   for _, guest in ipairs(self.conn and self.guests or {}) do
     local row = self.conn:lookup(guest.name)

@@ -37,6 +37,13 @@ local function configuration(root, volumes, changes)
   return json.encode(conf, true)
 end
 
+--- The line of the script that called the function that calls this.
+-- @treturn string "FILE:LINE"
+function world_sim.place()
+  local _, at = pcall(error, "", 4) -- pcall, this function, its caller, the script
+  return (tostring(at):gsub(": $", ""))
+end
+
 --- Start a simulator; returns when it answers.
 -- @tparam string dir a directory of its own
 -- @tparam {string,...} volumes names, on SVM svm1
@@ -44,7 +51,7 @@ end
 -- @treturn Sim fields: port, url, ca_file, root
 -- @raise why it does not start
 function world_sim.start(dir, volumes, changes)
-  local self = setmetatable({ dir = dir, root = dir .. "/root" }, Sim)
+  local self = setmetatable({ dir = dir, rules = {}, root = dir .. "/root" }, Sim)
   for _, name in ipairs(volumes) do assert(file.mkdirs(self:path(name), { mode = 493 })) end -- 0755
   assert(file.replace(dir .. "/sim.json", configuration(self.root, volumes, changes)))
   -- It ends with this process, however that ends; setpriv asks the kernel for it.
@@ -76,8 +83,11 @@ end
 local function ask(self, method, path, body)
   local reply = assert(http.request(self.url .. path, { method = method, body = body and json.encode(body), user = "admin",
     password = "secret", ca_file = self.ca_file, timeout = 20 }))
-  if reply.status >= 300 then error(err.new("invalid", ("simulator: %s: %s"):format(path, reply.body)), 0) end
-  return json.decode(reply.body)
+  if reply.status >= 300 then
+    local said = json.decode(reply.body)
+    error(err.new("invalid", ("simulator: %s: %s"):format(path, type(said) == "table" and said.error or reply.body)), 0)
+  end
+  return reply.body ~= "" and json.decode(reply.body) or nil
 end
 
 --- Let a call fail.
@@ -89,11 +99,40 @@ end
 function Sim:fail(call, opts)
   local rule = { match = call, action = "error" }
   for key, value in pairs(opts or {}) do rule[key] = value end
-  ask(self, "POST", "/sim/faults", rule)
+  local id = ask(self, "POST", "/sim/faults", rule).id
+  self.rules[id] = ("%s: %s"):format(world_sim.place(), call)
+end
+
+-- Rules that no call met so far are noted; those that were met are done with.
+local function look(self)
+  if not next(self.rules) then return end
+  for _, row in ipairs(ask(self, "GET", "/sim/faults").faults) do
+    if row.hits > 0 then self.rules[row.id] = nil end
+  end
+end
+
+--- Failures that were asked for and that no call came to.
+-- @treturn {string,...} "FILE:LINE: CALL"
+function Sim:unmet()
+  pcall(look, self) -- a test may have ended it
+  local list = {}
+  for _, text in pairs(self.rules) do list[#list + 1] = text end
+  table.sort(list)
+  return list
+end
+
+--- Let a snapshot be older than it is.
+-- @tparam string volume
+-- @tparam string name
+-- @tparam integer seconds
+-- @raise when there is no such snapshot
+function Sim:age(volume, name, seconds)
+  ask(self, "PUT", "/sim/snapshot", { svm = "svm1", volume = volume, snapshot = name, created = os.time() - seconds })
 end
 
 --- Forget all rules of `fail`.
 function Sim:heal()
+  pcall(look, self)
   ask(self, "DELETE", "/sim/faults")
 end
 

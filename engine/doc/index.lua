@@ -146,8 +146,20 @@ local function from_signature(signature)
   return params
 end
 
+-- Text, and the lines of code in it: indented, after an empty line.
+local function parted(text)
+  local prose, code, above = {}, {}, ""
+  for line in (text .. "\n"):gmatch("(.-)\n") do
+    local among = line:find("^   %s*%S") and (above == "" or code[#code] == above)
+    table.insert(among and code or prose, line)
+    above = line
+  end
+  return table.concat(prose, "\n"), table.concat(code, "\n"):gsub("^   ", ""):gsub("\n   ", "\n") .. ""
+end
+
 local function add_module(name, text, where)
-  modules[#modules + 1] = { name = name, text = squeeze(text), summary = summary_of(text), source = where }
+  local prose, code = parted(text)
+  modules[#modules + 1] = { name = name, text = squeeze(prose), code = code, summary = summary_of(prose), source = where }
 end
 
 local function read_c(path)

@@ -60,6 +60,7 @@ end
 for _, module in ipairs(index.modules) do
   local lines = {}
   comment(lines, "---", module.text or "")
+  if module.code then lines[#lines + 1] = "-- @usage\n-- " .. module.code:gsub("\n", "\n-- ") end
   lines[#lines + 1] = ("-- @module %s\n"):format(module.name)
   local plain, classes = {}, {}
   for _, entry in ipairs(of_module[module.name] or {}) do

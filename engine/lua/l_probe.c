@@ -16,9 +16,9 @@ static bool matches(const json_t *rule, const char *key, const char *value)
 }
 
 /* The rule that makes this call fail, or NULL; all rules that match count. */
-static const json_t *rule_for(json_t *rules, const char *op, const char *object)
+static json_t *rule_for(json_t *rules, const char *op, const char *object)
 {
-    const json_t *hit = NULL;
+    json_t *hit = NULL;
     size_t i;
     json_t *rule;
     json_array_foreach (rules, i, rule) {
@@ -31,6 +31,8 @@ static const json_t *rule_for(json_t *rules, const char *op, const char *object)
         if (!hit && (nth ? seen == nth : !count || seen <= count))
             hit = rule;
     }
+    if (hit)
+        json_object_set_new(hit, "hit", json_true());
     return hit;
 }
 
@@ -157,12 +159,33 @@ static int probe_fail(lua_State *L)
     return 0;
 }
 
+/*** The rules so far: what `fail` was given, and whether a call met them.
+ * @function rules
+ * @usage
+ * local probe = require "engine.probe"
+ * probe.start()
+ * probe.fail("domain.suspend", { object = "web9" })
+ * assert(probe.rules()[1].op == "domain.suspend" and not probe.rules()[1].hit)
+ * probe.stop()
+ * @treturn {table,...} each `{op=, hit=true where a call was made to fail or was answered}` and the options of `fail`
+ */
+static int probe_rules(lua_State *L)
+{
+    struct moonlua *m = moonlua_get(L);
+    if (m->rules)
+        moonlua_pushjson(L, m->rules);
+    else
+        lua_newtable(L);
+    return 1;
+}
+
 int luaopen_engine_probe(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"start", probe_start},
                                          {"stop", probe_stop},
                                          {"calls", probe_calls},
                                          {"fail", probe_fail},
+                                         {"rules", probe_rules},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;

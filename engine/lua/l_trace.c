@@ -262,9 +262,10 @@ static int trace_closed(lua_State *L)
  * @function kept
  * @usage
  * local trace, virt = require "engine.trace", require "engine.virt"
+ * local before = #trace.open()
  * local conn = assert(virt.open("test:///default"))
  * trace.kept(conn)
- * for _, row in ipairs(trace.open()) do assert(row.what ~= "connection test:///default") end
+ * assert(#trace.open() == before)
  * conn:close()
  * @tparam userdata handle a connection, a lock or a guard process
  */

@@ -44,6 +44,7 @@ t.case("moonsnap init: the first workflow passes its test, the second init keeps
   t.eq(out.status, 0)
   t.ok(out.stdout:find("kept     backup.lua", 1, true), out.stdout)
   t.eq(file.read(DIR .. "/backup.lua"), "mine")
+  t.ok(moonsnap("init", DIR .. " two").stdout:find(("Next: moonsnap test '%s two/backup_test.lua'"):format(DIR), 1, true))
   t.eq(moonsnap("init").status, 2)
 end)
 

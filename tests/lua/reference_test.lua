@@ -101,6 +101,27 @@ t.case("a name is found with and without its beginning", function()
   t.err(nil, select(2, doc.find("xyzzyxyzzyxyzzy")), "not_found", "moonsnap doc lists")
 end)
 
+t.case("a word leads to where it is spoken of", function()
+  local names = {}
+  for _, entry in ipairs(doc.mentions("METADATA")) do names[entry.name] = true end
+  t.ok(names["std.guest.tagged"] and names["std.world.new"])
+  t.eq(doc.mentions("xyzzyxyzzyxyzzy"), {})
+  t.ok(not doc.find("metadata"))
+end)
+
+t.case("code in a module's description keeps its lines", function()
+  local text = doc.describe(doc.find("std.quiesce")[1])
+  t.ok(text:find("\n    local guard <close> = quiesce.guard(ctx, guests)\n    assert(guard:suspend())\n", 1, true), text)
+  t.ok(doc.describe(doc.find("std.world")[1]):find("\n      local w <close> = world.new", 1, true))
+end)
+
+t.case("what a phase gets is described", function()
+  local entry = t.ok(doc.find("ctx"))[1]
+  local fields = {}
+  for _, field in ipairs(entry.fields) do fields[field.name] = true end
+  t.ok(fields.cfg and fields.conn and fields.guests and fields.controllers and fields.policy)
+end)
+
 t.case("a description has its parts", function()
   local suspend = doc.describe(doc.find("Domain:suspend")[1])
   t.ok(suspend:find("waits", 1, true) and suspend:find("dry run", 1, true), suspend)

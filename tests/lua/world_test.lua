@@ -126,6 +126,52 @@ t.case("a guest's agent says what it likes, and is told apart from a failure of 
   t.err(nil, select(2, guest.exec(dom, { "/bin/x" })), "io", "no exit code")
 end)
 
+t.case("a misspelt test is told so, and is not a test of something else", function()
+  local guests = { { name = "web1", volume = "vol1" } }
+  t.raises(function() world.new { guest = guests } end,
+    "a world has no 'guest'; did you mean guests%?; it has conf, guests, sim, volumes")
+  t.raises(function() world.new { guests = { { nme = "web1", volume = "vol1" } } } end,
+    "a guest has no 'nme'; did you mean name%?")
+  t.raises(function() world.new { guests = { { name = "web1" } } } end, "a guest needs name, and volume or disks")
+  t.raises(function() world.new { guests = { { name = "web1", volume = "vol9" } } } end,
+    "guest 'web1': the world has no volume 'vol9'; it has vol1, vol2")
+  t.raises(function() world.new() end, "a table with guests is needed")
+  local w <close> = world.new { guests = guests }
+  t.raises(function() w:run("backup", { polcy = "daily" }) end, "a run has no 'polcy'; did you mean policy%?")
+  t.raises(function() w.sim:fail("snapshot-create", { acton = "nospace" }) end, "simulator: .*: key \"acton\" is unknown")
+end)
+
+t.case("a guest can be tagged, and a snapshot be old", function()
+  local w <close> = world.new { guests = { { name = "web1", volume = "vol1", metadata =
+    "<site:backup xmlns:site='urn:site:backup'><site:class>gold</site:class></site:backup>" } } }
+  t.eq(guest.tagged(w.conn, "urn:site:backup", "class", "gold"), { "web1" })
+  t.raises(function() guest.tagged(nil, "urn:site:backup", "class") end, "a connection is needed")
+  t.eq(w:run("backup", { policy = "daily" }).code, 0)
+  w.sim:age("vol1", w.sim:snapshots("vol1")[1], 31 * 86400)
+  local path = TMP .. "/old.lua"
+  assert(file.replace(path, [[return require("std.workflow") { action = "old", summary = "s", phases = { "look" },
+    look = function(ctx)
+    local ontap = require "std.ontap"
+    for _, controller in ipairs(assert(ontap.connect(ctx))) do
+      for _, row in ipairs(assert(ontap.snapshots(ctx, { controller = controller.name, volume = "vol1" }))) do
+        if os.time() - row.created > 30 * 86400 then ctx:worse(3) end
+      end
+    end
+  end }]]))
+  t.eq(w:run(path).code, 3)
+  t.raises(function() w.sim:age("vol1", "none", 1) end, "no such snapshot")
+  t.raises(function() require("std.ontap").volumes({}) end, "a controller is needed")
+end)
+
+t.case("an error of a workflow's own clean-up names its line", function()
+  local w <close> = world.new { guests = { { name = "web1", volume = "vol1" } } }
+  local path = TMP .. "/failed.lua"
+  assert(file.replace(path, [[return require("std.workflow").extend("backup", { discover = function() return nil, "no" end,
+    failed = function(ctx) require("std.http").post_json(ctx.cfg:get("SITE_WEBHOOK"), {}) end })]]))
+  local log = w:run("backup", { policy = "daily", script = path }).log
+  t.ok(log:find("while cleaning up: .*%(.*failed%.lua:2%)"), log)
+end)
+
 -- Output and exit code of `moonsnap test` on a file with that text.
 local function test(text, ...)
   local path = TMP .. "/some_test.lua"
@@ -147,6 +193,30 @@ t.case("moonsnap test: what passes is one line, what fails is shown", function()
   said, code = test [[error("broken")]]
   t.eq(code, 1)
   t.ok(said:find("broken", 1, true), said)
+end)
+
+t.case("moonsnap test: failures that never came about are told, also of what passes", function()
+  local said, code = test [[local t, world = require "std.test", require "std.world" t.case("a", function()
+    local w <close> = world.new { guests = { { name = "web1", volume = "vol1" } } }
+    w:fail("domain.suspnd")
+    w:answer("ontap.snapshots", {})
+    w:fail("domain.suspend", { count = 1 })
+    w.sim:fail("snapshot-creat")
+    w.sim:fail("snapshot-create", { nth = 1 })
+    w:run("backup", { policy = "daily" })
+    w:run("backup", { policy = "daily" })
+    t.eq(w:paused(), {}) end) return t.done()]]
+  t.eq(code, 0, said)
+  local lines = {}
+  for line in said:gmatch("never came about: [^\n]*some_test%.lua:([^\n]*)") do lines[#lines + 1] = line end
+  t.eq(lines, { "6: snapshot-creat", "3: domain.suspnd", "4: ontap.snapshots" }, said)
+end)
+
+t.case("what differs comes before a long note", function()
+  local said = test [[local t = require "std.test" t.case("a", function() t.eq(1, 2, "a log\nof two lines: a nil value") end)
+    return t.done()]]
+  t.ok(said:find("some_test.lua:1: value: got 1, want 2\na log\nof two lines", 1, true), said)
+  t.ok(not said:find("  before ", 1, true), said)
 end)
 
 t.case("a world that goes takes nothing with it that a link leads to", function()

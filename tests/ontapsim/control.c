@@ -87,7 +87,7 @@ static void set_in_use(struct sim_snap *snap, json_t *doc)
     snap->dependency = sim_dup(dependency);
 }
 
-/* PUT {"svm","volume","snapshot","owners":[...],"dependency":"snapmirror"} */
+/* PUT {"svm","volume","snapshot","owners":[...],"dependency":"snapmirror"}, or {...,"created":EPOCH SECONDS} */
 static void serve_snapshot(struct sim_http *h)
 {
     const char *svm = NULL, *volume = NULL, *name = NULL;
@@ -105,7 +105,10 @@ static void serve_snapshot(struct sim_http *h)
         struct sim_snap *snap = vol ? sim_snap_find(vol, name) : NULL;
         if (snap) {
             found = true;
-            set_in_use(snap, doc);
+            if (json_is_integer(json_object_get(doc, "created")))
+                snap->created = json_integer_value(json_object_get(doc, "created"));
+            else
+                set_in_use(snap, doc);
             sim_state_save_volume(vol);
         }
         sim_unlock();
