@@ -240,6 +240,7 @@ local function restore_one(ctx, item)
     if not ok then return nil, err.coded("scf-00052", ("guest '%s'"):format(item.name), failed) end
   end
   ok, failed = steps.note(ctx, item, "stopping")
+  if ok then ok, failed = steps.alone(ctx, item) end
   if ok then ok, failed = power.stop(ctx, item) end
   if not ok then return nil, failed end
   -- Once more, now that nothing can change any more below our hands.
@@ -292,7 +293,7 @@ function restore.all(ctx)
       for _, done in ipairs(ctx.items) do
         if done.restored then
           log.warn("Guest '%s' is restored already and stays so", done.name)
-          failed.exit = failed.exit or 3
+          failed.exit = failed.exit == 5 and 5 or 3
         end
       end
       return nil, failed

@@ -82,7 +82,7 @@ local function each_config(dirs, own, fn)
   end
 end
 
--- The restores of all configs, oldest first: several may have the same guests.
+-- The restores of all configs but this run's own, oldest first: several may have the same guests.
 local function restores(dirs, own)
   local list, failed = {}, nil
   each_config(dirs, own, function(place)
@@ -91,7 +91,12 @@ local function restores(dirs, own)
       failed = failed or unread
       log.warn("%s", unread)
     end
-    for _, record in ipairs(records or {}) do list[#list + 1] = { place = place, record = record } end
+    for _, record in ipairs(records or {}) do
+      if record.id ~= (own and own.id) then
+        list[#list + 1] = { place = place, record = record, own = place == own,
+          live = record.status == "started" and not catalog.is_dead(place, record) }
+      end
+    end
   end)
   table.sort(list, function(a, b) return catalog.earlier(a.record, b.record) end)
   return list, failed
@@ -125,12 +130,7 @@ end
 local function unfinished(dirs, own)
   local last, list, failed = {}, restores(dirs, own)
   for _, one in ipairs(list) do
-    local record = one.record
-    one.own = one.place == own
-    one.live = record.status == "started" and record.id ~= (own and own.id) and not catalog.is_dead(one.place, record)
-    if record.id ~= (own and own.id) then
-      for _, guest in ipairs(record.guests or {}) do take(last, one, guest) end
-    end
+    for _, guest in ipairs(one.record.guests or {}) do take(last, one, guest) end
   end
   local found = {}
   for _, one in pairs(last) do
@@ -168,6 +168,27 @@ function steps.look(ctx)
     if one.in_doubt and (one.uuid or one.own) then ctx.in_doubt[one.uuid or one.guest] = true end
   end
   return list
+end
+
+--- That nobody else is restoring a guest. Looked at when this run's own step is noted: of two that begin together each sees
+-- the other one. Waits for the disk.
+-- @tparam table ctx
+-- @tparam table item one of `ctx.items`
+-- @treturn[1] boolean true
+-- @return[2] nil
+-- @treturn[2] Err busy, exit 4
+function steps.alone(ctx, item)
+  local list, failed = restores(ctx.dirs, ctx)
+  if failed then return nil, failed end
+  for _, one in ipairs(list) do
+    for _, guest in ipairs(one.live and one.record.guests or {}) do
+      if guest.uuid == item.recorded.uuid and guest.step and guest.step ~= "started" and guest.step ~= "untouched" then
+        return nil, err.new("busy", ("guest '%s' is being restored by run %s of config %s of profile %s; restore it when that "
+          .. "has ended"):format(item.name, one.record.id, one.place.config_name, one.place.profile), { exit = 4 })
+      end
+    end
+  end
+  return true
 end
 
 --- At the start of a run: say which guests earlier restores have left, and how to go on. Waits for the disk.

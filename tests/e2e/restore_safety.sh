@@ -161,6 +161,31 @@ safety_held() {
 }
 goes_on() { sim_faults_clear; ended "$asking"; }
 
+# --- another config restores the same guest ---
+
+other_conf other SNAME=other
+check_exit 'another config has a backup, too' 0 moon_with other backup --policy daily --json
+theirs=$(jq -r .snapshot "$OUT")
+next_second
+backup
+sim_fault '{"match": "snapshot-restore-file", "action": "hold", "count": 1}'
+moon restore --policy $POLICY --backupName "$SNAP" --params KVM_RESTORE_VM_LIST=bravo --yes >"$WORLD_DIR/first.out" \
+  2>"$WORLD_DIR/first.err" </dev/null &
+asking=$!
+poll 20 sim_hit || not_ok 'the first restore is under way' "$WORLD_DIR/first.err"
+next_second
+check_exit 'another restore of the guest is under way: exit' 4 moon_with other restore --policy daily --backupName "$theirs" \
+  --params KVM_RESTORE_VM_LIST=bravo --yes
+check_match 'another restore of the guest is under way: whose' "$ERR" "guest 'bravo' is being restored by .*config kvm"
+check_eq 'another restore of the guest is under way: one was asked for' "$(sim_curl "$SIM_URL/sim/faults" | jq '[.faults[].hits] | add')" 1
+sim_faults_clear
+ended "$asking"
+check_eq 'the first one ends well' "$CODE" 0
+rm "$WORLD_DIR/etc/demo/other.conf"
+next_second
+
+# --- what changes between the first look and the disk ---
+
 backup
 spoil "${IMG[bravo]}" 4
 wreck=$(sum "${IMG[bravo]}")

@@ -77,4 +77,20 @@ t.case("one that another config is restoring right now", function()
   t.eq(steps.tell_all(ctx.dirs), 1)
 end)
 
+t.case("a restore is alone with its guest, or does not begin", function()
+  local function alone(restore)
+    local ok, failed = steps.alone(run_with({ web = "U1" }, { restore }), { name = "web", recorded = { uuid = "U1" } })
+    return ok or failed.code .. " " .. failed.exit
+  end
+  local process_of = { pid = own.pid, start = own.start }
+  local function live(step, uuid) return with { status = "started", process = process_of, step = step, uuid = uuid } end
+  t.eq(alone(live "overwriting"), "busy 4")
+  t.eq(alone(live "stopping"), "busy 4")
+  t.eq(alone(live "restored"), "busy 4")
+  t.eq(alone(live "started"), true)
+  t.eq(alone(live("overwriting", "U2")), true)
+  t.eq(alone(with { status = "started", process = { pid = own.pid, start = own.start - 1 } }), true)
+  t.eq(alone(HALF), true)
+end)
+
 return t.done()
