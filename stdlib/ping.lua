@@ -265,7 +265,7 @@ local function through_cluster(ctx, out)
     return out
   end
   for _, controller in ipairs(controllers) do
-    controller.transport = cluster.transport
+    controller.transport, controller.version = cluster.transport, cluster.version
     out[#out + 1] = { controller = controller.name, host = controller.host, rows = {} }
     check_inside(out[#out].rows, controller, ctx.cfg)
   end

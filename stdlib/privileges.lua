@@ -57,7 +57,7 @@ end
 -- name; actions that need it; `command` of a traditional role and `api` of a REST role, with the access;
 -- `zapi` and `rest` try it, where it is a right of its own there; `when` the config needs it; `optional`: without
 -- it the actions go on (a transport's name: over that one only).
--- A volume that is there is handed over where there is one.
+-- A volume that is there is handed over where there is one, and the controller.
 local list = {
   { name = "read the version", actions = "all", command = "version", access = "readonly",
     api = "/api/cluster", api_access = "readonly", optional = "rest",
@@ -120,9 +120,11 @@ local list = {
   { name = "restore files", actions = "restore", command = "volume snapshot restore-file", access = "all",
     api = "/api/private/cli/volume/snapshot/restore-file", api_access = "all",
     zapi = function(client) return client:call("snapshot-restore-file", SNAPSHOT .. "<path>-none-</path>") end,
-    -- Two ways: the right to change volumes, or that to the one command.
-    rest = function(client) return either(client, { "PATCH", ("/storage/volumes/%s"):format(NIL), { comment = "-" } },
-      { "POST", "/private/cli/volume/snapshot/restore-file", { volume = NOWHERE, snapshot = "-none-", path = "/-none-" } })
+    -- Two ways: the one command, or the right to change volumes, which is used of a release that is known to be young enough.
+    rest = function(client, _, controller)
+      local change = { "PATCH", ("/storage/volumes/%s"):format(NIL), { comment = "-" } }
+      return either(client, { "POST", "/private/cli/volume/snapshot/restore-file",
+        { volume = NOWHERE, snapshot = "-none-", path = "/-none-" } }, controller.version and change or nil)
     end },
   { name = "restore LUNs", actions = "restore of guests on LUNs", command = "volume snapshot restore-file", access = "all",
     api = "/api/storage/luns", api_access = "read_modify", optional = true, -- over ONTAPI the call is that for files
@@ -285,7 +287,7 @@ function privileges.is_optional(right, transport)
 end
 
 --- Try every right that the shipped actions need with this config.
--- @tparam table controller with `client` and `transport`
+-- @tparam table controller with `client`, `transport`, and `version` where it is told
 -- @tparam Config cfg
 -- @tparam ?string volume one that is there
 -- @treturn {{right=,verdict="granted"|"denied"|"absent"|"unknown",err=Err},...}
@@ -294,7 +296,7 @@ function privileges.try(controller, cfg, volume)
   for _, right in ipairs(list) do
     local try = right[controller.transport]
     if try and (right.when or always)(cfg) then
-      local found, failed = verdict(try(controller.client, volume))
+      local found, failed = verdict(try(controller.client, volume, controller))
       out[#out + 1] = { right = right, verdict = found, err = failed }
     end
   end

@@ -200,6 +200,16 @@ sim_with '.roles = { narrow: { rest: [ { api: "/api/*", access: "readonly" },
 check_exit 'an account that may restore by one command: enough' 0 ping --json
 check_eq 'what it lacks is no must' "$(bad_rows)" 'may restore LUNs,may write events'
 
+# The wider one is of no use where the account may not read the release: an old one could take the request for a revert.
+wide='.roles = { wide: { rest: [ { api: "/api/svm/*", access: "readonly" }, { api: "/api/network/*", access: "readonly" },
+    { api: "/api/cluster/jobs", access: "readonly" }, { api: "/api/storage/*", access: "all" } ] } }
+  | .users += [{ name: "wide", password: "secret", svm: "svm1", role: "wide" }]'
+sim_with "$wide" NTAP_USERS=svm1:wide/secret ONTAP_API=rest
+check_exit 'an account that may change volumes and not read the release: not enough' 1 ping --json
+like 'how it can restore is said' "$(remedy 'may restore files')" 'restore-file'
+sim_with "$wide | .roles.wide.rest += [{ api: \"/api/cluster\", access: \"readonly\" }]" NTAP_USERS=svm1:wide/secret ONTAP_API=rest
+check_exit 'one that may read it: enough' 0 ping --json
+
 # --- a certificate for a password ---
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=backup \
