@@ -272,9 +272,6 @@ local function verdict(value, failed)
   if type(value) == "table" and value.planned then
     return "unknown", err.new("unsupported", "a dry run tries no changes")
   end
-  local status = type(value) == "table" and math.type(value.status) == "integer" and value.status
-  if status == 401 or status == 403 then return "denied", err.new("denied", ("HTTP %d"):format(status)) end
-  if status == 405 then return "absent", err.new("unsupported", "HTTP 405") end
   return "granted"
 end
 
