@@ -9,6 +9,7 @@
 
 local plan = require "engine.plan"
 local process = require "engine.process"
+local trace = require "engine.trace"
 local err = require "std.err"
 local failure = require "std.failure"
 local log = require "std.log"
@@ -108,9 +109,28 @@ local function after(first, second)
   end
 end
 
+-- A phase round another one. Who asks for `next` and forgets it leaves a step out, quiesce for instance, and learns of it from
+-- whatever breaks later.
+local function wrapped(what, original, change)
+  local about = trace.written(change)
+  return function(ctx)
+    local called = false
+    local ok, failed = change(ctx, function()
+      called = true
+      return original(ctx)
+    end)
+    if not called and about.parameters > 1 and not (ok == nil and failed ~= nil) then
+      log.warn("%s: phase %s takes next and did not call it: the shipped step was left out; write return next()",
+        about.at, what)
+    end
+    return ok, failed
+  end
+end
+
 --- A shipped workflow with some of its phases wrapped.
 -- @tparam string action
--- @tparam table changes phase name -> function(ctx, next): next() runs the original. `failed` and `ended` come after the
+-- @tparam table changes phase name -> function(ctx, next): next() runs the original; one that takes next and does
+--   not call it is warned of. `failed` and `ended` come after the
 --   original, which always runs; other fields replace
 -- @treturn Workflow
 -- @raise for a phase that the workflow lacks
@@ -130,10 +150,7 @@ function workflow.extend(action, changes)
   for _, name in ipairs(base.phases) do phases[name] = true end
   for name, change in pairs(changes) do
     if phases[name] then
-      local original = base[name] or function() end
-      t[name] = function(ctx)
-        return change(ctx, function() return original(ctx) end)
-      end
+      t[name] = wrapped(("%s of %s"):format(name, action), base[name] or function() end, change)
     elseif name == "failed" or name == "ended" then
       t[name] = after(base[name], change)
     elseif FIELDS[name] then

@@ -1,6 +1,8 @@
-/*** ONTAP controllers: one client object for both transports. The verbs, their arguments and
- * results stand in engine/core/ontap.h; every method waits and returns nil and an error object
- * when the controller refuses.
+/*** ONTAP controllers: one client object for both transports. Every method waits, and returns nil and
+ * an error object when the controller refuses. Sizes are bytes, times seconds since the epoch, durations
+ * seconds; the path of a LUN is `/vol/VOLUME/REST`, that of a file lies below its volume (`web1.img`).
+ * A method that names an object which is not there fails with `not_found`; a list that matches nothing
+ * is empty. What ONTAP does not tell is left out of a result.
  * @module engine.ontap
  */
 #include "moonlua.h"

@@ -276,6 +276,28 @@ static int trace_kept(lua_State *L)
     return 0;
 }
 
+/*** How a function was written.
+ * @function written
+ * @usage
+ * local about = require("engine.trace").written(function(ctx, next) end)
+ * assert(about.parameters == 2 and about.at:find(":%d+$"))
+ * @tparam function fn
+ * @treturn {parameters=integer,at=string} how many parameters it names, and FILE:LINE
+ */
+static int trace_written(lua_State *L)
+{
+    lua_Debug ar;
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_pushvalue(L, 1);
+    lua_getinfo(L, ">Su", &ar);
+    lua_createtable(L, 0, 2);
+    lua_pushinteger(L, ar.nparams);
+    lua_setfield(L, -2, "parameters");
+    lua_pushfstring(L, "%s:%d", ar.source[0] == '@' ? ar.source + 1 : ar.short_src, ar.linedefined);
+    lua_setfield(L, -2, "at");
+    return 1;
+}
+
 /*** Connections, guards, locks and values of `opened` that are not closed.
  * @function open
  * @treturn {{what=string,at=string,ends=string,value=table},...} what: "connection qemu:///system"; at: FILE:LINE where it was
@@ -321,6 +343,7 @@ int luaopen_engine_trace(lua_State *L)
                                          {"opened", trace_opened},
                                          {"closed", trace_closed},
                                          {"kept", trace_kept},
+                                         {"written", trace_written},
                                          {"open", trace_open},
                                          {"standing", trace_standing},
                                          {NULL, NULL}};

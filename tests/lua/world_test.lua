@@ -163,6 +163,21 @@ t.case("a guest can be tagged, and a snapshot be old", function()
   t.raises(function() require("std.ontap").volumes({}) end, "a controller is needed")
 end)
 
+t.case("a phase that forgets next is told of, one that replaces it is not", function()
+  local w <close> = world.new { guests = { { name = "web1", volume = "vol1" } } }
+  local path = TMP .. "/next.lua"
+  local function warned(fn)
+    assert(file.replace(path, ('return require("std.workflow").extend("backup", {\n  post = %s })'):format(fn)))
+    local run = w:run("backup", { policy = "daily", script = path })
+    t.eq(run.code, 0, run.log)
+    return run.log:match("WARN: .-([%w_]+%.lua:%d+: phase [^\n]*)")
+  end
+  t.eq(warned("function(ctx, next) end"), "next.lua:2: phase post of backup takes next and did not call it: the shipped step "
+    .. "was left out; write return next()")
+  t.eq(warned("function(ctx, next) return next() end"), nil)
+  t.eq(warned("function(ctx) end"), nil)
+end)
+
 t.case("an error of a workflow's own clean-up names its line", function()
   local w <close> = world.new { guests = { { name = "web1", volume = "vol1" } } }
   local path = TMP .. "/failed.lua"
