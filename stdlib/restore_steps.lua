@@ -158,7 +158,7 @@ end
 -- @tparam table ctx
 -- @treturn[1] {table,...} what is unfinished
 -- @return[2] nil
--- @treturn[2] Err `ctx.in_doubt` is as it was
+-- @treturn[2] Err; ctx.in_doubt is as it was
 function steps.look(ctx)
   local list, failed = unfinished(ctx.dirs, ctx)
   if failed then return nil, failed end
