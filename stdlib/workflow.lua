@@ -130,8 +130,7 @@ end
 --- A shipped workflow with some of its phases wrapped.
 -- @tparam string action
 -- @tparam table changes phase name -> function(ctx, next): next() runs the original; one that takes next and does
---   not call it is warned of. `failed` and `ended` come after the
---   original, which always runs; other fields replace
+--   not call it is warned of. `failed` and `ended` come after the original, which always runs; other fields replace
 -- @treturn Workflow
 -- @raise for a phase that the workflow lacks
 -- @usage

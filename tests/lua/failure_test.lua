@@ -125,7 +125,8 @@ end)
 
 t.case("in a workflow of the site as well", function()
   local code, said = run('return require("std.workflow") { action = "mine", summary = "s", scope = "host",\n'
-    .. '  phases = { "one" }, one = function()\n' .. OPEN .. '    dom:start()\n    KEPT = conn\n  end }\n', "--state-dir", TMP .. "/state")
+    .. '  phases = { "one" }, one = function()\n' .. OPEN
+    .. '    dom:start()\n    KEPT = conn\n  end }\n', "--state-dir", TMP .. "/state")
   t.eq(code, 0)
   t.ok(said:find("warning: FILE:5: nobody looks at the error of this domain.start", 1, true), said)
   t.ok(said:find("warning: FILE:3: the connection test:///default that is opened here was not closed", 1, true), said)
