@@ -33,7 +33,7 @@ return workflow {
     assert(hooks.check(ctx, { "UMOUNT_CMD", "PRE_NTAP_CLONE_DELETE_CMD" }))
     local known = assert(clones.known(ctx))
     local name = ctx.opts.backupName
-    ctx.doomed = name and assert(of_backup(known, name)) or clones.surplus(known, ctx.cfg:get("NTAP_NUM_VOL_CLONES"))
+    ctx.doomed = name and assert(of_backup(known, name)) or clones.surplus(ctx, known, ctx.cfg:get("NTAP_NUM_VOL_CLONES"))
   end,
 
   -- Retention asks nobody; who names a backup may have named the wrong one.

@@ -203,7 +203,8 @@ function clone_targets.outdated(ctx, targets)
   end
   local temporary = ctx.cfg:get("NTAP_CLONE_FOR_BACKUP")
   local surplus = {}
-  for _, clone in ipairs(clones.surplus(known, ctx.cfg:get("NTAP_NUM_VOL_CLONES"), not temporary and coming or nil)) do
+  local most = ctx.cfg:get("NTAP_NUM_VOL_CLONES")
+  for _, clone in ipairs(clones.surplus(ctx, known, most, not temporary and coming or nil)) do
     surplus[clone.entry] = true
   end
   local list = {}

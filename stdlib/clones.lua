@@ -168,18 +168,27 @@ function clones.look(ctx, clone)
   return row, failed
 end
 
+-- Whether a volume clone is certainly not there any more: it takes no place of one that is.
+local function is_gone(ctx, clone)
+  local controller = ctx.controllers[clone.controller]
+  local rows = controller and ontap.volumes(controller)
+  return rows ~= nil and not rows[clone.name]
+end
+
 --- Clones that may go: what a run left half made or only meant for its own time, and the oldest volume clones of
--- each volume beyond a number. Decides, never deletes.
+-- each volume beyond a number; also those that somebody has deleted, which are to be forgotten. Decides, never deletes. Waits
+-- for the controllers where their volumes were not asked for yet.
+-- @tparam table ctx
 -- @tparam {table,...} list of `clones.known`, oldest first
 -- @tparam integer keep volume clones of each volume
 -- @tparam[opt] table coming set of "controller:volume" that will get one more
 -- @treturn {table,...}
-function clones.surplus(list, keep, coming)
+function clones.surplus(ctx, list, keep, coming)
   local out, newer = {}, {}
   for i = #list, 1, -1 do
     local clone = list[i]
     local of = clone.controller .. ":" .. clone.parent
-    if clone.record.temporary or clone.record.status ~= "ok" then
+    if clone.record.temporary or clone.record.status ~= "ok" or clone.kind == "volume" and is_gone(ctx, clone) then
       table.insert(out, 1, clone)
     elseif clone.kind == "volume" then
       newer[of] = (newer[of] or (coming and coming[of] and 1 or 0)) + 1

@@ -1,6 +1,8 @@
 -- The catalog held against what controllers have: which record a copy belongs to, which copies count, what is somebody
 -- else's, what may be forgotten.
 local catalog = require "std.catalog"
+local clone_targets = require "std.clone_targets"
+local clones = require "std.clones"
 local copies = require "std.copies"
 local err = require "std.err"
 local expire = require "std.expire"
@@ -177,6 +179,24 @@ t.case("what a dead run made and somebody renamed to be kept for ever is kept", 
   local found, left = assert(leftovers.find(ctx)), {}
   for i, item in ipairs(found) do left[i] = item.name .. (item.keep and " kept" or "") end
   t.eq(left, { kept.name .. " kept", snapshot(2).name })
+end)
+
+t.case("a clone that somebody has deleted takes no place of one that is there", function()
+  local ctx = run_with({ v1 = {}, v2 = {}, cl_1 = {}, cl_3 = {} }, {}, {}, { NTAP_NUM_VOL_CLONES = 3 })
+  for n = 1, 3 do
+    local clone = { kind = "volume", controller = "c1", name = "cl_" .. n, parent = "v1" }
+    assert(catalog.save(ctx, { id = n .. "-1", action = "clone", status = "ok", started = NOW + n, clones = { clone } }))
+  end
+  local function names(list)
+    local out = {}
+    for i, clone in ipairs(list) do out[i] = clone.name end
+    return out
+  end
+  local list = assert(clones.known(ctx))
+  t.eq(names(assert(clones.surplus(ctx, list, 2))), { "cl_2" }) -- to be forgotten
+  t.eq(names(assert(clone_targets.outdated(ctx, { { kind = "volume", controller = "c1", parent = "v1", name = "cl_4" } }))),
+    { "cl_2" })
+  t.eq(names(assert(clone_targets.outdated(ctx, { { kind = "volume", controller = "c1", parent = "v2", name = "cl_5" } }))), {})
 end)
 
 t.case("records are in the order of their runs, also where the clock is set back for the winter", function()
