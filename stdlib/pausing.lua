@@ -21,6 +21,10 @@ local AGENT = 15 -- seconds that libvirt itself may need beside the agent's answ
 
 pausing.THAW = 12 -- seconds for one thaw while other guests wait: libvirt gives the agent 10
 
+-- What is noted of one time that a guest stands still.
+local NOTES = { "attempted", "freezing", "stopped", "stopped_at", "back", "pause_ms", "nothing_done", "frozen", "freeze_failed",
+  "fell_back", "thawed_before", "unsettled", "unanswered", "waited", "told", "unknown", "due" }
+
 local NOT_RESPONDING = { timeout = true, unsupported = true, unreachable = true }
 
 local function tries(ctx, what, guest)
@@ -29,6 +33,14 @@ local function tries(ctx, what, guest)
     wait = ctx.cfg:get("KVM_CMD_RETRY_WAIT"),
     on_retry = function(failed, n) log.warn("%s of guest '%s' failed, try %d: %s", what, guest.name, n + 1, failed) end,
   }
+end
+
+--- Begin anew with a guest that may have stood still before, for whatever guard: that it came back then says nothing of what
+-- comes now. One that has not come back keeps its notes.
+-- @tparam table guest
+function pausing.anew(guest)
+  if not guest.back then return end
+  for _, note in ipairs(NOTES) do guest[note] = nil end
 end
 
 --- How a guest is to stand still, as the config says it.

@@ -93,6 +93,7 @@ end
 -- The guests that run and are to stand still, each with its method.
 local function running_guests(self, guests)
   local runs, failed = task.map(guests, function(guest)
+    pausing.anew(guest)
     local running, problem = look(self, guest)
     if problem or not running then return running, problem end
     local chosen
@@ -113,7 +114,10 @@ local function running_guests(self, guests)
 end
 
 local function start_process(self)
+  while self.starting do task.sleep(0.01) end -- for another task; a second one would take its journal away
   if self.process then return self.process end
+  self.starting = true
+  local _started <close> = setmetatable({}, { __close = function() self.starting = nil end })
   local ctx = self.ctx
   local ok, failed = file.mkdirs(ctx.dirs.state .. "/journal")
   if not ok then return nil, failed end
@@ -169,6 +173,9 @@ end
 local function stop(self, guest)
   local begun, problem = begin_pause(self, guest)
   if not begun then return nil, err.coded("scf-00037", "the guard process", problem) end
+  for i = #self.attempted, 1, -1 do -- it may stand still for the second time
+    if self.attempted[i] == guest then table.remove(self.attempted, i) end
+  end
   self.attempted[#self.attempted + 1] = guest
   local ok, failed = pausing.stop(self.ctx, guest, function()
     local stays, trouble = stays_paused(self, guest)

@@ -1,6 +1,7 @@
 -- The guard on libvirt's test driver: what it suspends, what it leaves alone, and that everything comes
 -- back on success, error and cancel.
 local file = require "engine.file"
+local guards = require "engine.guard"
 local plan = require "engine.plan"
 local process = require "engine.process"
 local tasks = require "engine.task"
@@ -10,6 +11,7 @@ local log = require "std.log"
 local pausing = require "std.pausing"
 local quiesce = require "std.quiesce"
 local recover = require "std.recover"
+local std_task = require "std.task"
 local t = require "std.test"
 
 log.open { quiet = true }
@@ -75,6 +77,45 @@ t.case("suspends what runs and resumes it", function()
   end
   t.eq(state(), "running")
   t.eq(file.list(TMP .. "/state/journal"), {}, "the journal of a run that ended well is gone")
+end)
+
+t.case("guests that stand still a second time, by one guard and by the next, come back each time", function()
+  local g = guest()
+  local function pause(guard)
+    t.ok(guard:suspend())
+    t.eq(state(), "paused")
+    g.pause_ms = nil
+    t.eq(#guard:release().failed, 0)
+    t.eq(state(), "running")
+    t.ok(g.pause_ms)
+  end
+  do
+    local guard <close> = quiesce.guard(context(), { g })
+    pause(guard)
+    pause(guard)
+  end
+  local guard <close> = quiesce.guard(context(), { g })
+  pause(guard)
+  t.ok(guard:suspend())
+  t.ok(guard:suspend()) -- nothing more is to be done
+  guard:release()
+  t.eq(state(), "running")
+end)
+
+t.case("a guard that two tasks use at once has one guard process", function()
+  local real, started = guards.start, 0
+  guards.start = function(...)
+    started = started + 1
+    return real(...)
+  end
+  local _real <close> = setmetatable({}, { __close = function() guards.start = real end })
+  local one, two = guest(), second()
+  do
+    local guard <close> = quiesce.guard(context { KVM_QUIESCE_MODE = "rolling" }, { one, two })
+    assert(std_task.all { function() return guard:suspend { one } end, function() return guard:suspend { two } end })
+    t.eq({ started, state(), state(other) }, { 1, "paused", "paused" })
+  end
+  t.eq({ state(), state(other) }, { "running", "running" })
 end)
 
 t.case("a guest that was paused stays paused", function()
