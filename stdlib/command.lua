@@ -162,7 +162,7 @@ end
 -- @tparam table o as for `words`, and
 -- @tparam[opt] number o.timeout seconds; default SC_AGENT_TIMEOUT, and while guests are suspended never
 --   longer than they may be
--- @treturn[1] table status or signal, timed_out, stdout, stderr; `planned` in a dry run
+-- @treturn[1] table status or signal, timed_out, left, stdout, stderr; `planned` in a dry run
 -- @return[2] nil
 -- @treturn[2] Err when it could not be run at all
 function command.run(ctx, o)
@@ -176,7 +176,8 @@ function command.run(ctx, o)
     out.status = 0
     return out
   end
-  local ended = out.timed_out and ("none, it was ended after %.1f s"):format(clock.mono() - began)
+  local ended = out.left and "none, not even SIGKILL has ended it"
+    or out.timed_out and ("none, it was ended after %.1f s"):format(clock.mono() - began)
     or out.status or "none, signal " .. out.signal
   log.cmd("Command [%s] finished with exit code: [%s] stdout: [%s] stderr: [%s]", table.concat(argv, " "), ended,
     blanks.trim_end(out.stdout), blanks.trim_end(out.stderr))
@@ -189,7 +190,8 @@ end
 -- @treturn ?Err nil for exit code 0
 function command.problem(o, out)
   if out.status == 0 then return nil end
-  local how = out.timed_out and "did not end in time" or out.status and "exit code " .. out.status
+  local how = out.left and "did not end in time, not even by SIGKILL"
+    or out.timed_out and "did not end in time" or out.status and "exit code " .. out.status
     or "signal " .. out.signal
   local said = blanks.trim_end((out.stderr or "") ~= "" and out.stderr or out.stdout or "")
   return err.new(out.timed_out and "timeout" or "io", ("%s: %s: '%s': %s%s"):format(o.where, o.name,

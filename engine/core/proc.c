@@ -19,6 +19,7 @@
 
 static const char OP[] = "process";
 static const double KILL_AFTER = 2.0;   /* from SIGTERM to SIGKILL */
+static const double LEAVE_AFTER = 3.0;  /* from SIGKILL until it is let be */
 static const double DRAIN_FOR = 0.5;    /* output after the program's end */
 static const double CHECK_EVERY = 0.02; /* only where the kernel has no pidfd_open */
 
@@ -39,7 +40,7 @@ struct child {
     double started;
     double deadline; /* INFINITY: none */
     double killed;   /* when SIGTERM was sent, 0 before */
-    bool sigkilled;
+    bool sigkilled, left;
     double ended; /* when the program was seen to have ended, 0 before */
 };
 
@@ -272,7 +273,9 @@ static double step(struct child *c, double now)
         c->sigkilled = true;
     }
     double next = c->ended != 0 ? c->ended + DRAIN_FOR : c->killed == 0 ? c->deadline : INFINITY;
-    if (c->killed != 0 && !c->sigkilled)
+    if (c->killed != 0 && c->ended == 0)
+        next = fmin(next, c->killed + KILL_AFTER + (c->sigkilled ? LEAVE_AFTER : 0));
+    else if (c->killed != 0 && !c->sigkilled)
         next = fmin(next, c->killed + KILL_AFTER);
     if (c->pidfd < 0 && c->ended == 0)
         next = fmin(next, now + CHECK_EVERY);
@@ -299,6 +302,9 @@ static int supervise(struct child *c, struct moon_err *err)
         if (c->ended != 0 && (!open || now >= c->ended + DRAIN_FOR))
             return 0;
         double next = step(c, now);
+        c->left = c->sigkilled && c->ended == 0 && now >= c->killed + KILL_AFTER + LEAVE_AFTER;
+        if (c->left)
+            return 0;
         struct pollfd fds[4] = {{.fd = c->streams[0].fd, .events = POLLIN},
                                 {.fd = c->streams[1].fd, .events = POLLIN},
                                 {.fd = c->ended == 0 ? c->pidfd : -1, .events = POLLIN},
@@ -351,7 +357,9 @@ static int reap(struct child *c, bool failed)
     int status = 0;
     if (c->killed != 0 || failed)
         kill(-c->pid, SIGKILL);
-    while (waitpid(c->pid, &status, 0) < 0) {
+    if (c->left && waitpid(c->pid, &status, WNOHANG) <= 0)
+        return SIGKILL; /* what it ends by some day */
+    while (!c->left && waitpid(c->pid, &status, 0) < 0) {
         if (errno != EINTR)
             return -1;
     }
@@ -409,11 +417,11 @@ int moon_proc_run(const struct moon_proc_args *args, json_t **out, struct moon_e
                             "must not be ignored",
                             c.program);
     bool exited = WIFEXITED(status);
-    json_t *json = json_pack("{s:i, s:o, s:o, s:b, s:b, s:f}", exited ? "status" : "signal",
+    json_t *json = json_pack("{s:i, s:o, s:o, s:b, s:b, s:b, s:f}", exited ? "status" : "signal",
                              exited ? WEXITSTATUS(status) : WTERMSIG(status), "stdout",
                              kept_text(&c.streams[0]), "stderr", kept_text(&c.streams[1]),
-                             "truncated", c.truncated, "timed_out", c.killed != 0, "seconds",
-                             moon_clock_mono() - c.started);
+                             "truncated", c.truncated, "timed_out", c.killed != 0, "left", c.left,
+                             "seconds", moon_clock_mono() - c.started);
     if (!json)
         return moon_err_errno(err, ENOMEM, OP, "program '%s': result", c.program);
     *out = json;

@@ -28,10 +28,11 @@ struct moon_proc_args {
  * of its own with default signals and no inherited descriptors but 0, 1 and 2. When time is up
  * the group gets SIGTERM, 2 s later SIGKILL; that is a result, not an error. `stop` does the same at
  * once, and is an error; a program that was not started yet never is. A process left behind that holds
- * the output open delays the result by at most half a second.
+ * the output open delays the result by at most half a second. A program that not even SIGKILL ends within 3 s, since
+ * it waits for a disk, say, is left as it is: guests may stand still until the caller goes on.
  *
  * *out: {status = exit code, or signal = number; stdout, stderr = bytes (any, not always UTF-8);
- * truncated (output was dropped), timed_out = booleans; seconds = real}.
+ * truncated (output was dropped), timed_out, left = booleans; seconds = real}.
  * Errors: MOON_NOT_FOUND, MOON_DENIED naming the program or directory that cannot be used;
  * MOON_INVALID for an empty argv; MOON_CANCELLED after `stop`; MOON_IO, MOON_INTERNAL. */
 int moon_proc_run(const struct moon_proc_args *args, json_t **out, struct moon_err *err);

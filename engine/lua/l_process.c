@@ -125,7 +125,8 @@ static struct moon_op *run_new(const json_t *args, struct moon_err *err)
  *   reads=boolean} options env as "NAME=value", added to a minimal environment; inherit: to moonsnap's own, which may
  *   hold secrets; timeout in seconds;
  *   max_output: bytes of each stream that are kept, 1 MiB when not given
- * @treturn[1] table `{status | signal, stdout, stderr, truncated, timed_out, seconds}`
+ * @treturn[1] table `{status | signal, stdout, stderr, truncated, timed_out, left, seconds}`; left: not even SIGKILL has ended it
+ *   within 3 s, as it waits for a disk, say, and nobody waits for it any more
  * @return[2] nil
  * @treturn[2] Err `not_found`, `denied` (the program), `invalid`
  */

@@ -193,6 +193,35 @@ static void test_timeout_kill(void **state)
     assert_true(took >= 2 && took < 20);
 }
 
+static pid_t deaf; /* the group that no signal reaches; 1: the next one */
+
+int __real_kill(pid_t pid, int sig);
+int __wrap_kill(pid_t pid, int sig);
+int __wrap_kill(pid_t pid, int sig)
+{
+    if (deaf == 1 && pid < 0)
+        deaf = pid;
+    return deaf == pid ? 0 : __real_kill(pid, sig);
+}
+
+/* As one that waits for a disk for ever. */
+static void test_not_even_killed(void **state)
+{
+    (void)state;
+    struct moon_proc_args args = {.timeout = 0.1};
+    deaf = 1;
+    AUTO_JSON json_t *got = shell("echo before; exec sleep 30", &args);
+    pid_t pid = -deaf;
+    deaf = 0;
+    assert_true(flag(got, "timed_out"));
+    assert_true(flag(got, "left"));
+    assert_int_equal(number(got, "signal"), SIGKILL);
+    assert_string_equal(text(got, "stdout"), "before\n");
+    assert_int_equal(waitpid(pid, NULL, WNOHANG), 0); /* it lives */
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static int stop_pipe[2];
 
 static void *stopper(void *arg)
@@ -365,21 +394,14 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_result),
-        cmocka_unit_test(test_no_shell),
-        cmocka_unit_test(test_input),
-        cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_descriptors),
-        cmocka_unit_test(test_signals),
-        cmocka_unit_test(test_output_limit),
-        cmocka_unit_test(test_timeout),
-        cmocka_unit_test(test_timeout_kill),
-        cmocka_unit_test(test_left_behind),
-        cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_start_time),
-        cmocka_unit_test(test_start_time_of_the_dead),
+        cmocka_unit_test(test_result),       cmocka_unit_test(test_no_shell),
+        cmocka_unit_test(test_input),        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_descriptors),  cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_output_limit), cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_timeout_kill), cmocka_unit_test(test_not_even_killed),
+        cmocka_unit_test(test_left_behind),  cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_errors),       cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_start_time),   cmocka_unit_test(test_start_time_of_the_dead),
     };
     return cmocka_run_group_tests_name("proc", tests, setup, teardown);
 }
