@@ -61,7 +61,8 @@ end
 function checking.main(opts, dirs)
   local path = opts.config or opts.words[2]
   if not path then
-    return nil, err.new("invalid", "check needs a config; write --profile P --config C, or its path", { exit = 2 })
+    return nil, err.new("invalid", "check needs a config; write --profile P --config C, or its path"
+      .. config_layers.choice(dirs.config, opts.profile), { exit = 2 })
   end
   local cfg, _, problems = config.load { profile = opts.profile, config = path, config_dir = dirs.config,
     params = opts.params, policy = opts.policy, key_file = opts["key-file"], state_dir = dirs.state }

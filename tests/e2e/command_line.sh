@@ -50,6 +50,8 @@ put databases/db2.conf LOG_NUM=1
 put site/global.conf LOG_NUM=1
 check_exit 'no config' 2 moon backup --profile site --policy daily
 check_match 'those of the profile are named' "$ERR" 'no config is given; .*; profile site has kvm$'
+check_exit 'check of a profile' 2 moon check --profile site
+check_match 'its configs are named' "$ERR" 'check needs a config; .*; profile site has kvm$'
 check_exit 'another config' 2 moon backup --profile site --config kvn --policy daily
 check_match 'those of the profile are named, too' "$ERR" 'kvn.conf: No such file or directory; profile site has kvm$'
 check_exit 'another profile' 2 moon check --profile sight --config kvm
