@@ -7,21 +7,38 @@
 
 #define MAX_IDLE 32 /* links kept; libvirtd takes thousands of clients */
 
-virConnectPtr virt_shared(struct moon_virt *v, struct moon_err *err)
+/* A reference to what is shared now; NULL when that is nothing, or broken, which goes then. */
+static virConnectPtr shared_alive(struct moon_virt *v)
 {
-    virConnectPtr conn = NULL;
-    pthread_mutex_lock(&v->lock);
-    if (v->shared && virConnectIsAlive(v->shared) != 1) {
-        virConnectClose(v->shared);
-        v->shared = NULL;
+    virConnectPtr conn = v->shared;
+    if (conn && virConnectIsAlive(conn) != 1) {
+        virConnectClose(conn);
+        conn = v->shared = NULL;
     }
-    if (!v->shared)
-        v->shared = virConnectOpen(v->uri);
-    conn = v->shared;
     if (conn)
         virConnectRef(conn);
-    else
+    return conn;
+}
+
+/* Opened without the lock: it may hang, and a resume needs the lock for a link that it has already. */
+virConnectPtr virt_shared(struct moon_virt *v, struct moon_err *err)
+{
+    pthread_mutex_lock(&v->lock);
+    virConnectPtr conn = shared_alive(v);
+    pthread_mutex_unlock(&v->lock);
+    if (conn)
+        return conn;
+    AUTO_CONN virConnectPtr fresh = virConnectOpen(v->uri);
+    if (!fresh) {
         virt_fail(err, "connect", "libvirt", v->uri);
+        return NULL;
+    }
+    pthread_mutex_lock(&v->lock);
+    conn = shared_alive(v); /* another thread may have been faster */
+    if (!conn) {
+        conn = v->shared = MOON_STEAL(fresh);
+        virConnectRef(conn);
+    }
     pthread_mutex_unlock(&v->lock);
     return conn;
 }

@@ -22,7 +22,7 @@ struct moon_link {
 struct moon_virt {
     atomic_int refs;
     char *uri;
-    pthread_mutex_t lock;   /* guards what follows; held while the shared connection is opened */
+    pthread_mutex_t lock;   /* guards what follows; never held while a connection is opened */
     virConnectPtr shared;   /* for calls that look */
     struct moon_link *idle; /* for calls that change, the one used last first */
     struct moon_link *reserve;

@@ -12,8 +12,12 @@
 
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { WORKS, BROKEN, SEEN }; /* SEEN: a call has shown it */
 
@@ -38,8 +42,13 @@ int __wrap_virDomainFSThaw(virDomainPtr dom, const char **points, unsigned int n
 int __real_virDomainGetState(virDomainPtr dom, int *state, int *reason, unsigned int flags);
 int __wrap_virDomainGetState(virDomainPtr dom, int *state, int *reason, unsigned int flags);
 
+static atomic_bool hangs, inside; /* the next connection is not opened; somebody waits for it */
+
 virConnectPtr __wrap_virConnectOpen(const char *uri)
 {
+    inside = hangs;
+    while (hangs)
+        usleep(1000);
     virConnectPtr conn = __real_virConnectOpen(uri);
     assert_true(count < 64);
     opened[count].conn = conn;
@@ -187,6 +196,47 @@ static void test_state(void **state)
     assert_in_range(looks, 1, 3);
 }
 
+static void *look_up(void *arg)
+{
+    (void)arg;
+    json_t *row = NULL;
+    moon_virt_lookup(virt, "test", &row, NULL);
+    json_decref(row);
+    return NULL;
+}
+
+static void *bring_back(void *arg)
+{
+    *(int *)arg = moon_domain_resume(dom, NULL);
+    return NULL;
+}
+
+/* A resume has a connection of its own: it does not wait for one that others look with. */
+static void test_resume_beside_one_that_hangs(void **state)
+{
+    (void)state;
+    struct moon_err err = {0};
+    pthread_t looks, resumes;
+    int rc = -2;
+    ok(moon_domain_suspend(dom, &err), &err);
+    opened[0].how = SEEN;
+    hangs = true;
+    assert_int_equal(pthread_create(&looks, NULL, look_up, NULL), 0);
+    while (!inside)
+        usleep(1000);
+    assert_int_equal(pthread_create(&resumes, NULL, bring_back, &rc), 0);
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 10;
+    bool waits = pthread_timedjoin_np(resumes, NULL, &until) != 0;
+    hangs = inside = false;
+    if (waits)
+        pthread_join(resumes, NULL);
+    pthread_join(looks, NULL);
+    assert_false(waits);
+    assert_int_equal(rc, 0);
+}
+
 /* A guest that is not in the list is not backed up, and nobody says so. */
 static void test_list(void **state)
 {
@@ -209,9 +259,8 @@ static void test_list(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_resume),
-        CASE(test_thaw),
-        CASE(test_state),
+        CASE(test_resume), CASE(test_thaw),
+        CASE(test_state),  CASE(test_resume_beside_one_that_hangs),
         CASE(test_list),
     };
     return cmocka_run_group_tests_name("virt_restart", tests, NULL, NULL);
