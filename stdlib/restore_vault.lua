@@ -128,13 +128,20 @@ local function note(ctx, object, place, path)
   return ok and one, failed
 end
 
--- The relationships for a restore to a volume, also those that somebody made by hand.
+-- The relationships for a restore to a volume, also those that somebody made by hand. A page may have no rows, and yet there
+-- is another one.
 local function restores_to(client, destination)
-  local answer, failed = client:request("GET", "/snapmirror/relationships?fields=restore,source.path,destination.path")
-  if not answer then return nil, failed end
-  local rows = {}
-  for _, row in ipairs(type(answer.body) == "table" and answer.body.records or {}) do
-    if row.restore == true and row.destination and row.destination.path == destination then rows[#rows + 1] = row end
+  local rows, seen, path = {}, {}, "/snapmirror/relationships?fields=restore,source.path,destination.path"
+  while path and not seen[path] do
+    seen[path] = true
+    local answer, failed = client:request("GET", path)
+    if not answer then return nil, failed end
+    local body = type(answer.body) == "table" and answer.body or {}
+    for _, row in ipairs(body.records or {}) do
+      if row.restore == true and row.destination and row.destination.path == destination then rows[#rows + 1] = row end
+    end
+    local next_page = body._links and body._links.next and body._links.next.href
+    path = type(next_page) == "string" and next_page:match("^/api(/.*)$") or nil
   end
   return rows
 end

@@ -104,9 +104,12 @@ for api in auto rest; do
   # a transfer that goes on until something is done about it
   sim_pace '{"transfer_ms": 120000}'
   events_start
+  sim_fault '{"match": "GET /snapmirror/relationships", "action": "slow"}' # its first page has no rows
   MOON_LIMIT=60 moon restore --backupName "$SNAP" --params KVM_RESTORE_VM_LIST=alpha --yes >"$WORLD_DIR/bg.out" 2>"$WORLD_DIR/bg.err" </dev/null &
   pid=$!
-  poll 20 fetching || not_ok "$api: it fetches" "$WORLD_DIR/bg.err"
+  poll 20 noted || not_ok "$api: it fetches" "$WORLD_DIR/bg.err"
+  sim_faults_clear
+  check_not "$api: its relationship is noted" test "$(last '.beside[0].relation')" = gone
   check_eq "$api: the guest runs meanwhile" "$(guest_state alpha)" running
   poll 20 abort_transfer || not_ok "$api: the transfer can be aborted" "$WORLD_DIR/bg.err"
   CODE=0
