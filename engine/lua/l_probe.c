@@ -111,6 +111,16 @@ static int probe_stop(lua_State *L)
     return 0;
 }
 
+/* A list of `start`; an empty one when there was none. */
+static int push_list(lua_State *L, const json_t *list)
+{
+    if (list)
+        moonlua_pushjson(L, list);
+    else
+        lua_newtable(L);
+    return 1;
+}
+
 /*** What was noted since `start`, in the order in which the calls began.
  * @function calls
  * @treturn {table,...} each `{op="domain.suspend", object="web1", args={...}, failed=true where a rule hit}`; the
@@ -118,12 +128,7 @@ static int probe_stop(lua_State *L)
  */
 static int probe_calls(lua_State *L)
 {
-    struct moonlua *m = moonlua_get(L);
-    if (m->calls)
-        moonlua_pushjson(L, m->calls);
-    else
-        lua_newtable(L);
-    return 1;
+    return push_list(L, moonlua_get(L)->calls);
 }
 
 /*** Let a call fail, or give an answer, without being carried out.
@@ -171,12 +176,7 @@ static int probe_fail(lua_State *L)
  */
 static int probe_rules(lua_State *L)
 {
-    struct moonlua *m = moonlua_get(L);
-    if (m->rules)
-        moonlua_pushjson(L, m->rules);
-    else
-        lua_newtable(L);
-    return 1;
+    return push_list(L, moonlua_get(L)->rules);
 }
 
 int luaopen_engine_probe(lua_State *L)
