@@ -124,14 +124,29 @@ static int state_of(virDomainPtr dom, const char *name, json_t **out, struct moo
     return *out ? 0 : virt_no_memory(err, "state");
 }
 
+static int shared_state(struct moon_domain *d, json_t **out, struct moon_err *err, bool *broken)
+{
+    AUTO_CONN virConnectPtr conn = virt_shared(d->virt, err);
+    AUTO_DOMAIN virDomainPtr dom = conn ? virDomainLookupByUUIDString(conn, d->uuid) : NULL;
+    int rc = dom    ? state_of(dom, d->name, out, err)
+             : conn ? virt_fail(err, "state", "domain", d->name)
+                    : -1;
+    *broken = conn && virConnectIsAlive(conn) != 1;
+    return rc;
+}
+
 /* An idle link has the handle; without one the shared connection does. */
 int moon_domain_state(struct moon_domain *d, json_t **out, struct moon_err *err)
 {
-    AUTO_HELD struct held h = {.virt = d->virt, .link = virt_take_idle(d->virt)};
-    if (h.link)
-        return held_dom(d, &h, "state", err) ? state_of(h.dom, d->name, out, err) : -1;
-    AUTO_DOMAIN virDomainPtr dom = get_domain(d, "state", err);
-    return dom ? state_of(dom, d->name, out, err) : -1;
+    for (int again = 0;; again++) {
+        AUTO_HELD struct held h = {.virt = d->virt, .link = virt_take_idle(d->virt)};
+        bool broken = false;
+        int rc = !h.link                         ? shared_state(d, out, err, &broken)
+                 : held_dom(d, &h, "state", err) ? state_of(h.dom, d->name, out, err)
+                                                 : -1;
+        if (rc == 0 || again == AGAIN || !(broken || (h.link && virt_link_broken(h.link))))
+            return rc;
+    }
 }
 
 bool moon_domain_busy(struct moon_domain *d)
