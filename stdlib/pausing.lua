@@ -23,7 +23,7 @@ pausing.THAW = 12 -- seconds for one thaw while other guests wait: libvirt gives
 
 -- What is noted of one time that a guest stands still.
 local NOTES = { "attempted", "freezing", "stopped", "stopped_at", "back", "pause_ms", "nothing_done", "frozen", "freeze_failed",
-  "fell_back", "thawed_before", "unsettled", "unanswered", "waited", "told", "unknown", "due" }
+  "fell_back", "thawed_before", "thaw_late", "unsettled", "unanswered", "waited", "told", "unknown", "due" }
 
 local NOT_RESPONDING = { timeout = true, unsupported = true, unreachable = true }
 
@@ -206,12 +206,14 @@ local function thaw(ctx, guest, last)
         "its thaw is still under way, and libvirt does not answer", function() return guest.dom:thaw() end)
       local late = not thawed and problem.code == "timeout"
       guest.unanswered = late and problem or nil
+      guest.thaw_late = guest.thaw_late or late
       return not late and thawed, problem
     end)
   end
   if count == false then return nil, not_back("kvm-00017", "guest '%s' could not be thawed", guest, guest.unanswered) end
   if count then
-    guest.thawed_before = count == 0 and guest.frozen and guest.frozen ~= 0
+    -- One of our own that was answered too late has done it, or somebody else.
+    guest.thawed_before = count == 0 and not guest.thaw_late and guest.frozen and guest.frozen ~= 0
     return true
   end
   local state = failed.code ~= "not_found" and resuming.state(guest.dom)

@@ -374,4 +374,22 @@ t.case("a freeze that was given up is waited for before the thaw", function()
   t.eq({ #thaws, late.back }, { 0, nil })
 end)
 
+t.case("a thaw that was answered too late was nobody else's", function()
+  for _, lost in ipairs { true, false } do
+    local calls = 0
+    local one = guest {
+      state = function() return { state = "running" } end,
+      pending = function() return 0 end,
+      thaw = function()
+        calls = calls + 1
+        if lost and calls == 1 then return nil, err.new("timeout", "no answer") end
+        return 0
+      end,
+    }
+    one.method, one.freezing, one.frozen = "freeze", true, 2
+    if not pausing.back(context(), one) then t.ok(pausing.back(context(), one)) end
+    t.eq({ calls, one.thawed_before }, { lost and 2 or 1, not lost })
+  end
+end)
+
 return t.done()
