@@ -10,7 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define WORKER_GRACE 3.0 /* seconds for calls that are still out when the work is done; programs get 2 to end */
+#define WORKER_GRACE 3.0 /* seconds for calls that are still out in the end; programs get 2 */
 
 struct app {
     struct moon_loop *loop;
