@@ -75,7 +75,7 @@ local function check_name(ctx, all)
   for _, v in ipairs(ctx.volumes) do
     for _, row in ipairs(all[v.controller .. ":" .. v.volume]) do
       if row.name == ctx.snapshot then
-        if not ctx.recent then return nil, name_in_use(ctx.snapshot, v) end
+        if not ctx.recent or copies.is_foreign(ctx, row) then return nil, name_in_use(ctx.snapshot, v) end
         v.recent = row
       end
       v.names = v.names or {}
@@ -112,8 +112,7 @@ function backup.prepare(ctx)
   ctx.recent = not cfg:get("SNAP_TIMESTAMP_ONLY")
   ctx.snapshot = naming.make { sname = cfg:get("SNAME"), policy = ctx.policy, stamp = ctx.stamp,
     recent = ctx.recent or ctx.way == "disabled" }
-  -- Nobody else writes this comment: by it a snapshot is known to be this very run's.
-  ctx.comment = ("%s run=%s"):format(copies.owner(ctx), ctx.id)
+  ctx.comment = copies.comment(ctx)
   ctx.as_group = ctx.way == "controller" and cfg:get("NTAP_CONSISTENCY_GROUP_SNAPSHOT")
   local ok, failed = check_sname(ctx)
   if ok then ok, failed = snapshots.part(ctx) end

@@ -1,6 +1,7 @@
 --- The backups of a config: what the controllers have, joined with what the catalog knows.
 -- @module std.copies
 
+local process = require "engine.process"
 local catalog = require "std.catalog"
 local log = require "std.log"
 local naming = require "std.naming"
@@ -45,13 +46,38 @@ function copies.owner(ctx)
   return ("moonsnap config=%s/%s"):format(ctx.profile, ctx.config_name)
 end
 
---- Whether a snapshot says that another config made it, whatever its name.
+-- A comment has 255 characters at most.
+local function this_host() return process.self().host:gsub("%s", "_"):sub(1, 64) end
+
+--- The comment of a run's snapshots. Nobody else writes it: by it they are known to be this very run's.
+-- @tparam table ctx with `id`
+-- @treturn string
+function copies.comment(ctx)
+  return ("%s run=%s host=%s"):format(copies.owner(ctx), ctx.id, this_host())
+end
+
+-- A host may get another name, and a catalog another host: whose record is here, is ours.
+local function is_recorded(ctx, run)
+  if not ctx.recorded then
+    local records = catalog.list(ctx)
+    if not records then return false end -- told by who needs them
+    ctx.recorded = {}
+    for _, record in ipairs(records) do ctx.recorded[record.id] = true end
+  end
+  return ctx.recorded[run] or false
+end
+
+--- Whether a snapshot says that another config made it, or this config on another host, whatever its name: several hosts
+-- may share volumes, and a file of settings. May wait for the disk.
 -- @tparam table ctx
 -- @tparam table row of the `snapshots` call
 -- @treturn boolean
 function copies.is_foreign(ctx, row)
-  local made_by = (row.comment or ""):match("^(moonsnap config=.+) run=")
-  return made_by ~= nil and made_by ~= copies.owner(ctx)
+  local made_by, rest = (row.comment or ""):match("^(moonsnap config=.+) run=(.*)$")
+  if not made_by then return false end
+  if made_by ~= copies.owner(ctx) then return true end
+  local run, host = rest:match("^(%S+) host=(%S+)$")
+  return host ~= nil and host ~= this_host() and not is_recorded(ctx, run)
 end
 
 -- The volumes to which backups of the catalog were transferred.

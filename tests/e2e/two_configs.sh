@@ -1,6 +1,6 @@
 #!/bin/bash
 # Two configs on one host: with one SNAME neither may delete the other's copies; with the same guests neither may
-# resume them below the other. And one config is one, by whatever name it is called.
+# resume them below the other. And one config is one, by whatever name it is called; on two hosts it is two.
 set -euo pipefail
 # shellcheck source=../lib/scene.sh
 . "$(dirname "$(realpath "$0")")/../lib/scene.sh"
@@ -101,4 +101,35 @@ check_exit 'backupList by link' 0 moon_with "$WORLD_DIR/link.conf" backupList --
 check 'by link: the same list' cmp "$OUT" "$WORLD_DIR/by_name"
 check_eq 'one catalog of each config' "$(find "$WORLD_DIR/state/catalog" -mindepth 2 -printf '%P\n' | grep -v json | sort | paste -sd' ')" \
   'demo/kvm demo/other'
+
+# --- one config on two hosts that share the volumes ---
+
+if unshare --uts true 2>/dev/null; then
+  # shellcheck disable=SC2016
+  elsewhere() { unshare --uts sh -c 'hostname another-host && exec "$@"' sh "$MOONSNAP" "$@" "${MOON_ARGS[@]}" --config-dir "$etc" --state-dir "$WORLD_DIR/elsewhere"; }
+  next_second
+  moon_conf NTAP_SNAPSHOT_RETENTIONS=daily:1
+  check_exit 'two hosts: here' 0 moon backup --policy daily --json
+  here=$(jq -r .snapshot "$OUT")
+  next_second
+  check_exit 'two hosts: there' 0 elsewhere backup --policy daily --json
+  there=$(jq -r .snapshot "$OUT")
+  check_eq 'two hosts: neither lets go what the other has' "$(snapshots vol1 | grep -cx -e "$here" -e "$there")" 2
+  check_exit 'two hosts: the list here' 0 moon backupList --policy daily --json
+  check_eq 'two hosts: has its own alone' "$(jq -r '[.[].name] | join(",")' "$OUT")" "$here"
+  check_exit 'two hosts: the copies of there are not deleted here' 2 moon backupDel --backupName "$there" --yes
+  next_second
+  check_exit 'two hosts: here again' 0 moon backup --policy daily --json
+  again=$(jq -r .snapshot "$OUT")
+  check_eq 'two hosts: here again: one went' "$(snapshots vol1 | grep -x -e "$here" -e "$there" -e "$again" | sort | paste -sd,)" "$there,$again"
+  # Its catalog brought along, a host is the one that it was.
+  cp -a "$WORLD_DIR/state" "$WORLD_DIR/moved"
+  # shellcheck disable=SC2016
+  check_exit 'a host with another name: the list' 0 unshare --uts sh -c 'hostname renamed && exec "$@"' sh "$MOONSNAP" backupList --policy daily \
+    --json "${MOON_ARGS[@]}" --config-dir "$etc" --state-dir "$WORLD_DIR/moved"
+  check_eq 'a host with another name: has what its catalog has' "$(jq -r '[.[].name] | join(",")' "$OUT")" "$again"
+  check_exit 'the copies of there go by hand' 0 elsewhere backupDel --backupName "$there" --yes
+else
+  skip 'one config on two hosts' 'no right to take another host name'
+fi
 finish

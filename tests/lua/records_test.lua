@@ -165,6 +165,17 @@ t.case("another config's copy is foreign, whatever its profile is called", funct
   t.eq(copies.is_foreign(ctx, { name = "x" }), false)
 end)
 
+t.case("a copy that this config made on another host is foreign, unless its record is here", function()
+  local ctx = run_with({}, {}, { record(1, { "v1" }) })
+  ctx.id = "9-9"
+  local ours = copies.comment(ctx)
+  t.ok(ours:find("^moonsnap config=p/c run=9%-9 host=%S+$"), ours)
+  t.eq(copies.is_foreign(ctx, { name = "x", comment = ours }), false)
+  local there = "moonsnap config=p/c run=%s host=there"
+  t.eq(copies.is_foreign(ctx, { name = "x", comment = there:format("9-9") }), true)
+  t.eq(copies.is_foreign(ctx, { name = "x", comment = there:format(assert(catalog.list(ctx))[1].id) }), false)
+end)
+
 t.case("a failed run whose record has no comment owns no snapshot without one", function()
   local ctx = run_with({ v1 = { snapshot(7, "manual") } }, {}, { record(1, { "v1" }, { status = "failed", started = NOW }) },
     { NTAP_SNAPSHOT_CLEANUP = true })
