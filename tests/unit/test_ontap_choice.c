@@ -1,5 +1,5 @@
 /* ontap.c, ontap_auto.c, ontap_retry.c: which transport is taken, what is sent again and when, how a
- * client logs in. */
+ * client logs in. One file, though a long one: all cases stand on the same list of answers and the same ways to call. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
