@@ -165,6 +165,7 @@ poll 15 shows '^asleep$' || not_ok 'the line runs' "$OUT"
 printf '\003' >&9
 check 'ctrl-c ends what runs' poll 15 shows '^(\^C)?ended$'
 type_keys 'error("never'
+poll 15 shows 'moonsnap> error\("never$' || not_ok 'the line is shown' "$OUT" # what is typed before would go with it
 printf '\003' >&9
 type_keys 'while true do local _ = {} end\n'
 check 'a loop is ended by its limit' poll 30 shows 'computed for 0.5 s without a wait'
