@@ -131,7 +131,7 @@ stop_disk
 check 'the time limit passes, and the journal cannot be written: the guests run again' poll 3 all_running alpha bravo charlie
 kill -KILL $DISK
 vsh suspend bravo
-check_not 'what somebody else suspends after that stays so' wait_state bravo running 5
+check_not 'what somebody else suspends after that stays so' wait_state bravo running 2 # the guard process looks each 3 s
 kill -TERM "$RUN"
 ends
 check_eq 'also when the run ends' "$(guest_state bravo)" paused
