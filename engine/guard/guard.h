@@ -26,7 +26,8 @@ void moon_guard_unref(struct moon_guard *g);
 const char *moon_guard_journal(const struct moon_guard *g);
 
 /* domains: [{uuid, name, freeze?}]: they may be suspended (and frozen, where that is true) once this has
- * returned 0. Their time begins now. Blocks on the disk. */
+ * returned 0. Their time begins now. Blocks on the disk, no longer than domains that are held may wait. MOON_IO: it did
+ * not answer in that time; they are not held. */
 int moon_guard_hold(struct moon_guard *g, const json_t *domains, struct moon_err *err);
 /* A held domain is suspended now, and for `limit` seconds at most. */
 int moon_guard_begin(struct moon_guard *g, const char *uuid, double limit, struct moon_err *err);

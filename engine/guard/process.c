@@ -1,4 +1,4 @@
-/* The guard process. No Lua; one thread but for the calls to libvirt that may hang (back.h). */
+/* The guard process. No Lua; one thread but for what may hang: calls to libvirt (back.h) and the journal's disk (writer.h). */
 #include "guard.h"
 
 #include "../lazy.h"
@@ -12,15 +12,13 @@
 #include "record.h"
 #include "store.h"
 #include "virt.h"
+#include "writer.h"
 
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,13 +33,15 @@
 #define RETRY         0.25    /* s between tries */
 #define GIVE_UP       86400.0 /* s: who has not seen to it in a day runs moonsnap recover */
 #define JOURNAL_CHECK 0.25    /* s between looks at a detached run's journal */
-#define DISK_WAIT     250     /* ms for a record of the journal while guests stand still */
-#define NEVER         1e18    /* `until` of a domain that was looked after when its time was up */
-#define ALL           1e17    /* as a time: whoever is held, but for those */
+#define DISK_WAIT     0.25 /* s for a record of the journal while guests wait to be brought back */
+#define DISK_PATIENCE 20.0 /* s for one else; the engine waits 30 s for an answer */
+#define NEVER         1e18 /* `until` of a domain that was looked after when its time was up */
+#define ALL           1e17 /* as a time: whoever is held, but for those */
 
 struct process {
     json_t *options;
     const char *journal;
+    struct moon_writer *writer; /* all that is written there but its head */
     struct moon_virt *virt;
     struct moon_back *back;
     json_t
@@ -72,6 +72,24 @@ static const char *field(const json_t *o, const char *key)
 static bool due(const json_t *held, double now)
 {
     return json_number_value(json_object_get(held, "until")) <= now;
+}
+
+/* When the time of the first held domain is up; far away when none is held. */
+static double first_until(const struct process *p)
+{
+    double first = HUGE_VAL;
+    size_t i;
+    json_t *h;
+    json_array_foreach (p->held, i, h)
+        first = fmin(first, json_number_value(json_object_get(h, "until")));
+    return first;
+}
+
+/* Until when the disk is waited for: no longer than a domain may wait for us. */
+static double disk_until(const struct process *p)
+{
+    double now = moon_clock_mono();
+    return fmax(now + DISK_WAIT, fmin(now + DISK_PATIENCE, first_until(p)));
 }
 
 /* For the guard's own log and the host's. */
@@ -112,7 +130,7 @@ static void close_records(struct process *p)
     json_t *h;
     json_array_foreach (p->held, i, h)
         rc |= json_array_append(uuids, json_object_get(h, "uuid"));
-    if (rc < 0 || moon_journal_free(p->journal, uuids, NULL) < 0)
+    if (rc < 0 || moon_writer_free(p->writer, uuids, moon_clock_mono() + DISK_PATIENCE, NULL) < 0)
         moon_store_remove(p->journal, NULL);
     json_decref(uuids);
     json_array_clear(p->held);
@@ -138,64 +156,7 @@ static void give_up(struct process *p, const char *why, size_t left)
         "%s: %zu guest(s) stand still and could not be resumed in %.0f s; no more tries: run "
         "moonsnap recover",
         why, left, p->give_up);
-    moon_journal_add(p->journal, NULL, "gave_up %.0f", moon_clock_real());
-}
-
-/* A record of the journal; two have it: who wrote it last frees it. */
-struct note {
-    atomic_int refs;
-    sem_t written;
-    const char *journal;
-    json_t *freed; /* [uuid]; NULL: the time was up */
-};
-
-static void drop_note(struct note *n)
-{
-    if (atomic_fetch_sub(&n->refs, 1) != 1)
-        return;
-    sem_destroy(&n->written);
-    json_decref(n->freed);
-    free(n);
-}
-
-static void *write_note(void *arg)
-{
-    struct note *n = arg;
-    if (n->freed)
-        moon_journal_free(n->journal, n->freed, NULL);
-    else
-        moon_journal_add(n->journal, NULL, "fired %.0f", moon_clock_real());
-    sem_post(&n->written);
-    drop_note(n);
-    return NULL;
-}
-
-/* By a thread of its own, which is waited for a moment: the disk may be the one that does not answer. freed: [uuid], taken, or
- * NULL. */
-static void note(const struct process *p, json_t *freed)
-{
-    struct note *n = calloc(1, sizeof *n);
-    if (!n) {
-        json_decref(freed);
-        return;
-    }
-    atomic_init(&n->refs, 2);
-    sem_init(&n->written, 0, 0);
-    n->journal = p->journal;
-    n->freed = freed;
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, write_note, n) != 0) {
-        write_note(n);
-    } else {
-        struct timespec until;
-        pthread_detach(thread);
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += DISK_WAIT * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-        sem_clockwait(&n->written, CLOCK_MONOTONIC, &until);
-    }
-    drop_note(n);
+    moon_writer_add(p->writer, disk_until(p), NULL, "gave_up %.0f", moon_clock_real());
 }
 
 /* Bring back all that is held. last: the engine cannot suspend any more, so the records may be
@@ -207,7 +168,8 @@ static size_t rescue(struct process *p, const char *why, double settle, bool las
         return 0;
     bool first = !p->fired;
     if (first)
-        note(p, NULL);
+        moon_writer_add(p->writer, moon_clock_mono() + DISK_WAIT, NULL, "fired %.0f",
+                        moon_clock_real());
     p->fired = true;
     double begin = moon_clock_mono(), settled = begin + settle;
     if (last)
@@ -268,7 +230,7 @@ static void on_hold(struct process *p, const json_t *request)
     if (rc < 0)
         moon_err_set(&err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "hold", "out of memory");
     /* Memory first here, too: a domain in the journal alone is brought back by the next start only. */
-    if (rc < 0 || moon_journal_hold(p->journal, domains, &err) < 0) {
+    if (rc < 0 || moon_writer_hold(p->writer, domains, disk_until(p), &err) < 0) {
         while (json_array_size(p->held) > before)
             json_array_remove(p->held, before);
         reply_error(p, &err);
@@ -312,7 +274,7 @@ static void on_free(struct process *p, const json_t *request)
         if (json_is_string(uuid))
             forget(p, json_string_value(uuid));
     }
-    if (moon_journal_free(p->journal, uuids, &err) < 0)
+    if (moon_writer_free(p->writer, uuids, disk_until(p), &err) < 0)
         reply_error(p, &err);
     else
         reply(p, json_pack("{s:b, s:b}", "ok", 1, "fired", p->fired));
@@ -336,7 +298,7 @@ static void close_journal(struct process *p, bool keep)
         return;
     /* A run that ended well leaves nothing; a rescued one is reported by the next start. */
     if (keep)
-        moon_journal_add(p->journal, NULL, "closed");
+        moon_writer_add(p->writer, disk_until(p), NULL, "closed");
     else
         moon_store_remove(p->journal, NULL);
 }
@@ -363,7 +325,7 @@ static bool on_message(struct process *p, const char *text, size_t len)
         reply(p, json_pack("{s:b}", "ok", 1));
     } else if (strcmp(op, "detach") == 0) {
         struct moon_err err;
-        p->detached = moon_journal_add(p->journal, &err, "detached") == 0;
+        p->detached = moon_writer_add(p->writer, disk_until(p), &err, "detached") == 0;
         if (p->detached)
             reply(p, json_pack("{s:b}", "ok", 1));
         else
@@ -389,22 +351,11 @@ static bool on_message(struct process *p, const char *text, size_t len)
 static bool freed_by_others(struct process *p)
 {
     json_t *j = NULL;
-    if (moon_journal_read(p->journal, &j, NULL) < 0)
+    if (moon_writer_busy(p->writer) || moon_writer_read(p->writer, disk_until(p), &j, NULL) < 0)
         return false;
     size_t left = json_array_size(json_object_get(j, "held"));
     json_decref(j);
     return left == 0;
-}
-
-/* When the time of the first held domain is up; far away when none is held. */
-static double first_until(const struct process *p)
-{
-    double first = HUGE_VAL;
-    size_t i;
-    json_t *h;
-    json_array_foreach (p->held, i, h)
-        first = fmin(first, json_number_value(json_object_get(h, "until")));
-    return first;
 }
 
 static int wait_ms(const struct process *p)
@@ -437,9 +388,8 @@ static void time_is_up(struct process *p)
         json_object_set_new(h, "until", json_real(done ? NEVER : moon_clock_mono() + SETTLE));
     }
     if (json_array_size(freed) > 0)
-        note(p, freed);
-    else
-        json_decref(freed);
+        moon_writer_free(p->writer, freed, moon_clock_mono() + DISK_WAIT, NULL);
+    json_decref(freed);
 }
 
 static void serve(struct process *p)
@@ -535,8 +485,13 @@ int moon_guard_main(const char *options)
         return 1;
     }
     p.back = moon_back_new(p.virt);
-    if (!p.back)
+    p.writer = moon_writer_new(p.journal);
+    if (!p.back || !p.writer) {
+        moon_err_set(&err, MOON_INTERNAL, MOON_SRC_ENGINE, 0, "guard", "no memory, or no thread");
+        moon_store_remove(p.journal, NULL);
+        reply_error(&p, &err);
         return 1;
+    }
     stay_alive();
     reply(&p, json_pack("{s:b}", "ok", 1));
     serve(&p);

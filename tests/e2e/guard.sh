@@ -145,6 +145,20 @@ check 'the run dies: the guard process ends' poll 20 no_guard
 check_eq 'and leaves what somebody else has suspended' "$(guest_state bravo)" paused
 vsh resume bravo
 
+# Two groups stand still, and the first that runs again finds the journal's disk hung.
+conf KVM_QUIESCE_MODE=rolling KVM_QUIESCE_GROUPS=2 SC_AGENT_UNQUIESCE_TIMEOUT=6
+sim_fault '{"match": "snapshot-create", "volume": "vol2", "action": "delay", "ms": 3000}'
+start_backup
+check 'two groups stand still' wait_state bravo paused 5
+stop_disk
+check 'it cannot be written that the first runs again' wait_state bravo running 5
+check 'the other waits no longer than its time for that' poll 4 all_running alpha bravo charlie
+check 'all the while' kill -KILL $DISK
+ends
+check_eq 'crash-consistent only, again: exit' "$CODE" 3
+check 'the guard process has ended' poll 20 no_guard
+check_eq 'no journal is left' "$(find "$WORLD_DIR/state/journal" -name 'demo.*.journal')" ''
+
 conf
 start_backup
 kill -STOP "$(qemu_of alpha)"
