@@ -159,7 +159,7 @@ static void drop_held(json_t *held, const char *uuid)
     }
 }
 
-enum { NO_MEMORY = -2 };
+enum { NO_MEMORY = -2, NOT_TOLD = -3 };
 
 /* A journal that was read in part must not pass for the whole: the guest that it lacks stays
  * suspended. */
@@ -175,7 +175,11 @@ static int take_process(json_t *j, const char *key, const char *alive, const cha
     if (sscanf(args, "%lld %llu", &pid, &start) != 2 || pid <= 0)
         return -1;
     uint64_t now = 0;
-    bool lives = moon_proc_start_time((pid_t)pid, &now, NULL) == 0 && now == start;
+    struct moon_err err;
+    int found = moon_proc_start_time((pid_t)pid, &now, &err);
+    if (found < 0 && err.code != MOON_NOT_FOUND)
+        return NOT_TOLD; /* taken for dead, its guests would be resumed in the middle of its run */
+    bool lives = found == 0 && now == start;
     int rc = json_object_set_new(
         j, key, json_pack("{s:I, s:I}", "pid", (json_int_t)pid, "start", (json_int_t)start));
     return kept(rc | json_object_set_new(j, alive, json_boolean(lives)));
@@ -209,7 +213,7 @@ static int take_hold(json_t *held, const char *args, bool freeze)
 }
 
 /* 0 for a record that is understood; unknown ones are errors: a newer version wrote them. NO_MEMORY:
- * it cannot be kept. */
+ * it cannot be kept. NOT_TOLD: of a process that cannot be looked at. */
 static int take_record(json_t *j, const char *line)
 {
     const char *args = strchr(line, ' ');
@@ -266,6 +270,10 @@ int moon_journal_read(const char *path, json_t **out, struct moon_err *err)
         int rc = head ? 0 : number == 1 ? -1 : take_record(j, line);
         if (rc == NO_MEMORY)
             return no_memory(err);
+        if (rc == NOT_TOLD)
+            return moon_err_set(err, MOON_IO, MOON_SRC_ENGINE, 0, "journal",
+                                "%s:%d: whether this process lives cannot be told now", path,
+                                number);
         if (rc < 0)
             return moon_err_set(err, MOON_PROTOCOL, MOON_SRC_ENGINE, 0, "journal",
                                 "%s:%d: not a record of a journal that this version knows", path,

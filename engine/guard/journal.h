@@ -50,7 +50,7 @@ int moon_journal_free(const char *path, const json_t *uuids, struct moon_err *er
 /* {profile, config, action, uri, engine={pid,start}, guard={pid,start}, engine_alive, guard_alive,
  * deadline, held=[{uuid,name,freeze?}], detached, fired,
  * gave_up, closed}. MOON_PROTOCOL naming file and line when
- * it is no journal. */
+ * it is no journal; MOON_IO when it cannot be told whether engine or guard live (no file may be opened any more, say). */
 int moon_journal_read(const char *path, json_t **out, struct moon_err *err);
 
 #endif

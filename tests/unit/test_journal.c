@@ -284,6 +284,32 @@ static void test_processes(void **state)
     assert_null(json_object_get(j, "engine"));
 }
 
+static bool untold;
+int __real_moon_proc_start_time(pid_t pid, uint64_t *ticks, struct moon_err *err);
+int __wrap_moon_proc_start_time(pid_t pid, uint64_t *ticks, struct moon_err *err);
+int __wrap_moon_proc_start_time(pid_t pid, uint64_t *ticks, struct moon_err *err)
+{
+    return untold ? moon_err_errno(err, EMFILE, "process-start", "process %d", (int)pid)
+                  : __real_moon_proc_start_time(pid, ticks, err);
+}
+
+/* Not dead: its guests would be resumed in the middle of its run. */
+static void test_untold_process(void **state)
+{
+    (void)state;
+    struct moon_err err = {0};
+    json_t *j = NULL;
+    begin("p");
+    untold = true;
+    assert_int_equal(moon_journal_read(path, &j, &err), -1);
+    untold = false;
+    assert_null(j);
+    assert_int_equal(err.code, MOON_IO);
+    assert_non_null(strstr(err.message, ":4: whether this process lives"));
+    AUTO_JSON json_t *after = must_read();
+    assert_true(is(after, "engine_alive"));
+}
+
 static void test_files(void **state)
 {
     (void)state;
@@ -483,6 +509,7 @@ int main(void)
         CASE(test_add_after_torn_line),
         CASE(test_names_with_line_ends),
         CASE(test_processes),
+        CASE(test_untold_process),
         CASE(test_files),
         CASE(test_begins_whole),
         CASE(test_names_of_a_run),
