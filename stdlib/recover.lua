@@ -5,7 +5,6 @@
 local file = require "engine.file"
 local guard = require "engine.guard"
 local plan = require "engine.plan"
-local virt = require "engine.virt"
 local err = require "std.err"
 local federation = require "std.federation"
 local federation_journal = require "std.federation_journal"
@@ -256,7 +255,7 @@ function recover.all(dirs, opts)
       result.alive = result.alive + 1
     else
       local conn, problem
-      if #j.held > 0 then conn, problem = virt.open(j.uri) end
+      if #j.held > 0 then conn, problem = resuming.open(j.uri, {}, true) end
       if problem then
         problem = err.coded("kvm-00004", ("%d guest(s) of config %s could not be resumed"):format(#j.held, j.config or "?"),
           problem, { exit = 5 })

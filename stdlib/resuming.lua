@@ -3,6 +3,7 @@
 -- @module std.resuming
 
 local plan = require "engine.plan"
+local virt = require "engine.virt"
 local err = require "std.err"
 local task = require "std.task"
 
@@ -58,6 +59,17 @@ function resuming.call(note, last, what, fn)
   note.unanswered = late and failed or nil
   note.waited = note.waited or late and last
   return ok, failed
+end
+
+--- A connection for a guest that is to be brought back.
+-- @tparam string uri of libvirt
+-- @tparam table note as of `resuming.call`
+-- @tparam boolean last nobody else waits
+-- @treturn[1] Connection
+-- @return[2] nil
+-- @treturn[2] Err of `engine.virt.open`, or `timeout`
+function resuming.open(uri, note, last)
+  return resuming.call(note, last, ("libvirt at %s does not answer"):format(uri), function() return virt.open(uri) end)
 end
 
 --- Resume a domain, as `call` does it.

@@ -4,7 +4,6 @@
 
 local guard = require "engine.guard"
 local engine_task = require "engine.task"
-local virt = require "engine.virt"
 local log = require "std.log"
 local resuming = require "std.resuming"
 
@@ -20,7 +19,7 @@ function standing.prepare(dirs, action)
 end
 
 local function bring_back(guest, last)
-  local conn <close>, failed = virt.open(guest.uri)
+  local conn <close>, failed = resuming.open(guest.uri, guest, last)
   if not conn then return nil, failed end
   local dom, ok = conn:domain { uuid = guest.uuid, name = guest.name }, true
   if guest.suspend then ok, failed = resuming.resume(dom, guest, last) end

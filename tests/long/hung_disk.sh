@@ -45,4 +45,24 @@ check 'the others run' all_running alpha charlie
 kill -CONT "$pid"
 check 'and it, when it answers' wait_state bravo running 20
 check 'the guard process ends' poll 60 no_process "$MOONSNAP"
+
+# Nobody is left to resume alpha but recover, and libvirtd does not answer.
+moon_conf
+held
+journal=$(find "$WORLD_DIR/state/journal" -name 'demo.*.journal')
+read -r _ guard _ < <(grep '^guard ' "$journal")
+read -r _ engine _ < <(grep '^engine ' "$journal")
+kill -STOP "$guard"
+kill -KILL "$engine" "$guard"
+held_ends
+check 'a run and its guard process die' poll 20 no_process "$MOONSNAP"
+kill -STOP "$WORLD_LIBVIRTD_PID"
+start=$(now_ms)
+MOON_LIMIT=150 check_exit 'libvirtd does not answer: recover says so' 5 moon recover
+check 'in bounded time' [ $(($(now_ms) - start)) -lt 120000 ]
+said 'with what to look at' "\[kvm-00004\].*3 guest\(s\) of config kvm could not be resumed: libvirt at .* does not answer"
+kill -CONT "$WORLD_LIBVIRTD_PID"
+check_eq 'the guest stands still' "$(guest_state alpha)" paused
+check_exit 'recover, when it answers' 0 moon recover
+check_eq 'resumes it' "$(guest_state alpha)" running
 finish
