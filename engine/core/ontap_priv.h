@@ -29,6 +29,9 @@ struct moon_ontap {
     struct moon_ontap_call *waiting; /* calls that begin once that is known */
 };
 
+/* Seconds until a job that runs and runs is given up; what became of it is then looked up. */
+#define MOON_ONTAP_JOB_PATIENCE 600.0
+
 /* One call under way. */
 struct moon_ontap_call {
     struct moon_op op;

@@ -12,7 +12,6 @@
 #define PAGE          1000
 #define POLL_FIRST    0.1
 #define POLL_MAX      2.0
-#define JOB_PATIENCE  600.0 /* seconds until a job that runs and runs is given up */
 #define LOOKS         3
 #define LOOK_PAUSE    0.5
 #define ANSWER_MARGIN 5.0 /* seconds of a request's time that the answer itself may need */
@@ -370,9 +369,9 @@ static int on_job(struct moon_ontap_call *call, const struct moon_http_reply *re
         forget(call, "job");
         return onward(call, step_of(call)->take(call, job, err));
     }
-    if (moon_clock_mono() - since > JOB_PATIENCE) {
+    if (moon_clock_mono() - since > MOON_ONTAP_JOB_PATIENCE) {
         rest_fail(call, err, MOON_TIMEOUT, "its job %s runs on after %.0f s",
-                  rest_known(call, "job"), JOB_PATIENCE);
+                  rest_known(call, "job"), MOON_ONTAP_JOB_PATIENCE);
         return doubt(call, err);
     }
     call->delay = pause;

@@ -3,6 +3,7 @@
 #include "ontap_zapi.h"
 
 #include "auto.h"
+#include "clock.h"
 
 #include <string.h>
 
@@ -95,11 +96,18 @@ static int take_poll(struct moon_ontap_call *call, const xmlNode *results, struc
     }
     if (moon_xml_child_int(info, "job-status-code", 0, INT32_MAX, &code, NULL) < 0)
         code = 0;
-    if (job_runs(state)) {
+    double since = json_number_value(json_object_get(call->memo, "since"));
+    bool runs = job_runs(state);
+    if (runs && moon_clock_mono() - since <= MOON_ONTAP_JOB_PATIENCE) {
         call->delay = call->pages == 0 ? POLL_FIRST : POLL_MAX;
         return ZAPI_NEXT;
     }
     call->step = (int)json_integer_value(json_object_get(call->memo, "step"));
+    if (runs) {
+        zapi_fail(call, err, MOON_TIMEOUT, "its job %s runs on after %.0f s",
+                  zapi_known(call, "job"), MOON_ONTAP_JOB_PATIENCE);
+        return zapi_doubt(call, err);
+    }
     if (strcmp(state, "success") == 0 && code == 0) {
         const struct zapi_step *step = step_of(call);
         return step->take ? step->take(call, results, err) : ZAPI_DONE;
@@ -311,6 +319,7 @@ static bool to_be_polled(struct moon_ontap_call *call, const xmlNode *results)
     if (!outcome || strcmp(outcome, "in_progress") != 0 || !job || !*job)
         return false;
     return zapi_remember(call, "job", json_string(job)) == 0 &&
+           zapi_remember(call, "since", json_real(moon_clock_mono())) == 0 &&
            zapi_remember(call, "step", json_integer(call->step)) == 0;
 }
 
