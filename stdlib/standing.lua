@@ -33,6 +33,11 @@ end
 -- @treturn boolean whether all run again; what does not is logged, and the exit code is 5
 function standing.release()
   local list, guards = guard.standing()
+  if guards and #list > 0 then
+    local ok, failed = resuming.within(resuming.LOOK, "a guard process does not answer", guard.standby_over)
+    if not ok then log.debug("who was resumed since its time was up is not known: %s", failed) end
+    list = guard.standing()
+  end
   local left = resuming.each(list, bring_back)
   for _, at in ipairs(left) do
     log.error(at.err)

@@ -123,14 +123,18 @@ static struct host *host_of(const char *uri, struct moon_err *err)
 
 /* --- what is held --------------------------------------------------------------------------- */
 
-static struct entry *find(const struct moon_domain *d)
+static struct entry *find_at(const char *uri, const char *uuid)
 {
     for (struct entry *e = entries; e; e = e->next) {
-        if (strcmp(e->host->uri, moon_domain_uri(d)) == 0 &&
-            strcmp(e->uuid, moon_domain_uuid(d)) == 0)
+        if (strcmp(e->host->uri, uri) == 0 && strcmp(e->uuid, uuid) == 0)
             return e;
     }
     return NULL;
+}
+
+static struct entry *find(const struct moon_domain *d)
+{
+    return find_at(moon_domain_uri(d), moon_domain_uuid(d));
 }
 
 static void entry_free(struct entry *e)
@@ -395,6 +399,32 @@ json_t *moon_standby_list(bool *guards)
     if (rc < 0)
         json_decref(list);
     return rc < 0 ? NULL : list;
+}
+
+int moon_standby_over(struct moon_err *err)
+{
+    int rc = 0;
+    pthread_mutex_lock(&start); /* no host comes or goes */
+    for (const struct host *h = hosts; h; h = h->next) {
+        AUTO_JSON json_t *uuids = NULL;
+        if (!h->guard)
+            continue;
+        if (moon_guard_over(h->guard, &uuids, err) < 0) {
+            rc = -1;
+            continue;
+        }
+        for (size_t i = 0; i < json_array_size(uuids); i++) {
+            pthread_mutex_lock(&lock);
+            struct entry *e = find_at(h->uri, json_string_value(json_array_get(uuids, i)));
+            if (e && e->calls == 0) {
+                e->suspended = e->frozen = false;
+                let_go(e);
+            }
+            pthread_mutex_unlock(&lock);
+        }
+    }
+    pthread_mutex_unlock(&start);
+    return rc;
 }
 
 /* Takes the first host with a guard that holds nothing out of the list. */

@@ -32,6 +32,10 @@ int moon_standby_thaw(struct moon_domain *d, int *count, struct moon_err *err);
  * it. *guards: whether any guard was started and not ended. NULL: no memory. Does not block. */
 json_t *moon_standby_list(bool *guards);
 
+/* Let go of those whose time was up and whom their guard has brought back: one that stands still now does so at somebody
+ * else's word. -1: a guard did not answer; the others were asked. Blocks. */
+int moon_standby_over(struct moon_err *err);
+
 /* The program's end: guards that hold nothing any more end, and leave no journal. Those that do go on when the process is
  * gone. Blocks. */
 int moon_standby_finish(struct moon_err *err);

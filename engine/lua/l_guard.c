@@ -262,6 +262,12 @@ static int guard_standing(lua_State *L)
     return 2;
 }
 
+static int standby_over(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)self, (void)args, (void)out;
+    return moon_standby_over(err);
+}
+
 static int standby_finish(void *self, const json_t *args, json_t **out, struct moon_err *err)
 {
     (void)self, (void)args, (void)out;
@@ -281,6 +287,11 @@ static const struct moonlua_prim functions[] = {
      * @tparam string path
      * @tparam string uuid */
     {"note_free", "path:s uuid:s", MOONLUA_CHANGES | MOONLUA_WHOLE, journal_free},
+    /*** Let go of the guests whose time was up and whom the guards on standby have brought back: one that stands still now does so
+     * at somebody else's word.
+     * @function standby_over
+     * @awaits */
+    {"standby_over", "", MOONLUA_RESCUE, standby_over},
     /*** End the guards on standby that hold nothing.
      * @function standby_finish
      * @awaits */

@@ -27,6 +27,7 @@ struct moon_guard {
 static struct moon_guard the_guard;
 static enum moon_code start_fails, hold_fails;
 static bool covered;
+static const char *over; /* the domain that its guard has brought back */
 
 /* What was done, in its order. */
 static char done[512];
@@ -132,6 +133,14 @@ int moon_guard_free(struct moon_guard *g, const json_t *uuids, json_t **out, str
     return 0;
 }
 
+int moon_guard_over(struct moon_guard *g, json_t **out, struct moon_err *err)
+{
+    (void)g, (void)err;
+    add("over");
+    *out = over ? json_pack("[s, s]", "2", over) : json_array();
+    return 0;
+}
+
 int moon_guard_settled(struct moon_guard *g, json_int_t holds, struct moon_err *err)
 {
     (void)g, (void)holds, (void)err;
@@ -191,6 +200,7 @@ static int fresh(void **state)
     a = (struct moon_domain){.uri = "qemu:///test", .uuid = "1", .name = "a"};
     start_fails = hold_fails = MOON_OK;
     covered = false;
+    over = NULL;
     done[0] = '\0';
     return 0;
 }
@@ -233,6 +243,24 @@ static void test_journal_first(void **state)
     is_held(NULL, false, false);
     assert_int_equal(moon_standby_finish(&err), 0);
     was_done("finish");
+}
+
+/* Its time was up, and its guard has brought it back: who suspends it after that is somebody else. */
+static void test_over(void **state)
+{
+    (void)state;
+    struct moon_err err;
+    assert_int_equal(moon_standby_over(&err), 0);
+    was_done(""); /* nobody to ask */
+    assert_int_equal(moon_standby_suspend(&a, &err), 0);
+    was_done("start hold suspend settled");
+    assert_int_equal(moon_standby_over(&err), 0);
+    was_done("over");
+    is_held("a", true, false);
+    over = a.uuid;
+    assert_int_equal(moon_standby_over(&err), 0);
+    was_done("over free");
+    is_held(NULL, false, false);
 }
 
 static void test_paused_before(void **state)
@@ -353,6 +381,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_never_set, fresh, teardown),
         cmocka_unit_test_setup_teardown(test_journal_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_over, setup, teardown),
         cmocka_unit_test_setup_teardown(test_paused_before, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_guard, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed_suspend, setup, teardown),
