@@ -89,10 +89,11 @@ static void follow(struct search *s, const char *device, int depth, bool known)
         follow(s, json_string_value(name), depth + 1, false);
 }
 
-/* --- users of these devices -------------------------------------------------------------- */
-
+/* Looked at below /dev only: any other path may be on a file system that hangs. */
 static bool is_ours(const struct search *s, const char *path)
 {
+    if (strncmp(path, "/dev/", 5) != 0)
+        return false;
     AUTO_FREE char *device = moon_sysfs_device(s->root, path, NULL);
     const char *key;
     json_t *name;
@@ -104,6 +105,34 @@ static bool is_ours(const struct search *s, const char *path)
     }
     return false;
 }
+
+/* The kernel does not name loop devices among a disk's holders. One may be made of another. */
+static void add_loops(struct search *s)
+{
+    AUTO_JSON json_t *names = moon_sysfs_list(s->root, "/sys/block"), *seen = json_object();
+    json_t *name;
+    bool found = true;
+    s->lost = s->lost || !names || !seen;
+    for (int layer = 0; found && layer < LAYERS; layer++) {
+        size_t i;
+        found = false;
+        json_array_foreach (names, i, name) {
+            const char *loop = json_string_value(name);
+            if (strncmp(loop, "loop", 4) != 0 || json_object_get(seen, loop))
+                continue;
+            AUTO_FREE char *file =
+                moon_sysfs_text(s->root, "/sys/block/%s/loop/backing_file", loop);
+            if (!file || !is_ours(s, file))
+                continue;
+            found = json_object_set_new(seen, loop, json_true()) == 0;
+            s->lost = s->lost || !found;
+            add(s, json_pack("{s:s, s:s, s:s}", "kind", "loop", "name", loop, "device", loop));
+            follow(s, loop, 0, true);
+        }
+    }
+}
+
+/* --- users of these devices -------------------------------------------------------------- */
 
 static int add_mounts(struct search *s, struct moon_err *err)
 {
@@ -118,7 +147,7 @@ static int add_mounts(struct search *s, struct moon_err *err)
     json_array_foreach (list, i, m) {
         const char *source = text_of(m, "source");
         /* btrfs has a number of its own, but names its device. */
-        bool by_name = source && source[0] == '/' && is_ours(s, source);
+        bool by_name = source && is_ours(s, source);
         if (by_name || json_object_get(s->numbers, text_of(m, "device")))
             add(s,
                 json_pack("{s:s, s:O}", "kind", "mount", "name", json_object_get(m, "mountpoint")));
@@ -140,8 +169,29 @@ static void add_swaps(struct search *s)
     }
     for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         line[strcspn(line, " \t")] = '\0';
-        if (line[0] == '/' && is_ours(s, line))
+        if (is_ours(s, line))
             add(s, json_pack("{s:s, s:s}", "kind", "swap", "name", line));
+    }
+}
+
+/* Block devices that this host's own SCSI target hands out to others: LIO, /sys/kernel/config/target/core/iblock_0/NAME. */
+static void add_targets(struct search *s)
+{
+    static const char core[] = "/sys/kernel/config/target/core";
+    AUTO_JSON json_t *adapters = moon_sysfs_list(s->root, "%s", core);
+    json_t *adapter, *name;
+    size_t i, k;
+    s->lost = s->lost || !adapters;
+    json_array_foreach (adapters, i, adapter) {
+        const char *a = json_string_value(adapter);
+        AUTO_JSON json_t *names = moon_sysfs_list(s->root, "%s/%s", core, a);
+        s->lost = s->lost || !names;
+        json_array_foreach (names, k, name) {
+            AUTO_FREE char *path =
+                moon_sysfs_text(s->root, "%s/%s/%s/udev_path", core, a, json_string_value(name));
+            if (path && is_ours(s, path))
+                add(s, json_pack("{s:s, s:O}", "kind", "target", "name", name));
+        }
     }
 }
 
@@ -161,7 +211,7 @@ static bool has_open(struct search *s, const char *pid)
         if (n <= 0)
             continue;
         target[n] = '\0';
-        found = strncmp(target, "/dev/", 5) == 0 && is_ours(s, target);
+        found = is_ours(s, target);
     }
     closedir(d);
     return found;
@@ -201,10 +251,12 @@ int moon_device_holders(const struct moon_mpath_world *w, const char *proc, cons
     int rc = device ? 0 : -1;
     if (rc == 0) {
         follow(&s, device, 0, true);
+        add_loops(&s);
         rc = add_mounts(&s, err);
     }
     if (rc == 0) {
         add_swaps(&s);
+        add_targets(&s);
         rc = except == MOON_HOLDERS_NO_PROCESSES ? 0 : add_processes(&s, except, err);
     }
     json_decref(s.numbers);

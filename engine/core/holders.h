@@ -7,8 +7,10 @@
 
 /* *out (new): [{kind, name, device?, pid?}], the nearest first:
  *   partition, lvm, crypt, dm     a device made of it, by device-mapper's name; and then who uses that
+ *   loop                          a loop device made of it or of one of these
  *   mount                         name = the mount point
  *   swap                          name = the device
+ *   target                        handed out by this host's own SCSI target (LIO), name = the storage object's
  *   process                       name = the program, pid; `except` is left out (0: nobody,
  *                                 MOON_HOLDERS_NO_PROCESSES: all, none is looked at)
  * Devices are followed through all layers. Processes are those that this user may look into: without

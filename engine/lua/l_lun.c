@@ -95,7 +95,7 @@ static int remove_disks(void *self, const json_t *args, json_t **out, struct moo
 
 static const struct moonlua_self plain = {.prefix = "lun"};
 static const struct moonlua_prim functions[] = {
-    /*** Who uses a device: `{{kind = "partition" | "lvm" | "crypt" | "dm" | "mount" | "swap" | "process",
+    /*** Who uses a device: `{{kind = "partition" | "lvm" | "crypt" | "dm" | "loop" | "mount" | "swap" | "target" | "process",
      * name, device?, pid?}, ...}`, the nearest first, through all layers; empty when nobody does.
      * @function holders
      * @awaits

@@ -478,6 +478,44 @@ static void test_holders_lvm(void **state)
     assert_int_equal(json_array_size(without), 3);
 }
 
+/* Users that the kernel does not name: a loop device on the map's logical volume, one on that and a target's storage object;
+ * and some of other things. */
+static void test_holders_unnamed(void **state)
+{
+    (void)state;
+    host("lvm");
+    proc_with("28 22 0:99 / /data rw - tmpfs tmpfs rw");
+    AUTO_JSON json_t *before = users("dm-1", 0);
+    assert_int_equal(json_array_size(before), 1);
+    static const char *const files[][2] = {
+        {"sys/block/loop0/loop/backing_file", "/dev/loop7"},
+        {"sys/block/loop3/loop/backing_file", "/dev/dm-1"},
+        {"sys/block/loop3/dev", "7:3"},
+        {"sys/block/loop3/size", "2048"},
+        {"sys/block/loop1/loop/backing_file", "/dev/loop3"},
+        {"sys/block/loop5/loop/backing_file", "/srv/image"},
+        {"sys/block/loop6/ro", "0"},
+        {"sys/kernel/config/target/core/iblock_0/store/udev_path", "/dev/mapper/vg0-lv0"},
+        {"sys/kernel/config/target/core/fileio_0/file/udev_path", "/srv/image"},
+        {"sys/kernel/config/target/core/iblock_1/other/udev_path", "/dev/dm-0"},
+        {"sys/kernel/config/target/core/alua/x", "0"},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char path_[256];
+        snprintf(path_, sizeof path_, "%s/%s", dir, files[i][0]);
+        make_parents(path_);
+        put_file(path_, files[i][1], false);
+    }
+    AUTO_JSON json_t *list = users("dm-1", 0);
+    static const char *const want[][2] = {
+        {"lvm", "vg0-lv0"}, {"loop", "loop3"}, {"loop", "loop1"}, {"target", "store"}};
+    assert_int_equal(json_array_size(list), 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_string_equal(text(json_array_get(list, i), "kind"), want[i][0]);
+        assert_string_equal(text(json_array_get(list, i), "name"), want[i][1]);
+    }
+}
+
 /* A user that there was no memory for must not be left out: a device without users is overwritten. */
 static void test_holders_no_memory(void **state)
 {
@@ -574,15 +612,25 @@ static void test_rescan(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {CASE(test_any_name),    CASE(test_map),
-                                       CASE(test_states),      CASE(test_alias),
-                                       CASE(test_daemon),      CASE(test_kinds),
-                                       CASE(test_identity),    CASE(test_table_garbage),
-                                       CASE(test_resize),      CASE(test_resize_refused),
-                                       CASE(test_flush),       CASE(test_paths),
-                                       CASE(test_protocol),    CASE(test_holders),
-                                       CASE(test_holders_lvm), CASE(test_holders_no_memory),
-                                       CASE(test_remove),      CASE(test_scan),
+    const struct CMUnitTest tests[] = {CASE(test_any_name),
+                                       CASE(test_map),
+                                       CASE(test_states),
+                                       CASE(test_alias),
+                                       CASE(test_daemon),
+                                       CASE(test_kinds),
+                                       CASE(test_identity),
+                                       CASE(test_table_garbage),
+                                       CASE(test_resize),
+                                       CASE(test_resize_refused),
+                                       CASE(test_flush),
+                                       CASE(test_paths),
+                                       CASE(test_protocol),
+                                       CASE(test_holders),
+                                       CASE(test_holders_lvm),
+                                       CASE(test_holders_unnamed),
+                                       CASE(test_holders_no_memory),
+                                       CASE(test_remove),
+                                       CASE(test_scan),
                                        CASE(test_rescan)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
