@@ -146,8 +146,8 @@ check_eq 'and leaves what somebody else has suspended' "$(guest_state bravo)" pa
 vsh resume bravo
 
 # Two groups stand still, and the first that runs again finds the journal's disk hung.
-conf KVM_QUIESCE_MODE=rolling KVM_QUIESCE_GROUPS=2 SC_AGENT_UNQUIESCE_TIMEOUT=6
-sim_fault '{"match": "snapshot-create", "volume": "vol2", "action": "delay", "ms": 3000}'
+conf KVM_QUIESCE_MODE=rolling KVM_QUIESCE_GROUPS=2 SC_AGENT_UNQUIESCE_TIMEOUT=9
+sim_fault '{"match": "snapshot-create", "volume": "vol2", "action": "delay", "ms": 5000}'
 start_backup
 check 'two groups stand still' wait_state bravo paused 5
 stop_disk
@@ -189,7 +189,7 @@ check 'nor is that forgotten' wait_state alpha running 40
 ends
 check 'no guard process stays' poll 40 no_guard
 rm "$WORLD_DIR/go"
-sed -i "1a require('engine.guard').standby('$WORLD_DIR/state/journal', 'run', 2)" "$WORLD_DIR/plain.lua"
+sed -i "1a require('engine.guard').standby('$WORLD_DIR/state/journal', 'run', 5)" "$WORLD_DIR/plain.lua"
 "$MOONSNAP" run "$WORLD_DIR/plain.lua" --state-dir "$WORLD_DIR/state" >"$OUT" 2>"$ERR" </dev/null &
 RUN=$!
 check 'one more suspends two' poll 20 two_paused
