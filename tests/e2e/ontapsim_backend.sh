@@ -43,7 +43,7 @@ check_match 'and is back' "$told" '80bqm\]PvhKof'
 call '<snapshot-restore-file><snapshot>s1</snapshot><path>/vol/vol1/two</path></snapshot-restore-file>'
 passes 'the LUN is restored'
 restored() { grep -q '^0 80bqm]PvhKog 2097152 ' "$told"; }
-for _ in $(seq 100); do
+for _ in $(seq 600); do
   if restored; then break; fi
   sleep 0.05
 done

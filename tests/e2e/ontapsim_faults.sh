@@ -190,7 +190,7 @@ sim_stop main
 check_eq 'it ends well' $? 0
 
 # --- what a server may do, on demand -------------------------------------------------------------
-sed 's/"http": true/&, "mixed_quotes": true, "connection_requests": 2, "idle_seconds": 1/' "$d/sim.json" >"$d/odd.json"
+sed 's/"http": true/&, "mixed_quotes": true, "connection_requests": 2, "idle_seconds": 20/' "$d/sim.json" >"$d/odd.json"
 sim_start odd "$d/odd.json"
 url=$URL_odd/servlets/netapp.servlets.admin.XMLrequest_filer
 unknown='<netapp version="1.21" xmlns="http://www.netapp.com/filer/admin"><no-such-call/></netapp>'

@@ -10,7 +10,7 @@ set -u
 # config SED-EXPRESSION...
 config() {
   sed "${@/#/-e}" -e '' >"$d/sim.json" <<'END'
-{ "listen": "127.0.0.1:0", "root": "ROOT", "http": true, "restore_ms": 600, "split_ms": 600,
+{ "listen": "127.0.0.1:0", "root": "ROOT", "http": true, "restore_ms": 0, "split_ms": 60000,
   "users": [ { "name": "admin", "password": "secret" }, { "name": "vsadmin", "password": "secret", "svm": "svm1" } ],
   "svms": [ { "name": "svm1",
       "volumes": [ { "name": "san", "size": 1073741824 }, { "name": "nas", "size": 1073741824, "junction": "/nas" },
@@ -29,12 +29,13 @@ svm() { zapi "$URL_main" vsadmin:secret "$1"; }
 luns() { svm "<lun-get-iter><max-records>${2:-100}</max-records><query><lun-info>$1</lun-info></query></lun-get-iter>"; }
 one() { svm "<$1><path>$2</path>${3:-}</$1>"; }
 clone() { svm "<clone-create><volume>$1</volume><source-path>$2</source-path><destination-path>$3</destination-path>${4:-}</clone-create>"; }
+pace() { control "$URL_main" PUT pace "$1"; }
 snap() { svm "<snapshot-create><volume>$1</volume><snapshot>$2</snapshot></snapshot-create>"; }
 volume() { svm "<volume-get-iter><query><volume-attributes><volume-id-attributes><name>$1</name></volume-id-attributes></volume-attributes></query></volume-get-iter>"; }
 wait_for() { # TEXT COMMAND...: until the reply holds it
   local text=$1
   shift
-  for _ in $(seq 60); do
+  for _ in $(seq 600); do
     "$@"
     case $R in *"$text"*) return ;; esac
     sleep 0.1
@@ -205,6 +206,7 @@ noise "$a" 500000 900
 one lun-resize /vol/san/a '<size>16777216</size>'
 luns '<path>/vol/san/a</path>'
 identity=$(field serial-number)$(field uuid)$(field mapped)
+pace '{"restore_ms": 60000}' # until what it forbids has been tried
 svm '<snapshot-restore-file><path>/vol/san/a</path><snapshot>s1</snapshot></snapshot-restore-file>'
 passes 'a LUN restore begins'
 one lun-restore-status /vol/san/a
@@ -217,6 +219,7 @@ one lun-destroy /vol/san/a '<force>true</force>'
 fails 'its LUN stays' 9062
 clone san a c
 fails 'no clone meanwhile' 14529
+pace '{"restore_ms": 0}'
 wait_for '<is-running>false<' one lun-restore-status /vol/san/a
 check_eq 'the bytes are back' "$(sum "$a")" "$before"
 luns '<path>/vol/san/a</path>'
@@ -390,6 +393,7 @@ svm '<volume-clone-split-status/>'
 has 'volume-clone-split-status' '<name>base</name>'
 clone base vm/disk x
 fails 'no file clone meanwhile' 14964
+pace '{"split_ms": 0}'
 wait_for '<job-state>success<' svm "<job-get><job-id>$job</job-id></job-get>"
 has 'the split ends' '<job-state>success</job-state>'
 svm '<volume-clone-get-iter/>'

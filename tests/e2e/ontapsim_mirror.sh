@@ -358,7 +358,8 @@ if command -v jq >/dev/null; then
   check_eq 'REST: initialize' "$CODE" 200
   rest_settle
   check_eq 'REST: snapmirrored' "$(cell '"\(.state) \(.transfer.state) \(.last_transfer_type)"')" 'snapmirrored success initialize'
-  head -c 150000 /dev/urandom >"$d/one/svm1/other/data" # at 100 KB/s: time enough to look
+  head -c 150000 /dev/urandom >"$d/one/svm1/other/data"
+  slow
   rest "relationships/$uuid/transfers" POST '{"throttle":100}'
   check_eq 'REST: update is 201' "$CODE" 201
   rest "${LOCATION#/api/snapmirror/}"
@@ -367,6 +368,7 @@ if command -v jq >/dev/null; then
   check_eq 'REST: a second one is refused' "$(cell .error.code)" 13303844
   rest "relationships/$uuid?return_timeout=20" PATCH '{"state":"broken_off"}'
   check_eq 'REST: no break while it runs' "$(cell .error.code)" 13303808
+  quick
   rest_settle
   transfer=$(cell .transfer.uuid)
   rest "relationships/$uuid/transfers/$transfer" PATCH '{"state":"aborted"}'

@@ -10,7 +10,7 @@ requires jq
 # config SED-EXPRESSION...
 config() {
   sed "${@/#/-e}" -e '' >"$d/sim.json" <<'END'
-{ "listen": "127.0.0.1:0", "root": "ROOT", "http": true, "job_ms": 0, "restore_ms": 500,
+{ "listen": "127.0.0.1:0", "root": "ROOT", "http": true, "job_ms": 0, "restore_ms": 0,
   "cluster": { "ontap": "9.17.1", "zapi": true, "rest": true },
   "users": [ { "name": "admin", "password": "secret" }, { "name": "vsadmin", "password": "secret", "svm": "svm1" } ],
   "svms": [ { "name": "svm1",
@@ -196,10 +196,16 @@ rest GET "/storage/luns/$ua?fields=serial_number,uuid,lun_maps"
 check_eq 'serial, uuid and maps stay' "$(get 'del(._links)')" "$identity"
 rest PATCH "/storage/luns/$ua?$w" '{"clone":{"source":{"name":"/vol/san/.snapshot/s1/none"}}}'
 refuses 'restore from nothing' 404 5374876
+control "$URL_main" PUT pace '{"restore_ms": 60000}' # until another one has been tried
 zapi "$URL_main" vsadmin:secret '<snapshot-restore-file><path>/vol/san/a</path><snapshot>s1</snapshot></snapshot-restore-file>'
 rest PATCH "/storage/luns/$ua?$w" '{"clone":{"source":{"name":"/vol/san/.snapshot/s1/a"}}}'
 refuses 'not while a restore runs' 500 5374053
-sleep 0.7
+control "$URL_main" PUT pace '{"restore_ms": 0}'
+for _ in $(seq 600); do
+  zapi "$URL_main" vsadmin:secret '<lun-restore-status><path>/vol/san/a</path></lun-restore-status>'
+  [ "$(field is-running)" = false ] && break
+  sleep 0.1
+done
 
 # --- files ------------------------------------------------------------------------------------------------
 noise "$root/svm1/nas/disk.img"
@@ -249,7 +255,7 @@ check_eq 'LUNs and maps are the same after a restart' "$(get '.records | map(del
 rest PATCH "/storage/luns/$ua?return_timeout=0" '{"clone":{"source":{"name":"/vol/san/.snapshot/s1/a"}}}'
 does 'without waiting it is a job' 202
 job=$(get .job.uuid)
-for _ in $(seq 50); do
+for _ in $(seq 600); do
   rest GET "/cluster/jobs/$job"
   [ "$(get .state)" = success ] && break
   sleep 0.1

@@ -147,10 +147,9 @@ static void serve_pace(struct sim_http *h)
     const struct {
         const char *key;
         unsigned *value;
-    } known[] = {{"restore_ms", &sim.restore_ms},
-                 {"transfer_ms", &sim.transfer_ms},
-                 {"job_ms", &sim.job_ms},
-                 {"job_keep_ms", &sim.job_keep_ms}};
+    } known[] = {{"restore_ms", &sim.restore_ms}, {"transfer_ms", &sim.transfer_ms},
+                 {"job_ms", &sim.job_ms},         {"job_keep_ms", &sim.job_keep_ms},
+                 {"async_ms", &sim.async_ms},     {"split_ms", &sim.split_ms}};
     json_t *doc = json_loadb(h->body, h->body_len, 0, NULL);
     size_t done = 0;
     if (strcmp(h->method, "PUT") != 0) {
@@ -172,7 +171,8 @@ static void serve_pace(struct sim_http *h)
         json_reply(h, 200, NULL);
     else
         json_error(h, 400,
-                   "restore_ms, transfer_ms, job_ms and job_keep_ms are numbers up to 600000");
+                   "restore_ms, transfer_ms, job_ms, job_keep_ms, async_ms and split_ms are numbers "
+                   "up to 600000");
     json_decref(doc);
 }
 

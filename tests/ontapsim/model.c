@@ -49,15 +49,18 @@ void sim_wait(int64_t until)
     pthread_cond_timedwait(&changed, &mutex, &ts);
 }
 
+void sim_sleep_pace(int64_t began, const unsigned *ms)
+{
+    sim_lock();
+    while (!sim.stopping && sim_now_ms() < began + *ms)
+        sim_wait(began + *ms);
+    sim_unlock();
+}
+
 void sim_sleep(unsigned ms)
 {
-    int64_t until = sim_now_ms() + ms;
-    if (!ms)
-        return;
-    sim_lock();
-    while (!sim.stopping && sim_now_ms() < until)
-        sim_wait(until);
-    sim_unlock();
+    if (ms)
+        sim_sleep_pace(sim_now_ms(), &ms);
 }
 
 void sim_stop(void)

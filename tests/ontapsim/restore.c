@@ -104,10 +104,7 @@ static void *run(void *arg)
     int rc = r->count ? sim_store_copy_part(r->from, r->to, (off_t)r->first, (off_t)r->first,
                                             (off_t)r->count, &sim.stopping)
                       : sim_store_copy_file(r->from, r->to, &sim.stopping);
-    sim_lock();
-    while (!sim.stopping && sim_now_ms() < began + sim.restore_ms)
-        sim_wait(began + sim.restore_ms);
-    sim_unlock();
+    sim_sleep_pace(began, &sim.restore_ms);
     if (!rc)
         settle(r);
     sim_lock();

@@ -183,7 +183,7 @@ static void *create_later(void *arg)
 {
     struct later *l = arg;
     struct sim_err err = {0};
-    sim_sleep(sim.async_ms);
+    sim_sleep_pace(sim_now_ms(), &sim.async_ms);
     int rc =
         create_now(l->vol, &(struct sim_snap_spec){l->name, l->comment, l->label, false}, &err);
     sim_lock();

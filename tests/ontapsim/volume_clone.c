@@ -112,7 +112,7 @@ static void *split_run(void *arg)
     sim_lock();
     uint64_t job = vol->split_job;
     sim_unlock();
-    sim_sleep(sim.split_ms);
+    sim_sleep_pace(sim_now_ms(), &sim.split_ms);
     sim_lock();
     /* A stopped simulator goes on with it at the next start. */
     if (!sim.stopping && vol->splitting && vol->split_job == job) {
