@@ -20,7 +20,7 @@ for mode in serial parallel; do
     fresh
     call=snapshot-create
     if [ $api = rest ]; then call='POST /storage/volumes/{uuid}/snapshots'; fi
-    slow "$call"
+    slow_edges "$call"
     backup
     check "$mode, $api: all events come" poll 5 heard 6
     check "$mode, $api: each guest is suspended once and resumed once" once_each
@@ -56,7 +56,7 @@ check_exit 'rolling: a guest is restored from it' 0 restore bravo --yes
 
 moon_conf KVM_QUIESCE_MODE=rolling KVM_QUIESCE_GROUPS=2
 fresh
-slow snapshot-create
+slow_edges snapshot-create
 backup
 check 'two groups at a time: all events come' poll 5 heard 6
 check_eq 'two groups at a time: all stand still together' "$(most)" 3
