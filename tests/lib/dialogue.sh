@@ -7,7 +7,7 @@
 #           The screen is in OUT, the exit code in CODE
 #   screen  what the terminal shows
 dialogue() {
-  local action=$1 pid
+  local action=$1 pid seen=0
   shift
   rm -f "$WORLD_DIR/keys"
   mkfifo "$WORLD_DIR/keys"
@@ -22,6 +22,7 @@ dialogue() {
       not_ok "the prompt '$1' comes" "$OUT"
       break
     fi
+    seen=$(stat -c %s "$OUT")
     if [ "$2" = EOF ]; then printf '\004' >&9; else printf '%s\n' "$2" >&9; fi
     shift 2
   done
@@ -30,7 +31,8 @@ dialogue() {
   wait $pid || CODE=$?
   exec 9>&-
 }
-prompts() { tail -n 1 "$OUT" | tr -d '\r' | grep -qE -- "$1 ?$"; }
+# Only what came since the last answer: the next question may be the same.
+prompts() { tail -c "+$((seen + 1))" "$OUT" | tail -n 1 | tr -d '\r' | grep -qE -- "$1 ?$"; }
 screen() { tr -d '\r' <"$OUT"; }
 # shellcheck disable=SC2034 # for who sources this
 NUMBER='Number, q to end:' NUMBERS='q to end:' YES='Type yes to go on:'
