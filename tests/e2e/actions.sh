@@ -160,6 +160,7 @@ MOON_LIMIT=60 "$MOONSNAP" backup --profile demo --config kvm --policy daily --co
   >/dev/null 2>&1 </dev/null &
 dead=$!
 wait_state alpha paused 15 || not_ok 'a backup to kill' ''
+poll 15 sim_hit || not_ok 'a backup to kill: the snapshot is asked for' '' # every guest has been suspended
 kill -KILL $dead
 wait $dead 2>/dev/null || true
 sim_faults_clear
@@ -172,12 +173,14 @@ check_exit 'agentStatus without libvirt' 1 bare agentStatus --libvirt-uri "qemu+
 check_exit 'pingAgent of another host' 2 bare pingAgent --agentName kvm9.invalid
 check_match 'is told what to use' "$ERR" 'there is no agent, and that is not this host .*qemu\+ssh://kvm9\.invalid/system'
 check_exit 'pingAgent over test:///default' 0 bare pingAgent --libvirt-uri test:///default
+poll 40 no_process "$MOONSNAP" || not_ok 'the guard of the dead run ends' '' # it writes down what it has done
 before=$(find "$state" | sort)
 check_exit 'agentStatus --dry-run starts no guard' 0 bare agentStatus --libvirt-uri test:///default --dry-run
 check_eq 'agentStatus leaves no file' "$(find "$state" | sort)" "$before"
 check_exit 'quiesce' 0 moon quiesce
 check_exit 'jobStatus while guests are held' 0 bare jobStatus --json
 check_eq 'quiesce is under way' "$(jq -r '.[] | select(.state == "in progress") | "\(.action) \(.config)"' "$OUT")" 'quiesce kvm'
+next_second # jobs are told by the second
 check_exit 'unquiesce' 0 moon unquiesce
 check_exit 'jobStatus after unquiesce' 0 bare jobStatus --json
 check_eq 'no job is under way' "$(jq '[.[] | select(.state == "in progress")] | length' "$OUT")" 0
@@ -214,10 +217,12 @@ sim_fault '{"match": "snapshot-create", "action": "hold", "count": 1}'
 "$MOONSNAP" backup --profile demo --config kvm --policy daily --config-dir "$etc" --state-dir "$state" >/dev/null 2>&1 </dev/null &
 dead=$!
 wait_state alpha paused 15 || not_ok 'a backup to kill' ''
+poll 15 sim_hit || not_ok 'a backup to kill: the snapshot is asked for' ''
 guard=$(pgrep -P $dead | head -n 1)
 kill -KILL "${guard:-$dead}"
 kill -KILL $dead
 wait $dead 2>/dev/null || true
+poll 20 gone "${guard:-$dead}" || not_ok 'its guard dies' ''
 sim_faults_clear
 check_eq 'engine and guard are dead: alpha stands still' "$(guest_state alpha)" paused
 check_exit 'agentStatus: page someone' 5 bare agentStatus --profile demo --config kvm

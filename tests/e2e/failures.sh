@@ -81,9 +81,9 @@ fails 'a controller without a user' '1|2' 'svm2.*(scf-00039)?' backup_daily
 
 # the name is in use: every name of the next seconds exists
 moon_conf
-taken=()
+taken=() from=$EPOCHSECONDS
 for i in $(seq 0 12); do
-  name=demo-daily_$(date -d "+$i sec" +%Y%m%d%H%M%S)
+  name=demo-daily_$(date -d "@$((from + i))" +%Y%m%d%H%M%S)
   zapi snapshot-create "<volume>vol2</volume><snapshot>$name</snapshot>" >/dev/null
   taken+=("$name")
 done

@@ -127,6 +127,7 @@ sim_fault '{"match": "snapshot-create", "action": "hold", "count": 1}'
   >"$WORLD_DIR/held.out" 2>"$WORLD_DIR/held.err" </dev/null &
 HELD=$!
 wait_state alpha paused 15 || { not_ok 'the backup suspends alpha' "$WORLD_DIR/held.err"; finish; }
+poll 15 sim_hit || not_ok 'the snapshot is asked for' "$WORLD_DIR/held.err" # every guest has been suspended
 check 'killed in the pause' kill -KILL "$HELD"
 held_ends
 check 'the guests run again' poll 10 all_running alpha bravo
