@@ -6,7 +6,7 @@ set -u
 # shellcheck source=../lib/ontapsim.sh
 . "$(dirname "$(realpath "$0")")/../lib/ontapsim.sh"
 cat >"$d/sim.json" <<END
-{ "listen": "127.0.0.1:0", "root": "$d/root", "idle_seconds": 1, "users": [ { "name": "admin", "password": "secret" } ],
+{ "listen": "127.0.0.1:0", "root": "$d/root", "idle_seconds": 3, "users": [ { "name": "admin", "password": "secret" } ],
   "svms": [ { "name": "svm1", "volumes": [ { "name": "vol1", "size": 10485760 } ] } ] }
 END
 sim_start main "$d/sim.json"
@@ -32,7 +32,7 @@ idle() { "$build/moonsnap" run "$d/idle.lua" "$URL_main" "$d/root/.ontapsim/cert
 
 check_exit 'a snapshot after a wait that ends every connection' 0 idle rest 0 5
 check_eq 'and a list' "$(cat "$OUT")" 'volumes: 1'
-check_exit 'closed sooner than any server that is known does: the list is sent again' 0 idle zapi 1 2
+check_exit 'closed sooner than any server that is known does: the list is sent again' 0 idle zapi 1 3.5
 check_eq 'over a new connection' "$(cat "$OUT")" 'volumes: 1'
 sim_stop main
 finish
