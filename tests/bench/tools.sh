@@ -19,7 +19,8 @@ bench_tool() {
   shift
   if [ ! "$out" -nt "$source" ]; then
     # shellcheck disable=SC2046
-    cc -std=c17 -D_GNU_SOURCE -O2 -pthread -o "$out" "$source" $(pkg-config --cflags --libs "$@")
+    cc -std=c17 -D_GNU_SOURCE -O2 -pthread -o "$out.$$" "$source" $(pkg-config --cflags --libs "$@")
+    mv "$out.$$" "$out"
   fi
 }
 

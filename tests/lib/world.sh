@@ -116,7 +116,7 @@ world_up() {
 world_guest_code() {
   local bin=$MOON_BUILD/guest.bin src=$WORLD_LIB/../guest/guest.S tmp
   if [ ! "$bin" -nt "$src" ]; then
-    tmp=$(mktemp -d "$WORLD_DIR/guest.XXXXXX")
+    tmp=$(mktemp -d "$MOON_BUILD/guest.XXXXXX") # beside it: other tests may be reading the one that is replaced
     as --32 -o "$tmp/guest.o" "$src"
     ld -m elf_i386 -Ttext 0x7c00 --oformat binary -o "$tmp/guest.bin" "$tmp/guest.o"
     mv "$tmp/guest.bin" "$bin"
