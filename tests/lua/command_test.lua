@@ -94,7 +94,7 @@ t.case("a command that does not end is ended, earlier while guests are suspended
   local o = options(ctx, "/bin/sleep 30")
   local out = t.ok(command.run(ctx, o))
   t.eq(out.timed_out, true)
-  t.ok(clock.mono() - from < 3, clock.mono() - from)
+  t.ok(clock.mono() - from < 20, clock.mono() - from)
   t.eq(tostring(command.problem(o, out)), "c.conf:1: PRE_NTAP_CMD01: '/bin/sleep': did not end in time")
   ctx.guard = nil
   o = options(ctx, "/bin/sh -c 'echo broken >&2; exit 7'")

@@ -399,10 +399,12 @@ t.case("a closed connection says so", function()
 end)
 
 t.case("a suspend that no thread has got to yet is pending", function()
-  local fifo, busy = TMP .. "/fifo", {}
+  local fifo, go, busy = TMP .. "/fifo", TMP .. "/go", {}
   assert(process.run { "mkfifo", fifo })
-  local reader = task.spawn(function() -- begun before there is no thread for it
-    return process.run({ "sh", "-c", "sleep 1; exec sleep 1 <" .. fifo }, { timeout = 60 })
+  -- Begun before there is no thread for it. It reads while that file is there.
+  local reader = task.spawn(function()
+    return process.run({ "sh", "-c", "until [ -e $1 ]; do sleep 0.05; done; exec <$0; while [ -e $1 ]; do sleep 0.05; done",
+      fifo, go }, { timeout = 60 })
   end)
   for i = 1, 16 do -- as many as there are threads: each waits until somebody reads
     busy[i] = task.spawn(function() return file.append(fifo, "x") end)
@@ -414,7 +416,9 @@ t.case("a suspend that no thread has got to yet is pending", function()
   asked:cancel()
   pcall(asked.join, asked)
   local after = dom:pending()
+  assert(io.open(go, "w")):close() -- without a thread of the pool
   for _, one in ipairs(busy) do one:join() end
+  assert(file.remove(go))
   t.eq(select(2, reader:join()).status, 0)
   t.eq({ before, after, dom:state().state }, { 1, 0, "running" })
 end)

@@ -13,19 +13,20 @@ local BINARY = (os.getenv("MOON_BUILD") or "build") .. "/moonsnap"
 -- Let the others run, n times.
 local function turns(n) for _ = 1, n or 1 do core.sleep(0) end end
 
--- Wait for a condition, at most five seconds.
+-- Wait for a condition, at most a minute.
 local function eventually(fn)
-  local give_up = clock.mono() + 5
+  local give_up = clock.mono() + 60
   while not fn() do
     if clock.mono() > give_up then error("it did not come to that", 2) end
     core.sleep(0.002)
   end
 end
 
+-- Within less time than what it ends would take.
 local function quick(fn)
   local begin = clock.mono()
   local out = table.pack(fn())
-  t.ok(clock.mono() - begin < 2.5, "it took " .. clock.mono() - begin .. " s")
+  t.ok(clock.mono() - begin < 30, "it took " .. clock.mono() - begin .. " s")
   return table.unpack(out, 1, out.n)
 end
 
@@ -110,7 +111,7 @@ t.case("insist: what a cancel interrupts is done all the same, then the cancel g
   local one = core.spawn(function()
     task.insist(function()
       calls = calls + 1
-      core.sleep(0.02)
+      core.sleep(calls == 1 and 60 or 0.02)
       ends = ends + 1
     end)
     after = true
@@ -320,14 +321,19 @@ end)
 
 t.case("a file that is being written is written before the cancel arrives", function()
   local path, text = TMP .. "/whole", ("x"):rep(8 << 20)
-  local writer = core.spawn(function() assert(file.replace(path, text)) end)
-  turns()
-  writer:cancel()
-  local ok, problem = writer:join()
+  local ok, problem
+  for _ = 1, 50 do -- until a cancel comes before the file is written: usually the first one does
+    local writer = core.spawn(function() assert(file.replace(path, text)) end)
+    turns()
+    writer:cancel()
+    ok, problem = writer:join()
+    t.ok(file.stat(path), "it is there")
+    t.ok(file.read(path) == text, "all of it")
+    if not ok then break end
+    file.remove(path)
+  end
   t.eq(ok, nil)
   t.eq(problem.code, "cancelled")
-  t.ok(file.stat(path), "it is there")
-  t.ok(file.read(path) == text, "all of it")
 end)
 
 t.case("a cancelled program is ended with its children before its task goes on", function()
@@ -400,7 +406,7 @@ t.case("the first failure cancels the rest, wherever it stands in the list", fun
           core.sleep(0.005)
           return nil, err.new("no_space", "number " .. x)
         end
-        local ok, e = pcall(core.sleep, 3)
+        local ok, e = pcall(core.sleep, 60)
         if not ok and e.code == "cancelled" then cancelled = cancelled + 1 end
         if not ok then error(e, 0) end
       end, { limit = 3 })
@@ -452,7 +458,7 @@ t.case("all", function()
   t.eq(task.all { function() core.sleep(0.002) return "a" end, function() return "b" end }, { "a", "b" })
   t.eq(task.all {}, {})
   local out, problem = quick(function()
-    return task.all { function() core.sleep(3) end, function() return nil, err.new("io", "second") end }
+    return task.all { function() core.sleep(60) end, function() return nil, err.new("io", "second") end }
   end)
   t.err(out, problem, "io", "second")
 end)
@@ -482,14 +488,14 @@ t.case("race", function()
   local lost
   local out = table.pack(quick(function()
     return task.race {
-      function() local ok, e = pcall(core.sleep, 3) lost = not ok and e.code end,
+      function() local ok, e = pcall(core.sleep, 60) lost = not ok and e.code end,
       function() core.sleep(0.002) return "won", nil, 3, nil end }
   end))
   t.eq(out, { "won", nil, 3, nil, n = 4 })
   t.eq(lost, "cancelled")
   t.eq({ task.race { function() return "at once" end, function() return "second" end } }, { "at once" })
   local none, problem = quick(function()
-    return task.race { function() core.sleep(3) end, function() error(err.new("io", "first to end")) end }
+    return task.race { function() core.sleep(60) end, function() error(err.new("io", "first to end")) end }
   end)
   t.err(none, problem, "io", "first to end")
   none, problem = task.race { function() error("a text") end }
@@ -503,7 +509,7 @@ t.case("timeout", function()
   local out, problem = quick(function()
     return task.timeout(0.01, function()
       local _c <close> = setmetatable({}, { __close = function() core.sleep(0.001) closed = true end })
-      core.sleep(3)
+      core.sleep(60)
     end)
   end)
   t.err(out, problem, "timeout", "not done within 0.01 s")
@@ -511,7 +517,7 @@ t.case("timeout", function()
   out, problem = task.timeout(60, function() return nil, err.new("io", "its own") end)
   t.err(out, problem, "io", "its own")
   out, problem = quick(function()
-    return task.timeout(0.005, function() return task.timeout(3, function() core.sleep(3) end) end)
+    return task.timeout(0.005, function() return task.timeout(60, function() core.sleep(60) end) end)
   end)
   t.err(out, problem, "timeout", "0.005")
 end)
@@ -535,7 +541,7 @@ t.case("what is left over ends with the script", function()
     task.sleep(0)
     return 7]]
   t.eq({ out.status, out.stdout }, { 7, "closed\n" }, out.stderr)
-  t.ok(out.seconds < 5)
+  t.ok(out.seconds < 15)
 end)
 
 t.case("a signal does not end what is settled, the second one does", function()

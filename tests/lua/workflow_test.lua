@@ -63,18 +63,19 @@ t.case("what is owned is closed last first, before failed runs, also when a clos
 end)
 
 t.case("closing can wait, also after a cancel", function()
-  local seen = {}
+  local seen, begun = {}, false
   local wf = workflow { action = "a", summary = "s", phases = { "one" },
     one = function(ctx)
       ctx:own(setmetatable({}, { __close = function()
         tasks.sleep(0.01)
         seen[#seen + 1] = "closed"
       end }))
+      begun = true
       tasks.sleep(60)
     end }
   local outcome
   local task = tasks.spawn(function() outcome = table.pack(workflow.run(wf, context())) end)
-  tasks.sleep(0.01)
+  while not begun do tasks.sleep(0.002) end
   task:cancel()
   t.ok(task:join())
   t.eq(seen, { "closed" })

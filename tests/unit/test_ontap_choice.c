@@ -374,7 +374,7 @@ static void test_reads_again(void **state)
     double took = timed(MOON_ONTAP_SVMS, NULL, MOON_OK);
     assert_int_equal(count(&srv.nrequests), 4);
     /* 0.02, 0.04 and 0.08 s, each a quarter less or more. */
-    assert_true(took >= 0.105 && took < 2);
+    assert_true(took >= 0.105 && took < 10);
     for (int i = 1; i < 4; i++)
         assert_string_equal(body_of(i), body_of(0));
 }
@@ -419,7 +419,7 @@ static void test_retry_after(void **state)
     reply("<results status='passed'><lun-id-assigned>1</lun-id-assigned></results>");
     double took = timed(MOON_ONTAP_LUN_MAP,
                         json_pack("{s:s, s:s}", "path", "/vol/v/a", "igroup", "g"), MOON_OK);
-    assert_true(took >= 1.0 && took < 4);
+    assert_true(took >= 1.0 && took < 10);
     assert_int_equal(count(&srv.nrequests), 2);
 }
 
@@ -438,20 +438,20 @@ static void test_too_many_requests(void **state)
 static void test_retry_after_too_long(void **state)
 {
     (void)state;
-    more = "{\"retries\":3,\"retry_wait\":0.02,\"timeout\":2}";
+    more = "{\"retries\":3,\"retry_wait\":0.02,\"timeout\":20}";
     reply_status("503 Service Unavailable", "Retry-After: 30\r\n");
-    assert_true(timed(MOON_ONTAP_SVMS, NULL, MOON_BUSY) < 1);
+    assert_true(timed(MOON_ONTAP_SVMS, NULL, MOON_BUSY) < 10);
     assert_int_equal(count(&srv.nrequests), 1);
 }
 
 static void test_bounded_by_timeout(void **state)
 {
     (void)state;
-    more = "{\"retries\":100,\"retry_wait\":0.2,\"timeout\":1}";
+    more = "{\"retries\":100,\"retry_wait\":0.6,\"timeout\":3}";
     reply_lost();
-    double took = timed(MOON_ONTAP_SVMS, NULL, MOON_UNREACHABLE);
-    assert_true(took < 1.3);
-    assert_true(count(&srv.nrequests) >= 2 && count(&srv.nrequests) < 6);
+    timed(MOON_ONTAP_SVMS, NULL, MOON_UNREACHABLE);
+    /* After 0.6 and 1.2 s, each a quarter less or more: after the next pause the time would be over. */
+    assert_in_range(count(&srv.nrequests), 2, 3);
 }
 
 static void test_never_again(void **state)

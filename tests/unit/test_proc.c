@@ -169,13 +169,13 @@ static void test_output_limit(void **state)
 static void test_timeout(void **state)
 {
     (void)state;
-    struct moon_proc_args args = {.timeout = 0.2};
+    struct moon_proc_args args = {.timeout = 1}; /* a shell has to start and say its word in it */
     double start = moon_clock_mono();
     AUTO_JSON json_t *got = shell("echo before; exec sleep 100", &args);
     assert_true(flag(got, "timed_out"));
     assert_int_equal(number(got, "signal"), SIGTERM);
     assert_string_equal(text(got, "stdout"), "before\n");
-    assert_true(moon_clock_mono() - start < 2);
+    assert_true(moon_clock_mono() - start < 50);
     /* The whole group goes, and its end is waited for: the pipe is closed by it. */
     AUTO_JSON json_t *group = shell("sleep 100 & wait", &args);
     assert_true(flag(group, "timed_out"));
@@ -184,13 +184,13 @@ static void test_timeout(void **state)
 static void test_timeout_kill(void **state)
 {
     (void)state;
-    struct moon_proc_args args = {.timeout = 0.1};
+    struct moon_proc_args args = {.timeout = 1}; /* it sets its trap in it */
     double start = moon_clock_mono();
     AUTO_JSON json_t *got = shell("trap '' TERM; while :; do sleep 100; done", &args);
     assert_true(flag(got, "timed_out"));
     assert_int_equal(number(got, "signal"), SIGKILL);
     double took = moon_clock_mono() - start;
-    assert_true(took >= 2 && took < 20);
+    assert_true(took >= 3 && took < 50);
 }
 
 static pid_t deaf; /* the group that no signal reaches; 1: the next one */
