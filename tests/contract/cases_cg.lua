@@ -53,7 +53,7 @@ c.case { "cg_commit: too late: an error, and no snapshot is left on any volume",
     group(w, volumes)
     local cg = c.ok(w.client:cg_start(volumes, "late", { timeout = 5 }))
     c.eq(cg.committed, false)
-    task.sleep(1.1)                     -- the simulator's fence falls after a second
+    task.sleep(2.1)                     -- the simulator's fence falls after two seconds
     local value, e = w.client:cg_commit(cg.id)
     c.eq(value, nil)
     c.ok(e.code == "partial" or e.code == "timeout" or e.code == "not_found", tostring(e))

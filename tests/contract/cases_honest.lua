@@ -1,5 +1,6 @@
 -- Success is what the object shows, not what the reply says.
 local c = require "contract"
+local clock = require "engine.clock"
 
 c.case { "volume-errors: an iterator that passed without a volume is an error, not an empty list",
   rest = "REST has no partial lists", run = function(w)
@@ -139,10 +140,12 @@ c.case { "job: running, then failed, then forgotten", zapi = "ONTAPI numbers its
   local vol = w:volume()
   w:fault("snapshot_create", { action = "job_fail", ms = 200, code = 262210, reason = "No." })
   local uuid = c.ok(w.client:volumes { name = vol })[1].uuid
+  local since = clock.mono()
   local reply = c.ok(w.client:request("POST", "/storage/volumes/" .. uuid .. "/snapshots", { name = "s" }))
   c.eq(reply.status, 202)
   local id = reply.body.job.uuid
-  c.eq(c.ok(w.client:job(id)).state, "running")
+  local state = c.ok(w.client:job(id)).state
+  if clock.mono() - since < 0.2 then c.eq(state, "running") end -- it runs for 0.2 s
   local job = w.wait(function()
     local j = c.ok(w.client:job(id))
     return j.state ~= "running" and j

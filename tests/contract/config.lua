@@ -61,7 +61,7 @@ local vault = { { name = "only2", size = GIB, junction = "/only2" } }
 for i = 1, POOL // 5 do vault[#vault + 1] = { name = ("m%04d"):format(i), size = GIB, type = "dp" } end
 
 print(json.encode({
-  listen = "127.0.0.1:0", http = os.getenv "MUTATE" ~= nil, root = root, restore_ms = 60, async_ms = 50, fence_ms = 1000,
+  listen = "127.0.0.1:0", http = os.getenv "MUTATE" ~= nil, root = root, restore_ms = 60, async_ms = 50, fence_ms = 2000,
   transfer_ms = 250, rst_keep_ms = 200, comments = true,
   client_ca = client_ca, cluster = { name = "cl1", profile = profile.name },
   roles = { reader = { commands = commands } },

@@ -233,9 +233,9 @@ function world:logins()
   return n
 end
 
---- Wait until a function gives something.
+--- Wait until a function gives something; four times the seconds on a machine that is busy otherwise.
 function world.wait(fn, seconds)
-  local till = clock.mono() + math.min(seconds or 5, world.patience)
+  local till = clock.mono() + math.min(4 * (seconds or 5), world.patience)
   repeat
     local value = fn()
     if value then return value end
