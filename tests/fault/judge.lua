@@ -6,7 +6,7 @@ local json = require "engine.json"
 
 local judge = {}
 
-local PATIENCE = 5 -- seconds after which no guest may stand still any more
+local PATIENCE = 20 -- seconds after which no guest may stand still any more: 5, four times on a busy machine
 
 local CODES = { [0] = true, [1] = true, [2] = true, [3] = true, [5] = true }
 

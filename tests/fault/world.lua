@@ -15,7 +15,7 @@ local virt = require "engine.virt"
 local world = {}
 world.__index = world
 
-local LIMIT = 75 -- seconds that a run may take: it may wait 60 for a guest to stop
+local LIMIT = 120 -- seconds that a run may take: it may wait 60 for a guest to stop
 
 --- The world.
 -- @tparam table made by tests/fault/cell.sh: here (the directory of this), dir, uri, url, root, ca, engine (with the seam),
@@ -121,12 +121,19 @@ function world:journals()
   return list
 end
 
--- End guard processes: one that has still to look would take the next case's suspend for its own.
+-- End guard processes: one that has still to look would take the next case's suspend for its own. It may end by itself
+-- just now, and is waited for: until then it writes to the state directory.
 local function end_guards(self)
+  local till = clock.mono() + 60
   for _, entry in ipairs(self:journals()) do
     local j = entry.journal
-    if j and j.guard_alive then world.sh("kill", "-KILL", tostring(j.guard.pid)) end
-    if j and j.engine_alive then world.sh("kill", "-KILL", tostring(j.engine.pid)) end
+    while j and (j.guard_alive or j.engine_alive) do
+      if clock.mono() > till then error("cannot go on: a guard process does not end", 0) end
+      if j.guard_alive then assert(process.run { "kill", "-KILL", tostring(j.guard.pid) }) end
+      if j.engine_alive then assert(process.run { "kill", "-KILL", tostring(j.engine.pid) }) end
+      task.sleep(0.01)
+      j = guard.read(entry.path)
+    end
   end
 end
 
@@ -136,7 +143,7 @@ local function revive(self)
     if row.state == "paused" then dom:resume() elseif row.state == "shutoff" then dom:start {} end
     if row.state == "running" and is_frozen(self, row.name) then dom:thaw() end
   end
-  local list = self:wait_running(10)
+  local list = self:wait_running(60)
   if #list > 0 then error("cannot go on: " .. table.concat(list, ", "), 0) end
 end
 
@@ -190,7 +197,7 @@ end
 
 -- Transfers of a dead run go on: wait until there is none.
 local function wait_idle(self)
-  local till = clock.mono() + 20
+  local till = clock.mono() + 60
   repeat
     local running = #self:restores() > 0
     for _, row in ipairs(assert(self.secondary:mirrors {})) do running = running or row.status ~= "idle" end

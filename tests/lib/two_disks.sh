@@ -23,8 +23,11 @@ two_disks() {
   then1=$(still "$(copy alpha)") then2=$(sum "$SIM_ROOT/svm1/vol2/.snapshot/$good/data.img")
 }
 
+# The last call of a run that was killed may turn it on or off just now.
+turned_off() { state_is alpha 'shut off' || { vsh destroy alpha; return 1; }; }
+
 spoil_both() {
-  if [ "$(guest_state alpha)" != 'shut off' ]; then guest_stop alpha; fi
+  poll 20 turned_off
   spoil "$data" 1
   # the boot disk stays one that boots: only what the guest never reads becomes other
   dd if=/dev/urandom of="${IMG[alpha]}" bs=1M seek=2 count=1 conv=notrunc,fsync status=none

@@ -59,7 +59,7 @@ for api in zapi rest; do
   # --- gone in the middle, and back ---
 
   next_second
-  sim_fault '{"match": "'"$create"'", "action": "delay", "ms": 8000}'
+  sim_fault '{"match": "'"$create"'", "action": "hold"}'
   moon backup --policy daily >"$OUT" 2>"$ERR" </dev/null &
   run=$!
   wait_state alpha paused 15 || not_ok "$api: the backup suspends alpha" "$ERR"

@@ -112,9 +112,10 @@ moon_conf NTAP_SNAPSHOT_CLEANUP=Y
 
 fake=$(find /usr/lib -name libfaketime.so.1 2>/dev/null | head -n 1)
 if [ -n "$fake" ]; then
+  off_by() { echo "$1" >"$WORLD_DIR/clock.new"; mv "$WORLD_DIR/clock.new" "$WORLD_DIR/clock"; } # read at any time
   # jump FROM TO LIMIT: a backup that begins with the clock off by FROM and gets TO while the guests stand still
   jump() {
-    echo "$1" >"$WORLD_DIR/clock"
+    off_by "$1"
     moon_conf SC_AGENT_UNQUIESCE_TIMEOUT="$3" NTAP_SNAPSHOT_RETENTION_AGE=2
     hang
     next_second
@@ -123,8 +124,7 @@ if [ -n "$fake" ]; then
       --state-dir "$WORLD_DIR/state" --policy daily >"$OUT" 2>"$ERR" </dev/null &
     RUN=$!
     poll 15 sim_hit || not_ok 'the backup suspends both guests' "$ERR"
-    from=$(now_ms)
-    echo "$2" >"$WORLD_DIR/clock"
+    off_by "$2"
   }
   before=$(both)
   jump +0d +400d 600
@@ -146,16 +146,20 @@ moon_conf NTAP_SNAPSHOT_CLEANUP=Y
 
 # --- many at once ---
 
+# The first one goes on when the others have ended: after it, in the same second, there would be two of one name.
+hang
 next_second
 pids=()
 for i in 1 2 3 4 5; do
   moon backup --policy daily >"$WORLD_DIR/out.$i" 2>"$WORLD_DIR/err.$i" </dev/null &
   pids+=($!)
 done
-codes=
-for pid in "${pids[@]}"; do ended "$pid"; codes+=" $CODE"; done
-check_match "five runs at once: one or more do it, the others are told (exits$codes)" <(tr ' ' '\n' <<<"$codes") '^0$'
-check_no_match 'none ends in another way' <(tr ' ' '\n' <<<"$codes" | sed 1d) '^[^04]'
+one_left() { local n=0; for pid in "${pids[@]}"; do if alive "$pid"; then n=$((n + 1)); fi; done; [ $n = 1 ]; }
+check 'five runs at once: all but one end' poll 15 one_left
+sim_faults_clear
+codes=()
+for pid in "${pids[@]}"; do ended "$pid"; codes+=("$CODE"); done
+check_eq 'one does it, the others are told' "$(printf '%s\n' "${codes[@]}" | sort | paste -sd' ')" '0 4 4 4 4'
 check 'the guests run' all_running alpha bravo
 check_eq 'every snapshot is of a backup that ended well' "$(strays)" ''
 
@@ -164,7 +168,7 @@ check_eq 'every snapshot is of a backup that ended well' "$(strays)" ''
 next_second
 from=$(now_ms)
 moon backup --policy daily >/dev/null 2>&1
-whole=$(($(now_ms) - from)) samples=12 ended=0
+whole=$(($(now_ms) - from)) samples=12 ended=0 unanswered=0
 for ((i = 0; i < samples; i++)); do
   next_second
   "$MOONSNAP" backup "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state" --policy daily \
@@ -174,10 +178,13 @@ for ((i = 0; i < samples; i++)); do
   kill -TERM $RUN 2>/dev/null || true
   ends
   if [ "$CODE" = 0 ]; then ended=$((ended + 1)); fi
+  if grep -q 'should it come yet, gc finds it' "$ERR"; then unanswered=$((unanswered + 1)); fi
   if [[ $CODE != 143 && $CODE != 0 ]]; then not_ok "SIGTERM after $wait ms: exit" "exit $CODE" "$ERR"; fi
   all_running alpha bravo || not_ok "SIGTERM after $wait ms: the guests run" "$ERR"
 done
 ok "SIGTERM at $samples instants of $whole ms; $ended runs had ended by then"
+# On a busy machine the controller may have made one when the run had looked for it; the run said so.
+if [ $unanswered -gt 0 ]; then check_exit 'what came after its run' 0 moon gc --yes; fi
 check_eq 'no snapshot is a stray' "$(strays)" ''
 check_exit 'and gc agrees' 0 moon gc
 check_no_match 'nothing is left' "$OUT" 'found|unknown'

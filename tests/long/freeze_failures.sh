@@ -23,7 +23,7 @@ fine 'dead'
 
 # frozen, and no answer to that: nobody can say; the guard process goes on when the run has ended
 agent_mode alpha freeze-hang
-moon_conf KVM_QUIESCE_METHOD=$both KVM_SUSPEND_TIMEOUT=1 KVM_CMD_RETRY_COUNT=0
+moon_conf KVM_QUIESCE_METHOD=$both KVM_SUSPEND_TIMEOUT=3 KVM_CMD_RETRY_COUNT=0
 next_second
 check_exit 'hangs in the freeze' 5 moon backup --policy daily
 said 'is said' '\[kvm-00017\].*alpha'
@@ -48,6 +48,7 @@ moon_conf KVM_QUIESCE_METHOD=$both
 held_snapshots
 start_backup
 check 'bravo is frozen' poll 10 agent_is bravo 3
+check 'and alpha' poll 10 agent_is alpha 3
 vsh domfsthaw alpha
 held_ends
 check_eq 'thawed by somebody else: exit' "$CODE" 3
@@ -65,18 +66,20 @@ fine 'killed'
 held_snapshots
 start_backup
 check 'bravo is frozen' poll 10 agent_is bravo 3
-guard=$(cat "/proc/$HELD"/task/*/children) # its only child; whichever thread made it
-# shellcheck disable=SC2086
-kill -KILL "$HELD" $guard
+guard=$(pgrep -P "$HELD" -f -- --guard-process)
+kill -STOP "$guard" # or it would see its engine die
+kill -KILL "$HELD" "$guard"
 held_ends 2>/dev/null
+check 'killed with its guard: both are gone' poll 20 gone "$guard" # recover leaves the guests of a living one to it
 check_eq 'killed with its guard: bravo is frozen still' "$(agent_frozen bravo)" 3
 check_exit 'recover' 0 moon recover
 fine 'recover'
 
 moon_conf KVM_QUIESCE_METHOD=$both SC_AGENT_UNQUIESCE_TIMEOUT=5
+forget
 held_snapshots
 start_backup
-check 'alpha is frozen' poll 10 agent_is alpha 3
+check 'alpha is frozen' poll 10 grep -q fsfreeze-freeze "$WORLD_DIR/local/alpha/log"
 check 'the time limit thaws it' poll 10 agent_is alpha 0
 held_ends
 check_eq 'the run says so: exit' "$CODE" 3

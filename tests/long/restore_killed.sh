@@ -37,9 +37,9 @@ step() {
   kill -KILL $pid
   wait $pid || true
   # A dead client's last request is carried out all the same.
+  sim_faults_clear
   poll 10 disks_are "$disks" || true
   poll 10 settled_down || not_ok "$name: the controller comes to rest"
-  sim_faults_clear
   safety=$(jq -r .safety "$(record)")
   check_eq "$name: the disks" "$(which_are)" "$disks"
   check "$name: the guest is $guest" wait_state alpha "$guest" 30
@@ -62,9 +62,9 @@ step() {
   check_eq "$name: brings the disks back" "$(sum "$data") $(still "${IMG[alpha]}")" "$then2 $then1"
   run moon recover
   check_eq "$name: and settles the matter" "$CODE $(grep -c 'did not end' "$ERR")" '0 0'
-  guest_state alpha | grep -q running || guest_start alpha
+  state_is alpha running || guest_start alpha
 }
-delay() { printf '{"match": "%s", "nth": %d, "action": "delay", "ms": 1500}' "$1" "$2"; }
+hold() { printf '{"match": "%s", "nth": %d, "action": "hold"}' "$1" "$2"; } # until the faults are cleared
 
 for api in zapi rest; do
   if [ $api = zapi ]; then
@@ -74,10 +74,10 @@ for api in zapi rest; do
   fi
   moon_conf KVM_BACKUP_DATA_DISKS=Y "ONTAP_API=$api"
   mixed='do not start it.*may be old, the backup.s or a mix'
-  step 'the safety snapshot' "$(delay "$create" 1)" 'old old' running '' recorded
-  step 'the first disk' "$(delay "$over" 1)" 'backup old' 'shut off' "$mixed, vdb is as it was" \
+  step 'the safety snapshot' "$(hold "$create" 1)" 'old old' running '' recorded
+  step 'the first disk' "$(hold "$over" 1)" 'backup old' 'shut off' "$mixed, vdb is as it was" \
     overwriting overwriting -
-  step 'the second disk' "$(delay "$over" 2)" 'backup backup' 'shut off' "do not start it.*vda is the backup's, vdb may" \
+  step 'the second disk' "$(hold "$over" 2)" 'backup backup' 'shut off' "do not start it.*vda is the backup's, vdb may" \
     overwriting restored overwriting
 done
 api=zapi
@@ -86,7 +86,8 @@ moon_conf KVM_BACKUP_DATA_DISKS=Y
 stop_qemu() {
   recorded || return 1
   kill -STOP "$(cat "$WORLD_LV/run/libvirt/qemu/run/alpha.pid")"
+  sim_faults_clear
   poll 10 step_is stopping - -
 }
-step 'powering off' "$(delay snapshot-create 1)" 'old old' 'shut off' 'its disks are as they were; .*start it' stop_qemu
+step 'powering off' "$(hold snapshot-create 1)" 'old old' 'shut off' 'its disks are as they were; .*start it' stop_qemu
 finish

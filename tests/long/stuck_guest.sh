@@ -9,7 +9,7 @@ alpha=$(cat "$WORLD_LV/run/libvirt/qemu/run/alpha.pid")
 other_conf other SNAME=other KVM_VMS=bravo VOLUMES=svm1:vol2
 other_conf both SNAME=both
 moon_conf KVM_VMS=alpha VOLUMES=svm1:vol1
-sim_fault '{"match": "snapshot-create", "action": "delay", "ms": 8000}'
+sim_fault '{"match": "snapshot-create", "action": "hold"}'
 "$MOONSNAP" backup "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state" --policy daily \
   >"$OUT" 2>"$ERR" </dev/null &
 RUN=$!
