@@ -86,11 +86,14 @@ events_start() {
   poll 10 events_heard || world_fail 'virsh event hears nothing'
   : >"$WORLD_DIR/events"
 }
+# Each time another one: when its own event has come, none of the tries before comes late, to be taken for that of events_of.
 events_heard() {
-  vsh define "$WORLD_DIR/xml/sentinel.xml"
-  vsh undefine sentinel
+  local name=sentinel${EPOCHREALTIME/[.,]/}
+  sed "s/sentinel/$name/" "$WORLD_DIR/xml/sentinel.xml" >"$WORLD_DIR/xml/heard.xml"
+  vsh define "$WORLD_DIR/xml/heard.xml"
+  vsh undefine "$name"
   sleep 0.1
-  grep -q 'sentinel.*Undefined' "$WORLD_DIR/events"
+  grep -q "$name.*Undefined" "$WORLD_DIR/events"
 }
 # Events come in their order: when the sentinel's has come, all before it have.
 events_of() {
