@@ -82,10 +82,10 @@ fi
 
 # --- TLS sessions ------------------------------------------------------------------------------------
 # s_server closes each connection and says in its page whether the session was a new one.
-s_port=$((20000 + RANDOM % 20000))
-openssl s_server -accept "127.0.0.1:$s_port" -cert "$d/server.pem" -key "$d/server.key" -www >"$d/s_server" 2>&1 &
+openssl s_server -accept 127.0.0.1:0 -cert "$d/server.pem" -key "$d/server.key" -www >"$d/s_server" 2>&1 &
 SIM_PIDS+=($!)
-for _ in $(seq 100); do grep -q ACCEPT "$d/s_server" && break; sleep 0.05; done
+for _ in $(seq 400); do grep -q '^ACCEPT .' "$d/s_server" && break; sleep 0.05; done
+s_port=$(sed -n 's/^ACCEPT .*://p' "$d/s_server")
 cat >"$d/resume.lua" <<END
 local http = require "engine.http"
 for _ = 1, 3 do

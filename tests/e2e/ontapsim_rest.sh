@@ -602,6 +602,7 @@ for _ in $(seq 600); do
   sleep 0.1
 done
 refused 'job_keep_ms' 404 4 uuid
+pace '{"job_keep_ms": 600000}'
 control "$url" PUT snapshot '{"svm":"svm1","volume":"vol1","snapshot":"eins","dependency":"snapmirror"}'
 get "$s/$(snap "$vol1" eins)?fields=owners"
 gives 'busy_owners' .owners null

@@ -52,10 +52,16 @@ for API in zapi rest; do
   next_second
   events_start
   sim_curl -X DELETE "$SIM_URL/sim/requests" >/dev/null
+  # The mirror's update comes first; those of the vault are held until their transfers last as long as they are looked at.
+  for nth in 2 3; do sim_fault "$(jq -n --arg m "$UPDATE" --argjson n $nth '{ match: $m, nth: $n, action: "hold" }')"; done
   moon backup --policy daily --json >"$WORLD_DIR/bg.out" 2>"$WORLD_DIR/bg.err" &
   pid=$!
+  poll 30 sim_hit || not_ok "$API: the vault's update comes" "$WORLD_DIR/bg.err"
+  sim_pace '{"transfer_ms": 120000}'
+  sim_faults_clear
   check "$API: the vault is transferring" poll 30 runs v1
   check_eq "$API: no guest is paused meanwhile" "$(guest_state alpha) $(guest_state bravo)" 'running running'
+  sim_pace '{"transfer_ms": 400}'
   ended "$pid"
   if [ "$CODE" = 0 ]; then ok "$API: the backup: exit"; else not_ok "$API: the backup: exit" "$CODE" "$WORLD_DIR/bg.err"; fi
   SNAP=$(jq -r .snapshot "$WORLD_DIR/bg.out")

@@ -138,8 +138,9 @@ moon_conf
 taken=()
 vol2=$(uuid_of vol2)
 next_second
+now=$EPOCHSECONDS
 for i in $(seq 0 20); do
-  name=demo-daily_$(date -d "+$i sec" +%Y%m%d%H%M%S)
+  printf -v name 'demo-daily_%(%Y%m%d%H%M%S)T' $((now + i))
   taken+=(--next -sS --max-time 20 --cacert "$SIM_CA" -u admin:secret -H 'Content-Type: application/json'
     -d "{\"name\": \"$name\"}" "$SIM_URL/api/storage/volumes/$vol2/snapshots?return_timeout=15")
 done

@@ -73,7 +73,7 @@ sim_faults_clear
 # --- a running guest ---
 
 saved=$(guest_counter "$(copy alpha)")
-wait_counter "${IMG[alpha]}" $((saved + 4))
+wait_counter "${IMG[alpha]}" $((saved + 20)) # two a second: it is not there again when that is looked at
 before=$(guest_counter "${IMG[alpha]}")
 events_start
 check_exit 'restore of a running guest' 0 restore alpha --yes

@@ -25,7 +25,7 @@ sanlun_says() {
   rm -f "$tool/fails" "$tool/hangs"
   for list in maps paths; do sed "${1:-}" "$here/../data/sanlun/plain.$list" >"$tool/$list"; done
 }
-conf() { moon_conf "KVM_DEVICE_ROOT=$WORLD_DIR/host" "KVM_SANLUN=$tool/sanlun" KVM_SANLUN_TIMEOUT=1 "$@"; }
+conf() { moon_conf "KVM_DEVICE_ROOT=$WORLD_DIR/host" "KVM_SANLUN=$tool/sanlun" "$@"; }
 mapping() { sed -n 's/^KVM_VM_MAPPING=//p' "$WORLD_DIR/etc/demo/kvm.conf"; }
 all='alpha:svm1:/vol/vol1/alpha.img;sanone:svm1:/vol/vol1/one;santwo:svm1:/vol/vol2/qt/two;'
 
@@ -60,11 +60,12 @@ check_match 'and the report does' "$OUT" '^not compared with sanlun$'
 check_exit 'in JSON too' 3 moon discover --verify --json
 check_match 'with the reason' <(jq -r .verify_failed "$OUT") 'is not installed'
 check_exit 'without --verify nobody asks' 0 moon discover
-conf
+conf KVM_SANLUN_TIMEOUT=1
 sanlun_says
 touch "$tool/hangs"
 check_exit 'a sanlun that hangs' 3 moon discover --verify
 said 'is ended in time' 'did not answer for 1 s, see KVM_SANLUN_TIMEOUT'
+conf
 sanlun_says
 echo 'Must be root to run sanlun' >"$tool/fails"
 check_exit 'one that fails' 3 moon discover --verify

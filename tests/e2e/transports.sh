@@ -138,6 +138,7 @@ for API in zapi rest; do
     MANAGEMENT_INTERFACES='svm1:127.0.0.1;svm_vault:127.0.0.1' NTAP_SNAPMIRROR_UPDATE=Y SNAPMIRROR_VOLUMES=svm1:vol1
   while read -r action; do
     if [[ $action = '#'* ]]; then continue; fi
+    poll 10 idle || world_fail 'the last transfer does not end'
     sim_curl -X DELETE "$SIM_URL/sim/requests" >/dev/null
     if grep -qx "$action" <<<"$refused"; then
       run moon "$action"
