@@ -212,6 +212,8 @@ int moon_edit_read(struct moon_edit *e, const char *prompt, const json_t *words,
     e->words = words;
     e->woken = false;
     el_resize(e->el);
+    /* libedit does this once the prompt is out: a ctrl-d that answers the prompt at once would be no end, but a zero byte. */
+    el_set(e->el, EL_PREP_TERM, 1);
     const char *line = el_gets(e->el, &n);
     if (e->woken) {
         rc = moon_err_set(err, MOON_CANCELLED, MOON_SRC_ENGINE, 0, "edit", "cancelled");
