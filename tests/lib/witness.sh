@@ -1,5 +1,7 @@
 # shellcheck shell=bash
-# witness.sh: who stood still when, by libvirt's own events, and what a controller was asked meanwhile. Sourced after scene.sh.
+# witness.sh: who stood still when, by QEMU's own events, and what a controller was asked meanwhile. Sourced after scene.sh.
+# The time of these is QEMU's: that of libvirt's own is when virsh came to write them down, which on a busy machine is after
+# the run's next question to the controller.
 #
 #   witness_start                 listens from now on; the scene has a guest alpha
 #   fresh                         forgets what was seen and asked, and every fault; the next second
@@ -14,20 +16,24 @@
 #   kill_backup NAME              a backup killed (-9) when NAME stands still; checks that it does
 
 witness_start() {
-  setsid setpriv --pdeathsig TERM -- stdbuf -oL virsh -q -c "$MOON_TEST_URI" event --event lifecycle --loop --timestamp \
+  setsid setpriv --pdeathsig TERM -- stdbuf -oL virsh -q -c "$MOON_TEST_URI" qemu-monitor-event --loop \
     >>"$WORLD_DIR/seen" 2>&1 &
-  poll 10 witness_hears || world_fail 'virsh event hears nothing'
+  poll 10 witness_hears || world_fail 'virsh qemu-monitor-event hears nothing'
 }
-witness_hears() { vsh suspend alpha; vsh resume alpha; sleep 0.1; grep -q 'alpha.*Resumed' "$WORLD_DIR/seen"; }
+# Its own events have come, and with them those of the tries before.
+witness_hears() {
+  local from=${EPOCHREALTIME/,/.}
+  vsh suspend alpha
+  vsh resume alpha
+  sleep 0.1
+  pauses | awk -v from="$from" '$3 == "Resumed" && $1 >= from { found = 1 } END { exit !found }'
+}
 fresh() { next_second; sim_faults_clear; : >"$WORLD_DIR/seen"; sim_curl -X DELETE "$SIM_URL/sim/requests" >/dev/null; }
 pauses() {
-  local day time name what
-  sed -nE "s/^([0-9-]+) ([0-9:.]+)\+0000: event 'lifecycle' for domain '?([a-z]+)'?: (Suspended|Resumed).*/\1 \2 \3 \4/p" \
-    "$WORLD_DIR/seen" | while read -r day time name what; do
-    printf '%s %s %s\n' "$(date -u -d "$day $time" +%s.%N)" "$name" "$what"
-  done
+  sed -nE -e 's/ STOP at / Suspended /; s/ RESUME at / Resumed /' \
+    -e "s/^event (Suspended|Resumed) ([0-9.]+) for domain '?([a-z]+)'?: .*/\2 \3 \1/p" "$WORLD_DIR/seen" | LC_ALL=C sort -n
 }
-heard() { [ "$(grep -cE '(Suspended|Resumed)' "$WORLD_DIR/seen")" -ge "$1" ]; }
+heard() { [ "$(pauses | wc -l)" -ge "$1" ]; }
 most() { pauses | awk '$3 == "Suspended" { n++; if (n > m) m = n } $3 == "Resumed" { n-- } END { print m + 0 }'; }
 with_alpha() {
   pauses | awk '$3 == "Suspended" { p[$2] = 1; if (p["alpha"]) for (g in p) seen[g] = 1 } $3 == "Resumed" { delete p[$2] }
