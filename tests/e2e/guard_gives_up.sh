@@ -14,11 +14,14 @@ local task = require "std.task"
 local conn = assert(virt.open(uri))
 local row = assert(conn:lookup("alpha"))
 local guard = assert(require("engine.guard").start { journal = journal, uri = uri, profile = "demo", config = "kvm",
-  action = "backup", deadline = how == "detach" and 2 or 60, give_up = 1, log = log })
+  action = "backup", deadline = 60, give_up = 1, log = log })
 assert(guard:hold { { uuid = row.uuid, name = row.name } })
 assert(conn:domain(row):suspend())
-if how == "detach" then assert(guard:detach()) end
-while not file.stat(go) do task.sleep(0.05) end
+while not file.stat(go) do task.sleep(0.05) end -- libvirtd is gone by then
+if how == "detach" then
+  assert(guard:begin(row.uuid, 1))
+  assert(guard:detach())
+end
 if how == "finish" then assert(guard:finish()) end
 LUA
 no_guard() { no_process "$MOONSNAP"; }

@@ -56,10 +56,15 @@ check_exit 'rolling: a guest is restored from it' 0 restore bravo --yes
 
 moon_conf KVM_QUIESCE_MODE=rolling KVM_QUIESCE_GROUPS=2
 fresh
-slow_edges snapshot-create
-backup
+sim_fault '{"match": "snapshot-create", "action": "hold"}'
+moon backup --policy daily >"$OUT" 2>"$ERR" </dev/null &
+# shellcheck disable=SC2034 # for held_ends
+HELD=$!
+three_stand() { [ "$(most)" = 3 ]; }
+check 'two groups at a time: all stand still together' poll 10 three_stand
+held_ends
+check_eq 'two groups at a time: exit' "$CODE" 0
 check 'two groups at a time: all events come' poll 5 heard 6
-check_eq 'two groups at a time: all stand still together' "$(most)" 3
 check_eq 'two groups at a time: nothing but snapshots is asked for' "$(asked_in_pause)" '2 snapshot-create'
 
 moon_conf KVM_QUIESCE_MODE=rolling KVM_QUIESCE_GROUPS=2 'KVM_ANTI_AFFINITY=bravo,alpha'

@@ -11,8 +11,7 @@
 #   forget                  what the agents were told
 #   fine NAME               checks that nothing is frozen and all run
 #   start_backup [ARG ...]  a backup in the background; `held_ends` waits for it
-#   slow_snapshots MS       so long does each snapshot take
-#   held_snapshots          so long as until held_ends
+#   held_snapshots          each snapshot takes so long as until held_ends
 
 agent_scene() {
   scene alpha:vol1:off bravo:vol2:off charlie:vol1
@@ -71,4 +70,3 @@ start_backup() { # arguments
   HELD=$!
 }
 held_snapshots() { sim_faults_clear; sim_fault '{"match": "snapshot-create", "action": "hold"}'; }
-slow_snapshots() { sim_faults_clear; sim_fault "{\"match\": \"snapshot-create\", \"action\": \"delay\", \"ms\": $1}"; }
