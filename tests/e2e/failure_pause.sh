@@ -13,7 +13,7 @@ fails() { run moon backup --policy daily; }
 
 # bravo's QEMU is stopped, so that its suspend does not end; when that is said, it goes on, and is to be resumed.
 hung() {
-  row_conf NTAP_SNAPSHOT_CLEANUP=Y KVM_SUSPEND_TIMEOUT=1 "PRE_APP_QUIESCE_CMD01=SERVER:/bin/sh -c 'kill -STOP $sick'"
+  row_conf NTAP_SNAPSHOT_CLEANUP=Y KVM_SUSPEND_TIMEOUT=2 "PRE_APP_QUIESCE_CMD01=SERVER:/bin/sh -c 'kill -STOP $sick'"
   moon backup --policy daily >"$OUT" 2>"$ERR" </dev/null &
   local pid=$!
   poll 20 grep -q "kvm-00003.*bravo" "$ERR" || true

@@ -132,13 +132,13 @@ interrupted() { # name, signals, exit code
   kill -TERM $run
   if [ "$2" = 2 ]; then
     poll 10 grep -q 'signal 15' "$ERR"
-    kill -TERM $run
+    kill -TERM $run || true # which ends by itself when it has killed the command, 2 s after the first
   fi
   ended $run
   check_eq "$1: exit" "$CODE" "$3"
   check "$1: the guests run" soon all_running alpha bravo
   read -ra pids <"$stubborn.pids"
-  for pid in "${pids[@]}"; do check "$1: no process of it is left" gone "$pid"; done
+  for pid in "${pids[@]}"; do check "$1: no process of it is left" soon gone "$pid"; done
 }
 moon_conf "POST_APP_QUIESCE_CMD01=SERVER:$stubborn"
 before=$(snapshots vol1; snapshots vol2)

@@ -8,7 +8,7 @@ scene alpha:vol1 bravo:vol2 charlie:vol1
 vsh suspend charlie
 events_start
 
-check_exit 'quiesce' 0 timeout 20 "$MOONSNAP" quiesce "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state"
+check_exit 'quiesce' 0 timeout 60 "$MOONSNAP" quiesce "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state"
 check_eq 'alpha is paused' "$(guest_reason alpha)" 'paused (user)'
 check_eq 'bravo is paused' "$(guest_reason bravo)" 'paused (user)'
 check_eq 'charlie has no event: its administrator paused it' "$(events_of charlie)" ''
@@ -28,7 +28,7 @@ check_exit 'unquiesce with nothing to do' 0 moon unquiesce
 check_eq 'charlie is still paused' "$(guest_reason charlie)" 'paused (user)'
 
 # a pipe behind quiesce ends with it: the watchdog does not hold its output open
-out=$(timeout 10 "$MOONSNAP" quiesce "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state" 2>&1 | tail -n 5; echo "ends ${PIPESTATUS[0]}") || true
+out=$(timeout 60 "$MOONSNAP" quiesce "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state" 2>&1 | tail -n 5; echo "ends ${PIPESTATUS[0]}") || true
 check_eq 'quiesce in a pipe' "$(tail -n 1 <<<"$out")" 'ends 0'
 check_exit 'unquiesce' 0 moon unquiesce
 check 'alpha and bravo run' all_running alpha bravo

@@ -71,7 +71,7 @@ held_ends
 sleep 0.3
 check 'and go on running' all_running alpha bravo
 check 'their disks count on' wait_counter "${IMG[alpha]}" $(($(guest_counter "${IMG[alpha]}") + 2)) 5
-check 'the guard ends, too' poll 10 no_process "$MOONSNAP"
+check 'the guard ends, too' poll 60 no_process "$MOONSNAP"
 check_exit 'the next backup finds nothing in its way' 0 moon backup --policy daily
 check 'all guests run after it' all_running alpha bravo
 finish

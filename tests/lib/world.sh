@@ -41,7 +41,8 @@ WORLD_DIR='' WORLD_LV='' WORLD_KIND='' WORLD_CACHE=none WORLD_IO=${WORLD_IO:-nat
 WORLD_LIBVIRTD_PID='' WORLD_REAPER_PID='' SIM_PID='' SIM_URL='' SIM_PORT='' SIM_ROOT='' SIM_CA='' MOON_TEST_URI=''
 
 world_fail() { printf 'world: %s\n' "$*" >&2; exit 1; }
-now_ms() { local t=${EPOCHREALTIME/[.,]/}; echo $((t / 1000)); }
+# Not the time of day, which may be set while somebody waits.
+now_ms() { local up; read -r up _ </proc/uptime; echo $((10#${up/./} * 10)); }
 
 poll() { # seconds, command
   local end=$(($(now_ms) + $1 * 4000))
