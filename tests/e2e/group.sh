@@ -23,9 +23,7 @@ said 'a dry run: the group is in the plan' 'ontap\.cg_start'
 said 'a dry run: and its commit' 'ontap\.cg_commit'
 check_eq 'a dry run: nothing was called' "$(sim_changes | wc -l)" 0
 fresh
-slow_edges cg-start
 backup
-sim_faults_clear
 check 'both volumes have the snapshot' both_have
 check 'all events come' poll 5 heard 4
 check_eq 'between the first suspend and the last resume only the group is asked for' "$(asked_in_pause)" '1 cg-commit,1 cg-start'
@@ -82,9 +80,7 @@ check_exit 'WAFL sync: a dry run' 0 moon backup --policy daily --dry-run
 said 'WAFL sync: is in the plan' 'wafl-sync'
 check_eq 'WAFL sync: a dry run forces none' "$(calls wafl-sync)" 0
 fresh
-slow_edges cg-start
 backup
-sim_faults_clear
 check_eq 'WAFL sync: one call' "$(calls wafl-sync)" 1
 check_eq 'WAFL sync: before the group' "$(sim_requests | jq -r '[.log[].call | select(. == "wafl-sync" or . == "cg-start")] | .[-2:] | join(" ")')" 'wafl-sync cg-start'
 check 'WAFL sync: all events come' poll 5 heard 4
@@ -108,9 +104,7 @@ group='{"name": "cg1", "svm": {"name": "svm1"}, "volumes": [{"name": "vol1", "pr
 sim_curl -u vsadmin:secret -X POST -H 'Content-Type: application/json' -d "$group" \
   "$SIM_URL/api/application/consistency-groups?return_timeout=15" >/dev/null
 fresh
-slow_edges 'POST *consistency-groups/*/snapshots'
 backup
-sim_faults_clear
 check 'REST: all events come' poll 5 heard 4
 check_eq 'REST: between the first suspend and the last resume only the group is asked for' \
   "$(asked_in_pause | sed 's/{[a-z_.]*}/U/g')" '1 PATCH /application/consistency-groups/U/snapshots/U,1 POST /application/consistency-groups/U/snapshots'

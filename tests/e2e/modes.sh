@@ -20,7 +20,7 @@ for mode in serial parallel; do
     fresh
     call=snapshot-create
     if [ $api = rest ]; then call='POST /storage/volumes/{uuid}/snapshots'; fi
-    slow_edges "$call"
+    slow "$call"
     backup
     check "$mode, $api: all events come" poll 5 heard 6
     check "$mode, $api: each guest is suspended once and resumed once" once_each

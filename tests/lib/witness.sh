@@ -11,8 +11,6 @@
 #   with_alpha                    all that stood still at a time at which alpha did, "a,b"
 #   asked_in_pause                what the controller answered from the first suspend to the last resume, "2 snapshot-create"
 #   slow CALL [MS]                such calls take so long from now on
-#   slow_edges CALL               such calls do, and lists of snapshots, which follow a pause: for asked_in_pause, since virsh notes
-#                                 when it heard of a pause, and where the machine is busy that is late
 #   kill_backup NAME              a backup killed (-9) when NAME stands still; checks that it does
 
 witness_start() {
@@ -47,7 +45,6 @@ asked_in_pause() {
     '[.log[] | select(.at >= $a and .at <= $b) | "\(.call)"] | group_by(.) | map("\(length) \(.[0])") | join(",")'
 }
 slow() { sim_fault "{\"match\": \"$1\", \"action\": \"delay\", \"ms\": ${2:-400}}"; }
-slow_edges() { slow "$1"; slow snapshot-get-iter 100; slow "GET */snapshots" 100; }
 kill_backup() {
   local pid
   "$MOONSNAP" backup "${MOON_ARGS[@]}" --config-dir "$WORLD_DIR/etc" --state-dir "$WORLD_DIR/state" --policy daily \
