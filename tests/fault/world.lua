@@ -28,9 +28,9 @@ function world.new(made)
   w.next_backup = { "backup", "--profile", "demo", "--config", "kvm", "--policy", "daily" }
   w.conn = assert(virt.open(made.uri))
   w.filer = assert(ontap.new { name = "filer", host = host, port = tonumber(port), https = scheme == "https",
-    user = "vsadmin", password = "secret", ca_file = made.ca, api = "rest", timeout = 10 })
+    user = "vsadmin", password = "secret", ca_file = made.ca, api = "rest", timeout = 60 })
   w.secondary = assert(ontap.new { name = "secondary", host = host, port = tonumber(port), https = scheme == "https",
-    user = "vault", password = "secret", ca_file = made.ca, api = "rest", timeout = 10 })
+    user = "vault", password = "secret", ca_file = made.ca, api = "rest", timeout = 60 })
   w.anchors = 0
   w.first = w:stored()
   return w
