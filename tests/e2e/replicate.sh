@@ -83,7 +83,7 @@ snapvault svm1:vol2 svm_vault:v2 svm_vault done"
   check_match "$API: dpstatus: SnapMirror" "$OUT" 'SnapMirror  svm1:vol1  svm_vault:m1  snapmirrored  idle +[0-9]+:[0-9]{2}:[0-9]{2}  success  +[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8} +[0-9.]+ [KMG]?i?B'
   check_match "$API: dpstatus: SnapVault" "$OUT" "SnapVault   svm1:vol2  svm_vault:v2  snapmirrored  idle .*$SNAP"
   check_exit "$API: dpstatus --json" 0 moon dpstatus --json
-  check_eq "$API: dpstatus --json" "$(jq -r '.[] | "\(.kind) \(.destination) \(.state) \(.healthy) \(.last_transfer) \(.lag | type) \(now - .ended | . >= 0 and . < 60)"' "$OUT")" \
+  check_eq "$API: dpstatus --json" "$(jq -r '.[] | "\(.kind) \(.destination) \(.state) \(.healthy) \(.last_transfer) \(.lag | type) \(now - .ended | . >= 0 and . < 600)"' "$OUT")" \
     'snapmirror svm_vault:m1 snapmirrored true success number true
 snapvault svm_vault:v1 snapmirrored true success number true
 snapvault svm_vault:v2 snapmirrored true success number true'

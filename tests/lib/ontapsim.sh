@@ -44,7 +44,7 @@ sim_start() {
   "$sim" --config "$config" "$@" >"$SIM_DIR/$name.out" 2>"$SIM_DIR/$name.err" &
   pid=$!
   SIM_PIDS+=("$pid")
-  for _ in $(seq 200); do
+  for _ in $(seq 800); do
     grep -q listening "$SIM_DIR/$name.out" && break
     kill -0 "$pid" 2>/dev/null || break
     sleep 0.05
