@@ -25,10 +25,10 @@ struct moon_edit {
     EditLine *el;
     History *history;
     char *path;
-    pthread_mutex_t lock; /* one reads: the one before may not have noticed yet that it was woken */
+    pthread_mutex_t lock; /* one reads: the one before may not have noticed its stop yet */
     const char *prompt;
     const json_t *words;
-    bool woken;
+    const atomic_bool *stop; /* of the one that reads */
 };
 
 static struct moon_edit *of(EditLine *el)
@@ -54,8 +54,11 @@ static int next_char(EditLine *el, wchar_t *c)
         if (poll(fds, 2, -1) < 0 && errno == EINTR)
             continue;
         if (fds[1].revents) {
-            e->woken = true;
-            return -1;
+            eventfd_t woken;
+            eventfd_read(e->wake_fd, &woken);
+            if (atomic_load(e->stop))
+                return -1;
+            continue; /* meant for one before */
         }
         char byte;
         ssize_t n = read(STDIN_FILENO, &byte, 1);
@@ -201,21 +204,24 @@ static void keep(struct moon_edit *e, const char *line)
         history(e->history, &event, H_SAVE, e->path); /* a line less in the history stops nobody */
 }
 
-int moon_edit_read(struct moon_edit *e, const char *prompt, const json_t *words, json_t **out,
-                   struct moon_err *err)
+static const char *gets_line(struct moon_edit *e, int *n)
 {
-    int n = 0, rc = 0;
-    pthread_mutex_lock(&e->lock);
-    eventfd_t woken;
-    eventfd_read(e->wake_fd, &woken); /* meant for one before */
-    e->prompt = prompt;
-    e->words = words;
-    e->woken = false;
     el_resize(e->el);
     /* libedit does this once the prompt is out: a ctrl-d that answers the prompt at once would be no end, but a zero byte. */
     el_set(e->el, EL_PREP_TERM, 1);
-    const char *line = el_gets(e->el, &n);
-    if (e->woken) {
+    return el_gets(e->el, n);
+}
+
+int moon_edit_read(struct moon_edit *e, const char *prompt, const json_t *words,
+                   const atomic_bool *stop, json_t **out, struct moon_err *err)
+{
+    int n = 0, rc = 0;
+    pthread_mutex_lock(&e->lock);
+    e->prompt = prompt;
+    e->words = words;
+    e->stop = stop;
+    const char *line = atomic_load(stop) ? NULL : gets_line(e, &n);
+    if (!line && atomic_load(stop)) {
         rc = moon_err_set(err, MOON_CANCELLED, MOON_SRC_ENGINE, 0, "edit", "cancelled");
     } else if (!line || n <= 0) {
         rc = moon_op_give(out, json_null(), "edit", err);
@@ -227,7 +233,8 @@ int moon_edit_read(struct moon_edit *e, const char *prompt, const json_t *words,
     return rc;
 }
 
-void moon_edit_wake(struct moon_edit *e)
+void moon_edit_stop(struct moon_edit *e, atomic_bool *stop)
 {
+    atomic_store(stop, true);
     eventfd_write(e->wake_fd, 1);
 }

@@ -39,20 +39,23 @@ struct read_op {
     struct moon_op op;
     struct moon_edit *edit;
     json_t *args;
+    atomic_bool stop;
 };
 
 static void read_run(struct moon_op *op)
 {
     struct read_op *r = (struct read_op *)op;
-    op->failed = moon_edit_read(r->edit, json_string_value(json_object_get(r->args, "prompt")),
-                                json_object_get(r->args, "words"), &op->result, &op->err) < 0;
+    op->failed =
+        moon_edit_read(r->edit, json_string_value(json_object_get(r->args, "prompt")),
+                       json_object_get(r->args, "words"), &r->stop, &op->result, &op->err) < 0;
 }
 
 /* A worker that waits for a key must not keep the terminal. */
 static void read_cancel(struct moon_op *op, struct moon_loop *loop)
 {
     (void)loop;
-    moon_edit_wake(((struct read_op *)op)->edit);
+    struct read_op *r = (struct read_op *)op;
+    moon_edit_stop(r->edit, &r->stop);
 }
 
 static void read_destroy(struct moon_op *op)
@@ -85,6 +88,7 @@ static int editor_read(lua_State *L)
     }
     moon_op_init(&r->op, &kind);
     r->edit = moon_edit_ref(e);
+    atomic_init(&r->stop, false);
     return moonlua_await(L, &r->op, NULL);
 }
 
