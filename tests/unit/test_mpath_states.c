@@ -1,5 +1,5 @@
-/* multipath.c, dmtable.c and holders.c: states of paths and groups, what contradicts the map's name,
- * and holders, each on a recorded host with one thing changed. */
+/* multipath.c and dmtable.c: states of paths and groups, and what contradicts the map's name, each on a recorded host with
+ * one thing changed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "dmtable.h"
-#include "holders.h"
 #include "san_host.h"
 #include "sysfs.h"
 
@@ -210,61 +209,12 @@ static void test_untold(void **state)
     assert_int_equal(err.code, MOON_NOT_FOUND);
 }
 
-/* --- holders ------------------------------------------------------------------------------- */
-
-static json_t *users(const char *name)
-{
-    json_t *out = NULL;
-    struct moon_err err;
-    char proc[128];
-    snprintf(proc, sizeof proc, "%s/proc", dir);
-    if (moon_device_holders(&world, proc, name, 0, &out, &err) < 0)
-        fail_msg("%s", err.message);
-    return out;
-}
-
-/* A partition that the kernel made of a single path, mounted; and another guest on the path itself. */
-static void test_holders_of_disk(void **state)
-{
-    (void)state;
-    host("unmapped");
-    AUTO_FREE char *disk = moon_sysfs_real(dir, "/sys/block/sdc");
-    assert_non_null(disk);
-    char at[256], target[256];
-    static const char *const attributes[][2] = {
-        {"partition", "1"}, {"dev", "8:33"}, {"size", "2048"}};
-    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
-        snprintf(at, sizeof at, "%s/sdc1/%s", disk + 1, attributes[i][0]);
-        put(at, attributes[i][1], false);
-    }
-    snprintf(at, sizeof at, "%s/sys/class/block/sdc1", dir);
-    make_parents(at);
-    snprintf(target, sizeof target, "../..%s/sdc1", disk + strlen("/sys"));
-    assert_int_equal(symlink(target, at), 0);
-    put("proc/self/mountinfo", "28 22 8:33 / /srv rw - ext4 /dev/sdc1 rw", false);
-    put("proc/815/comm", "qemu-system-x86", false);
-    snprintf(at, sizeof at, "%s/proc/815/fd/9", dir);
-    make_parents(at);
-    assert_int_equal(symlink("/dev/sdc", at), 0);
-    AUTO_JSON json_t *list = users("sdc");
-    static const char *const want[][2] = {
-        {"partition", "sdc1"}, {"mount", "/srv"}, {"process", "qemu-system-x86"}};
-    assert_int_equal(json_array_size(list), 3);
-    for (size_t i = 0; i < 3; i++) {
-        assert_string_equal(text(json_array_get(list, i), "kind"), want[i][0]);
-        assert_string_equal(text(json_array_get(list, i), "name"), want[i][1]);
-    }
-    AUTO_JSON json_t *other = users("sdd"); /* another path of the same LUN: nobody has that one */
-    assert_int_equal(json_array_size(other), 0);
-}
-
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {CASE(test_groups),          CASE(test_failed),
-                                       CASE(test_ghost),           CASE(test_queueing),
-                                       CASE(test_recorded_by_map), CASE(test_pages),
-                                       CASE(test_untold),          CASE(test_holders_of_disk)};
+    const struct CMUnitTest tests[] = {
+        CASE(test_groups),          CASE(test_failed), CASE(test_ghost), CASE(test_queueing),
+        CASE(test_recorded_by_map), CASE(test_pages),  CASE(test_untold)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* multipath.c, mpath_change.c, dmtable.c, mpathd.c and holders.c against recorded hosts
- * (tests/data/san) and a daemon of this program's own. */
+/* multipath.c, mpath_change.c, dmtable.c and mpathd.c against recorded hosts (tests/data/san) and a daemon of this program's
+ * own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,10 +8,8 @@
 #include <cmocka.h>
 
 #include "dmtable.h"
-#include "holders.h"
 #include "lun.h"
 #include "mpathd.h"
-#include "no_memory.h"
 #include "san_host.h"
 #include "sysfs.h"
 
@@ -397,148 +395,6 @@ static void test_protocol(void **state)
     daemon_stop();
 }
 
-/* --- users --------------------------------------------------------------------------------- */
-
-static json_t *users(const char *name, int except)
-{
-    json_t *out = NULL;
-    struct moon_err err;
-    char proc[128];
-    snprintf(proc, sizeof proc, "%s/proc", dir);
-    if (moon_device_holders(&world, proc, name, except, &out, &err) < 0)
-        fail_msg("%s", err.message);
-    return out;
-}
-
-static void proc_with(const char *mountinfo)
-{
-    char path_[256];
-    snprintf(path_, sizeof path_, "%s/proc/self/mountinfo", dir);
-    make_parents(path_);
-    put_file(path_, mountinfo, false);
-}
-
-static void open_file(int pid, const char *comm, const char *target)
-{
-    char path_[256];
-    snprintf(path_, sizeof path_, "%s/proc/%d/fd/7", dir, pid);
-    make_parents(path_);
-    assert_int_equal(symlink(target, path_), 0);
-    snprintf(path_, sizeof path_, "%s/proc/%d/comm", dir, pid);
-    put_file(path_, comm, false);
-}
-
-static void test_holders(void **state)
-{
-    (void)state;
-    AUTO_FREE char *mounts = NULL;
-    size_t len = 0;
-    assert_int_equal(moon_store_read(DATA "partition.mountinfo", 1 << 16, &mounts, &len, NULL), 0);
-    mounts[strcspn(mounts, "\n")] = '\0';
-    host("partition");
-    proc_with(mounts);
-    AUTO_JSON json_t *list = users("/dev/mapper/" LUN2, 0);
-    assert_int_equal(json_array_size(list), 2);
-    assert_string_equal(text(json_array_get(list, 0), "kind"), "partition");
-    assert_string_equal(text(json_array_get(list, 0), "name"), LUN2 "-part1");
-    assert_string_equal(text(json_array_get(list, 1), "kind"), "mount");
-    assert_string_equal(text(json_array_get(list, 1), "name"), "/mnt");
-    AUTO_JSON json_t *none = users("dm-0", 0);
-    assert_int_equal(json_array_size(none), 0);
-}
-
-/* dm-1 is used by a logical volume, a mount, as swap and by a process. */
-static void host_with_users(void)
-{
-    char path_[256];
-    host("lvm");
-    proc_with("28 22 0:99 / /data rw - btrfs /dev/mapper/vg0-lv0 rw");
-    snprintf(path_, sizeof path_, "%s/proc/swaps", dir);
-    put_file(path_, "Filename\tType\tSize\tUsed\tPriority\n/dev/dm-1 partition 1 0 -2", false);
-    open_file(4711, "qemu-system-x86", "/dev/dm-1");
-}
-
-static void test_holders_lvm(void **state)
-{
-    (void)state;
-    host_with_users();
-    open_file(4712, "dd", "/dev/mapper/" LUN1);
-    AUTO_JSON json_t *list = users("dm-1", 0);
-    static const char *const want[][2] = {{"lvm", "vg0-lv0"},
-                                          {"mount", "/data"},
-                                          {"swap", "/dev/dm-1"},
-                                          {"process", "qemu-system-x86"}};
-    assert_int_equal(json_array_size(list), 4);
-    for (size_t i = 0; i < 4; i++) {
-        assert_string_equal(text(json_array_get(list, i), "kind"), want[i][0]);
-        assert_string_equal(text(json_array_get(list, i), "name"), want[i][1]);
-    }
-    assert_int_equal(number(json_array_get(list, 3), "pid"), 4711);
-    AUTO_JSON json_t *without = users("dm-1", 4711);
-    assert_int_equal(json_array_size(without), 3);
-}
-
-/* Users that the kernel does not name: a loop device on the map's logical volume, one on that and a target's storage object;
- * and some of other things. */
-static void test_holders_unnamed(void **state)
-{
-    (void)state;
-    host("lvm");
-    proc_with("28 22 0:99 / /data rw - tmpfs tmpfs rw");
-    AUTO_JSON json_t *before = users("dm-1", 0);
-    assert_int_equal(json_array_size(before), 1);
-    static const char *const files[][2] = {
-        {"sys/block/loop0/loop/backing_file", "/dev/loop7"},
-        {"sys/block/loop3/loop/backing_file", "/dev/dm-1"},
-        {"sys/block/loop3/dev", "7:3"},
-        {"sys/block/loop3/size", "2048"},
-        {"sys/block/loop1/loop/backing_file", "/dev/loop3"},
-        {"sys/block/loop5/loop/backing_file", "/srv/image"},
-        {"sys/block/loop6/ro", "0"},
-        {"sys/kernel/config/target/core/iblock_0/store/udev_path", "/dev/mapper/vg0-lv0"},
-        {"sys/kernel/config/target/core/fileio_0/file/udev_path", "/srv/image"},
-        {"sys/kernel/config/target/core/iblock_1/other/udev_path", "/dev/dm-0"},
-        {"sys/kernel/config/target/core/alua/x", "0"},
-    };
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        char path_[256];
-        snprintf(path_, sizeof path_, "%s/%s", dir, files[i][0]);
-        make_parents(path_);
-        put_file(path_, files[i][1], false);
-    }
-    AUTO_JSON json_t *list = users("dm-1", 0);
-    static const char *const want[][2] = {
-        {"lvm", "vg0-lv0"}, {"loop", "loop3"}, {"loop", "loop1"}, {"target", "store"}};
-    assert_int_equal(json_array_size(list), 4);
-    for (size_t i = 0; i < 4; i++) {
-        assert_string_equal(text(json_array_get(list, i), "kind"), want[i][0]);
-        assert_string_equal(text(json_array_get(list, i), "name"), want[i][1]);
-    }
-}
-
-/* A user that there was no memory for must not be left out: a device without users is overwritten. */
-static void test_holders_no_memory(void **state)
-{
-    (void)state;
-    char proc[128];
-    host_with_users();
-    snprintf(proc, sizeof proc, "%s/proc", dir);
-    bool did = true;
-    unsigned long n = 0, failed = 0;
-    while (did && ++n < 5000) {
-        struct moon_err err = {0};
-        AUTO_JSON json_t *list = NULL;
-        refuse_json(n);
-        int rc = moon_device_holders(&world, proc, "dm-1", 0, &list, &err);
-        did = allow_json();
-        if (rc == 0 && json_array_size(list) != 4) /* a process without its name is one */
-            fail_msg("allocation %lu: a part of the users passes for the whole", n);
-        failed += rc < 0;
-    }
-    assert_false(did); /* to the end */
-    assert_true(failed > 40);
-}
-
 /* --- disks that come and go ---------------------------------------------------------------- */
 
 static void attribute(const char *place, const char *name, const char *value)
@@ -612,25 +468,12 @@ static void test_rescan(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {CASE(test_any_name),
-                                       CASE(test_map),
-                                       CASE(test_states),
-                                       CASE(test_alias),
-                                       CASE(test_daemon),
-                                       CASE(test_kinds),
-                                       CASE(test_identity),
-                                       CASE(test_table_garbage),
-                                       CASE(test_resize),
-                                       CASE(test_resize_refused),
-                                       CASE(test_flush),
-                                       CASE(test_paths),
-                                       CASE(test_protocol),
-                                       CASE(test_holders),
-                                       CASE(test_holders_lvm),
-                                       CASE(test_holders_unnamed),
-                                       CASE(test_holders_no_memory),
-                                       CASE(test_remove),
-                                       CASE(test_scan),
-                                       CASE(test_rescan)};
+    const struct CMUnitTest tests[] = {
+        CASE(test_any_name),       CASE(test_map),           CASE(test_states),
+        CASE(test_alias),          CASE(test_daemon),        CASE(test_kinds),
+        CASE(test_identity),       CASE(test_table_garbage), CASE(test_resize),
+        CASE(test_resize_refused), CASE(test_flush),         CASE(test_paths),
+        CASE(test_protocol),       CASE(test_remove),        CASE(test_scan),
+        CASE(test_rescan)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
