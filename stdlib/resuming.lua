@@ -69,7 +69,13 @@ end
 -- @return[2] nil
 -- @treturn[2] Err of `engine.virt.open`, or `timeout`
 function resuming.open(uri, note, last)
-  return resuming.call(note, last, ("libvirt at %s does not answer"):format(uri), function() return virt.open(uri) end)
+  local why -- libvirt's own `timeout` tells more than that it does not answer
+  local conn, failed = resuming.call(note, last, ("libvirt at %s does not answer"):format(uri), function()
+    local opened
+    opened, why = virt.open(uri)
+    return opened, why
+  end)
+  return conn, why and why.code == "timeout" and why or failed
 end
 
 --- Resume a domain, as `call` does it.
