@@ -353,10 +353,11 @@ function world:catalog(root)
   return out
 end
 
---- Wait for the next second, in which a snapshot gets another name.
+--- Wait for the next second, in which a snapshot gets another name. By the clock that the name is made of: that of os.time
+-- and os.date goes by the kernel's ticks, and is some milliseconds behind `clock.now`, more where a tick comes late.
 function world.next_second()
-  local now = math.floor(clock.now())
-  while math.floor(clock.now()) == now do task.sleep(0.01) end
+  local now = os.time()
+  while os.time() == now do task.sleep(0.01) end
 end
 
 return world
