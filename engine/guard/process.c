@@ -218,6 +218,17 @@ static void reply_error(const struct process *p, const struct moon_err *err)
     reply(p, json_pack("{s:s}", "error", err->message));
 }
 
+/* Held anew, it is no more one that was looked after when its time was up (on_over). */
+static void drop_over(struct process *p, const char *uuid)
+{
+    for (size_t i = json_array_size(p->held); i > 0; i--) {
+        const json_t *h = json_array_get(p->held, i - 1);
+        if (json_number_value(json_object_get(h, "until")) == NEVER &&
+            strcmp(field(h, "uuid"), uuid) == 0)
+            json_array_remove(p->held, i - 1);
+    }
+}
+
 static void on_hold(struct process *p, const json_t *request)
 {
     struct moon_err err;
@@ -236,6 +247,8 @@ static void on_hold(struct process *p, const json_t *request)
         reply_error(p, &err);
         return;
     }
+    json_array_foreach (domains, i, domain)
+        drop_over(p, field(domain, "uuid"));
     p->holds += (json_int_t)json_array_size(domains);
     p->settled = false;
     reply(p, json_pack("{s:b}", "ok", 1));

@@ -208,4 +208,23 @@ check_eq 'also when the script ends' "$CODE $(guest_state alpha)" '0 paused'
 said 'which says that the time was up' "guest 'alpha' may have run before: its time was up"
 vsh resume alpha
 check 'no guard process stays' poll 40 no_guard
+
+# Suspended by the script once more, after its time was up: that is nobody else's.
+cat >"$WORLD_DIR/plain.lua" <<LUA
+require("engine.guard").standby("$WORLD_DIR/state/journal", "run", 2)
+local sleep = require("std.task").sleep
+local conn <close> = assert(require("engine.virt").open("$MOON_TEST_URI"))
+local dom = conn:domain(assert(conn:lookup("alpha")))
+assert(dom:suspend())
+while dom:state().state == "paused" or not io.open("$WORLD_DIR/go"):read("a"):find("noted") do sleep(0.05) end
+assert(dom:suspend())
+LUA
+: >"$WORLD_DIR/go"
+"$MOONSNAP" run "$WORLD_DIR/plain.lua" --state-dir "$WORLD_DIR/state" >"$OUT" 2>"$ERR" </dev/null &
+RUN=$!
+check 'the time of a suspend passes' poll 20 let_go alpha
+echo noted >"$WORLD_DIR/go"
+ended "$RUN"
+check_eq 'the script suspends it once more and ends: exit, and the guest' "$CODE $(guest_state alpha)" '0 running'
+check 'no guard process stays' poll 40 no_guard
 finish
