@@ -11,7 +11,7 @@
  * @function encode
  * @usage
  * assert(require("engine.json").encode({ guest = "web1", paused = 12 }) == '{"guest":"web1","paused":12}')
- * @param value plain data; an empty table is a list
+ * @param value plain data; an empty table is a list, `null()` is null
  * @tparam[opt=false] boolean pretty indented by two
  * @treturn string
  * @raise for what is not plain data, and for text that is not UTF-8
@@ -33,7 +33,21 @@ static int json_encode(lua_State *L)
     return 1;
 }
 
-/*** JSON text as a value; null becomes nil.
+/*** What null is in a list, where nil would end the list for those who go through it. `encode` takes it everywhere.
+ * @function null
+ * @usage
+ * local json = require "engine.json"
+ * assert(json.decode("[1,null,3]")[2] == json.null())
+ * assert(json.encode({ comment = json.null() }) == '{"comment":null}')
+ * @treturn userdata always the same value
+ */
+static int json_null_value(lua_State *L)
+{
+    moonlua_pushnull(L);
+    return 1;
+}
+
+/*** JSON text as a value; null becomes nil, in a list `null()`.
  * @function decode
  * @usage
  * assert(require("engine.json").decode('{"paused":12}').paused == 12)
@@ -63,7 +77,7 @@ static int json_decode(lua_State *L)
 int luaopen_engine_json(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"encode", json_encode}, {"decode", json_decode}, {NULL, NULL}};
+        {"encode", json_encode}, {"decode", json_decode}, {"null", json_null_value}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

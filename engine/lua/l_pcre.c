@@ -60,7 +60,7 @@ static int rx_match(lua_State *L)
     struct moon_err err;
     if (moon_rx_match(rx, subject, len, 0, box, &err) < 0)
         return moonlua_pusherr(L, &err);
-    moonlua_pushjson(L, *box);
+    moonlua_pushholes(L, *box);
     return 1;
 }
 
@@ -80,7 +80,7 @@ static int rx_all(lua_State *L)
     struct moon_err err;
     if (moon_rx_all(rx, subject, len, 0, box, &err) < 0)
         return moonlua_pusherr(L, &err);
-    moonlua_pushjson(L, *box);
+    moonlua_pushholes(L, *box);
     return 1;
 }
 

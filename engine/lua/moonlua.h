@@ -63,7 +63,11 @@ void moonlua_free(struct moonlua *m);
 bool moonlua_embedded(lua_State *L, const char *name);
 
 /* --- util.c --- */
-void moonlua_pushjson(lua_State *L, const json_t *v); /* [-0, +1, m] */
+/* null is nil; in a list it is moonlua_pushnull's value, so that what stands behind it keeps its place and is seen by those
+ * who go through the list; with holes it is nil there, too. [-0, +1, m] */
+void moonlua_pushjson(lua_State *L, const json_t *v);
+void moonlua_pushholes(lua_State *L, const json_t *v);
+void moonlua_pushnull(lua_State *L); /* [-0, +1, -] */
 /* The value at idx as JSON into the box that newjson made. Raises for functions, cycles, keys
  * that are neither strings nor a list. [-0, +0, e] */
 json_t *moonlua_tojson(lua_State *L, int idx, json_t **box);

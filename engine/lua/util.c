@@ -4,7 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_DEPTH  64
+/* Tables in tables: as many as a text that is read may have. */
+#define MAX_DEPTH  JSON_PARSER_MAX_DEPTH
 #define ERROR_TYPE "engine.Error"
 #define JSON_TYPE  "engine.JsonBox"
 
@@ -15,7 +16,8 @@ struct moonlua *moonlua_get(lua_State *L)
 
 /* --- JSON -------------------------------------------------------------------------------- */
 
-void moonlua_pushjson(lua_State *L, const json_t *v)
+/* null in a list is moonlua_pushnull's value, or nothing where holes are wanted. */
+static void push(lua_State *L, const json_t *v, bool holes)
 {
     luaL_checkstack(L, 4, "value nested too deeply");
     switch (v ? json_typeof(v) : JSON_NULL) {
@@ -25,7 +27,7 @@ void moonlua_pushjson(lua_State *L, const json_t *v)
         lua_createtable(L, 0, (int)json_object_size(v));
         json_t *o = (json_t *)(uintptr_t)v; /* the iteration macro wants it so; nothing changes */
         json_object_foreach (o, key, item) {
-            moonlua_pushjson(L, item);
+            push(L, item, holes);
             lua_setfield(L, -2, key);
         }
         break;
@@ -33,7 +35,11 @@ void moonlua_pushjson(lua_State *L, const json_t *v)
     case JSON_ARRAY:
         lua_createtable(L, (int)json_array_size(v), 0);
         for (size_t i = 0; i < json_array_size(v); i++) {
-            moonlua_pushjson(L, json_array_get(v, i));
+            const json_t *item = json_array_get(v, i);
+            if (json_is_null(item) && !holes)
+                moonlua_pushnull(L);
+            else
+                push(L, item, holes);
             lua_rawseti(L, -2, (lua_Integer)i + 1);
         }
         break;
@@ -53,6 +59,21 @@ void moonlua_pushjson(lua_State *L, const json_t *v)
     default:
         lua_pushnil(L);
     }
+}
+
+void moonlua_pushjson(lua_State *L, const json_t *v)
+{
+    push(L, v, false);
+}
+
+void moonlua_pushholes(lua_State *L, const json_t *v)
+{
+    push(L, v, true);
+}
+
+void moonlua_pushnull(lua_State *L)
+{
+    lua_pushlightuserdata(L, NULL);
 }
 
 static int json_gc(lua_State *L)
@@ -105,7 +126,7 @@ static void convert(lua_State *L, int idx, json_t **root, json_t *parent, const 
 static void convert_table(lua_State *L, int idx, json_t **root, json_t *parent, const char *key,
                           int depth)
 {
-    if (depth > MAX_DEPTH)
+    if (depth >= MAX_DEPTH)
         luaL_error(L, "table is nested too deeply (or refers to itself) to be plain data");
     luaL_checkstack(L, 6, NULL);
     lua_Integer n = (lua_Integer)lua_rawlen(L, idx);
@@ -173,6 +194,12 @@ static void convert(lua_State *L, int idx, json_t **root, json_t *parent, const 
     case LUA_TTABLE:
         convert_table(L, idx, root, parent, key, depth);
         break;
+    case LUA_TLIGHTUSERDATA:
+        if (!lua_touserdata(L, idx)) { /* moonlua_pushnull */
+            attach(L, root, parent, key, json_null());
+            break;
+        }
+        /* fall through */
     default:
         luaL_error(L, "a %s is not plain data", luaL_typename(L, idx));
     }

@@ -190,6 +190,10 @@ echo '{' >"$journal"
 chmod 600 "$journal"
 check_exit 'recover: not a journal' 5 moon recover
 check_match 'recover: not a journal: named' "$ERR" 'applications\.json: not a journal; look at it'
+jq -c '.undo |= [null] + .' "$WORLD_DIR/dead.json" >"$journal"
+check_exit 'recover: a journal with null in its list' 5 moon recover
+check_eq 'recover: a journal with null in its list: nothing is run, nothing is forgotten' \
+  "$(trail)$(jq -c '.undo | length' "$journal")" 4
 dead
 check_exit 'recover: another config directory' 5 "$MOONSNAP" recover --config-dir "$WORLD_DIR" --state-dir "$WORLD_DIR/state"
 check_match 'recover: another config directory: what to do' "$ERR" "run moonsnap recover --config-dir $WORLD_DIR/etc"

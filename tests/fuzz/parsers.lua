@@ -331,7 +331,6 @@ end
 local function followed(text, as_file)
   local document = json.decode(text)
   if type(document) ~= "table" or type(document.run) ~= "table" or type(document.digests) ~= "table" then return end
-  if not pcall(json.encode, document) then return plan_file(text, as_file) end
   local path = as_file(fitting(document))
   local planned = outcome(plans.read(path))
   if not planned then return end
@@ -365,7 +364,7 @@ end
 
 local function tree(text)
   local value = outcome(json.decode(text))
-  if value ~= nil then json.encode(value, true) end
+  if value ~= nil and not same(json.decode(json.encode(value, true)), value) then error("JSON that does not come back") end
   outcome(xml.parse(text))
 end
 

@@ -61,7 +61,8 @@ t.case("a record is taken whole or not at all", function()
     { "1773453601", "1e300" }, { "1773453601", '"soon"' }, { "1773453601", "-1" }, { "1773453601", "9223372036854775807" },
     { '"volumes":%[.*%]', '"volumes":3' }, { '"volume":"v"', '"volume":null' }, { '"name":"g"', '"name":{}' },
     { '"disks":%[.-%]', '"disks":{"a":1}' }, { '"target":"vda",', "" }, { ',"volumes":%[.*%]', "" }, { "^{", "[" },
-    { "^.*$", "null" },
+    { "^.*$", "null" }, { '"guests":%[', '"guests":[null,' }, { '"disks":%[', '"disks":[null,' },
+    { '"volumes":%[', '"volumes":[null,' },
   } do
     local text, n = GOOD:gsub(change[1], (change[2]:gsub("%%", "%%%%")))
     t.eq(n, 1, change[1])

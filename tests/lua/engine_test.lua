@@ -219,6 +219,30 @@ t.case("json round trips", function()
   t.eq(json.decode('{"a":null,"b":[null,1]}').a, nil)
 end)
 
+t.case("null in a list keeps its place", function()
+  local text = '{"a":[1,null,"x",null],"b":[null],"c":[[null],{}]}'
+  local value = t.ok(json.decode(text))
+  t.eq(#value.a, 4)
+  t.eq({ value.a[2], value.a[4], value.b[1], value.c[1][1] }, { json.null(), json.null(), json.null(), json.null() })
+  local seen = {}
+  for i, item in ipairs(value.a) do seen[i] = item end
+  t.eq(seen, { 1, json.null(), "x", json.null() })
+  t.eq(json.encode(value), '{"a":[1,null,"x",null],"b":[null],"c":[[null],[]]}')
+  t.eq(json.encode { comment = json.null() }, '{"comment":null}')
+  t.eq(json.encode(json.null()), "null")
+  local match = t.ok(t.ok(require("engine.pcre").new("(a)|(b)|(c)")):match("c"))
+  t.eq({ match.groups[1], match.groups[2], match.groups[3] }, { nil, nil, "c" })
+end)
+
+t.case("json that is nested as deep as it may be read can be written", function()
+  for _, around in ipairs { { "[", "]", 2048 }, { '{"a":', "}", 2047 } } do
+    local inner = around[1] == "[" and "" or "1"
+    local deep = around[1]:rep(around[3]) .. inner .. around[2]:rep(around[3])
+    t.eq(json.encode(t.ok(json.decode(deep))), deep)
+    t.err(nil, select(2, json.decode(around[1] .. deep .. around[2])), "protocol", "depth")
+  end
+end)
+
 t.case("a zero byte comes back or is refused", function()
   local ok, text = pcall(json.encode, "a\0b")
   if ok then t.eq(json.decode(text), "a\0b") end
