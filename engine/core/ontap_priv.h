@@ -19,10 +19,11 @@ struct moon_ontap {
     bool version_hidden; /* asked, but the login may not read it */
     /* Volume name -> {uuid, svm}: what calls have seen so far; REST addresses by uuid. */
     json_t *uuids;
-    bool accepted;           /* a login of this client has passed */
-    struct moon_err refused; /* the first login has not (HTTP 401), or two in a row: none is tried any more */
-    int refusals;            /* in a row, since one passed */
-    double refused_at;       /* the last of them; on the monotonic clock */
+    bool accepted; /* a login of this client has passed */
+    /* The first login has not (HTTP 401), or two in a row: none is tried any more. */
+    struct moon_err refused;
+    int refusals;      /* in a row, since one passed */
+    double refused_at; /* the last of them; on the monotonic clock */
 
     /* ontap_auto.c */
     struct moon_op *probe;           /* asks which transport answers */
@@ -39,12 +40,12 @@ struct moon_ontap_call {
     const struct moon_ontap_ops *ops;
     enum moon_ontap_verb verb;
     json_t *args;
-    json_t *rows; /* what paging has gathered so far */
+    json_t *rows;   /* what paging has gathered so far */
     json_t *places; /* where in it each row is */
-    char *tag;    /* where the next page begins, as the transport names it; NULL at first */
-    int step;     /* the transport's own: which request of a call that takes several */
-    json_t *memo; /* an object: what earlier steps have found (uuids, a job) */
-    double delay; /* seconds before the next request; the core clears it */
+    char *tag;      /* where the next page begins, as the transport names it; NULL at first */
+    int step;       /* the transport's own: which request of a call that takes several */
+    json_t *memo;   /* an object: what earlier steps have found (uuids, a job) */
+    double delay;   /* seconds before the next request; the core clears it */
     int pages;
     struct moon_loop *loop;
     struct moon_http *http;

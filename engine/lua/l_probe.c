@@ -181,12 +181,9 @@ static int probe_rules(lua_State *L)
 
 int luaopen_engine_probe(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"start", probe_start},
-                                         {"stop", probe_stop},
-                                         {"calls", probe_calls},
-                                         {"fail", probe_fail},
-                                         {"rules", probe_rules},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"start", probe_start}, {"stop", probe_stop},
+                                         {"calls", probe_calls}, {"fail", probe_fail},
+                                         {"rules", probe_rules}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -338,15 +338,10 @@ void moonlua_trace_init(lua_State *L)
 
 int luaopen_engine_trace(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"calls", trace_calls},
-                                         {"count", trace_count},
-                                         {"opened", trace_opened},
-                                         {"closed", trace_closed},
-                                         {"kept", trace_kept},
-                                         {"written", trace_written},
-                                         {"open", trace_open},
-                                         {"standing", trace_standing},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"calls", trace_calls},   {"count", trace_count},       {"opened", trace_opened},
+        {"closed", trace_closed}, {"kept", trace_kept},         {"written", trace_written},
+        {"open", trace_open},     {"standing", trace_standing}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -170,9 +170,10 @@ static void serve_pace(struct sim_http *h)
     if (done && done == json_object_size(doc))
         json_reply(h, 200, NULL);
     else
-        json_error(h, 400,
-                   "restore_ms, transfer_ms, job_ms, job_keep_ms, async_ms and split_ms are numbers "
-                   "up to 600000");
+        json_error(
+            h, 400,
+            "restore_ms, transfer_ms, job_ms, job_keep_ms, async_ms and split_ms are numbers "
+            "up to 600000");
     json_decref(doc);
 }
 

@@ -252,7 +252,7 @@ void sim_wait(int64_t until); /* locked; until a wake or that monotonic ms */
 void sim_sleep(unsigned ms);  /* unlocked; ends early when the simulator stops */
 /* The same until *ms after `began`, monotonic ms; *ms is looked at anew at each wake (/sim/pace). */
 void sim_sleep_pace(int64_t began, const unsigned *ms);
-void sim_stop(void);          /* ask background threads to end and wait for them; unlocked */
+void sim_stop(void); /* ask background threads to end and wait for them; unlocked */
 int sim_spawn(void *(*fn)(void *), void *arg); /* locked; a background thread, 0 or -1 */
 void sim_worker_done(void);                    /* locked; the last thing such a thread does */
 

@@ -359,8 +359,7 @@ static bool for_handler(struct rest *r, const struct sim_fault *f)
     bool commits =
         doing == REST_DO_CG_COMMIT || (doing == REST_DO_CG_SNAP && !rest_arg(r, "action"));
     return f->action == SIM_FAULT_LOSE || f->action == SIM_FAULT_REPEAT ||
-           f->action == SIM_FAULT_SLOW ||
-           (commits && f->volume[0] && sim_fault_fails(f));
+           f->action == SIM_FAULT_SLOW || (commits && f->volume[0] && sim_fault_fails(f));
 }
 
 /* Carry the request out, or what a fault makes of it. */
