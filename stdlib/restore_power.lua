@@ -50,7 +50,10 @@ function power.stop(ctx, item)
   item.state, failed = state_before(ctx, item, state.state)
   if failed then return nil, failed end
   if not power.ALIVE[state.state] then return true end
-  if not state.persistent then
+  local persistent
+  persistent, failed = item.dom:persistent()
+  if failed then return nil, failed end
+  if not persistent then
     return nil, err.coded("kvm-00010", ("guest '%s' is transient: powered off, its definition would be lost")
       :format(item.name), nil, { code = "conflict" })
   end

@@ -250,6 +250,32 @@ int moon_virt_domains(struct moon_virt *v, json_t **out, struct moon_err *err)
     return rc;
 }
 
+int moon_virt_paused(struct moon_virt *v, json_t **out, struct moon_err *err)
+{
+    AUTO_CONN virConnectPtr conn = virt_shared(v, err);
+    if (!conn)
+        return -1;
+    virDomainPtr *list = NULL;
+    int n = virConnectListAllDomains(conn, &list, VIR_CONNECT_LIST_DOMAINS_PAUSED);
+    if (n < 0)
+        return virt_fail(err, "list domains", "libvirt", v->uri);
+    json_t *uuids = json_array();
+    int rc = uuids ? 0 : -1;
+    for (int i = 0; i < n; i++) {
+        char uuid[VIR_UUID_STRING_BUFLEN] = "";
+        virDomainGetUUIDString(list[i], uuid);
+        rc = rc < 0 ? rc : json_array_append_new(uuids, json_string(uuid));
+        virDomainFree(list[i]);
+    }
+    free(list);
+    if (rc < 0) {
+        json_decref(uuids);
+        return virt_no_memory(err, "list domains");
+    }
+    *out = uuids;
+    return 0;
+}
+
 int moon_virt_lookup(struct moon_virt *v, const char *name_or_uuid, json_t **out,
                      struct moon_err *err)
 {

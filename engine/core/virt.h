@@ -29,6 +29,9 @@ int moon_virt_info(struct moon_virt *v, json_t **out, struct moon_err *err);
  * "paused" "shutdown" "shutoff" "crashed" "suspended" "nostate". */
 int moon_virt_domains(struct moon_virt *v, json_t **out, struct moon_err *err);
 
+/* [uuid] of all domains that are paused, in one call: it waits for whoever holds any of the domains locked. */
+int moon_virt_paused(struct moon_virt *v, json_t **out, struct moon_err *err);
+
 /* {name, uuid, state, reason} of a domain by name or uuid; MOON_NOT_FOUND when not defined. */
 int moon_virt_lookup(struct moon_virt *v, const char *name_or_uuid, json_t **out,
                      struct moon_err *err);
@@ -58,8 +61,10 @@ void moon_domain_pend(struct moon_domain *d, int by);
  * suspend is one for as long as the guest's disk does not answer. Never waits for such a call. */
 bool moon_domain_busy(struct moon_domain *d);
 
-/* {state, reason, persistent} */
+/* {state, reason}: one question, since it is asked while guests stand still. */
 int moon_domain_state(struct moon_domain *d, json_t **out, struct moon_err *err);
+/* Whether it has a definition that stays when it is off. */
+int moon_domain_persistent(struct moon_domain *d, bool *out, struct moon_err *err);
 int moon_domain_suspend(struct moon_domain *d, struct moon_err *err);
 /* Through the reserved connection. A domain that runs already counts as resumed. */
 int moon_domain_resume(struct moon_domain *d, struct moon_err *err);

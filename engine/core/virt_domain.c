@@ -118,9 +118,8 @@ static int state_of(virDomainPtr dom, const char *name, json_t **out, struct moo
     int state = 0, reason = 0;
     if (virDomainGetState(dom, &state, &reason, 0) < 0)
         return virt_fail(err, "state", "domain", name);
-    *out =
-        json_pack("{s:s, s:s, s:b}", "state", virt_state_name(state), "reason",
-                  virt_reason_name(state, reason), "persistent", virDomainIsPersistent(dom) == 1);
+    *out = json_pack("{s:s, s:s}", "state", virt_state_name(state), "reason",
+                     virt_reason_name(state, reason));
     return *out ? 0 : virt_no_memory(err, "state");
 }
 
@@ -250,6 +249,16 @@ static int thaw(virDomainPtr dom, const char *name, int *count, struct moon_err 
 int moon_domain_thaw(struct moon_domain *d, int *count, struct moon_err *err)
 {
     return bring_back(d, "thaw", thaw, count, err);
+}
+
+int moon_domain_persistent(struct moon_domain *d, bool *out, struct moon_err *err)
+{
+    AUTO_DOMAIN virDomainPtr dom = get_domain(d, "persistent", err);
+    int persistent = dom ? virDomainIsPersistent(dom) : -1;
+    if (dom && persistent < 0)
+        return virt_fail(err, "persistent", "domain", d->name);
+    *out = persistent == 1;
+    return dom ? 0 : -1;
 }
 
 static int simple_call(struct moon_domain *d, const char *op, int (*call)(virDomainPtr),

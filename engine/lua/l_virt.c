@@ -43,6 +43,12 @@ static int conn_list(void *self, const json_t *args, json_t **out, struct moon_e
     return moon_virt_domains(self, out, err);
 }
 
+static int conn_paused(void *self, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)args;
+    return moon_virt_paused(self, out, err);
+}
+
 static int conn_lookup(void *self, const json_t *args, json_t **out, struct moon_err *err)
 {
     return moon_virt_lookup(self, str(args, "name"), out, err);
@@ -97,6 +103,14 @@ static const struct moonlua_prim conn_prims[] = {
      * @function Connection:list
      * @awaits */
     {"list", "", 0, conn_list},
+    /*** The uuids of all domains that are paused, in no order. One question for all of them, where `Domain:state` is one for
+     * each; for that it waits for a domain whose disk somebody asks about and does not answer, so give it a time limit.
+     * @function Connection:paused
+     * @awaits
+     * @treturn[1] {string,...}
+     * @return[2] nil
+     * @treturn[2] Err */
+    {"paused", "", 0, conn_paused},
     /*** One domain by name or uuid; `not_found` when it is not defined.
      * @function Connection:lookup
      * @awaits
@@ -230,6 +244,16 @@ static int conn_domain(lua_State *L)
 }
 
 /* --- domains ----------------------------------------------------------------------------- */
+
+static int dom_persistent(void *d, const json_t *args, json_t **out, struct moon_err *err)
+{
+    (void)args;
+    bool persistent = false;
+    if (moon_domain_persistent(d, &persistent, err) < 0)
+        return -1;
+    *out = json_boolean(persistent);
+    return 0;
+}
 
 static int dom_state(void *d, const json_t *args, json_t **out, struct moon_err *err)
 {
@@ -366,11 +390,18 @@ static const struct moonlua_self dom_self = {
  * Every method returns true or a value; nil and an error object when libvirt refuses:
  * `not_found` (no longer defined), `conflict` (wrong state), `timeout`, `unreachable`, `denied`. */
 static const struct moonlua_prim dom_prims[] = {
-    /*** `{state, reason, persistent}`; state: running blocked paused shutdown shutoff crashed
+    /*** `{state, reason}`; state: running blocked paused shutdown shutoff crashed
      * suspended; reason of a paused one: user migration saving ioerror other.
      * @function Domain:state
      * @awaits */
     {"state", "", 0, dom_state},
+    /*** Whether it has a definition that stays when it is off; of another one nothing is left then.
+     * @function Domain:persistent
+     * @awaits
+     * @treturn[1] boolean
+     * @return[2] nil
+     * @treturn[2] Err */
+    {"persistent", "", 0, dom_persistent},
     /*** Suspend the guest: it stands still until resume, at most until the end of the program, or for 10 minutes. A guest
      * that no guard of the script's own holds (`std.quiesce`, `engine.guard`) is first given to a guard process, which
      * resumes it when the program dies. One that is paused already stays so, and is not resumed by anybody.

@@ -60,6 +60,13 @@ local function failing(fails)
   end })
 end
 
+-- The connection, that is asked who is paused and says this instead.
+local function saying(paused)
+  return setmetatable({ paused = paused }, { __index = function(_, name)
+    return function(_, ...) return conn[name](conn, ...) end
+  end })
+end
+
 local function always(code) return function() return err.new(code, "made to fail") end end
 
 t.case("suspends what runs and resumes it", function()
@@ -253,12 +260,37 @@ t.case("a guest of which nobody can say whether it stood still", function()
     asked = asked + 1
     return asked > 2 and err.new("io", "made to fail") or nil
   end })
-  local guard <close> = quiesce.guard(context(), { g })
+  local ctx = context()
+  ctx.conn = saying(function() return nil, err.new("io", "made to fail") end)
+  local guard <close> = quiesce.guard(ctx, { g })
   t.ok(guard:suspend())
   local list = guard:disturbed()
   t.eq(#list, 1)
   t.eq(list[1].name, row.name)
   t.eq(list[1].unknown.message, "made to fail")
+end)
+
+t.case("whether guests stood still is one question, and for those that did not one more", function()
+  for name, way in pairs {
+    ["all stand still"] = { asked = 0, disturbed = {} },
+    ["somebody has resumed one"] = { asked = 1, disturbed = { "one" }, call = "resume" },
+    ["somebody has powered one off"] = { asked = 1, disturbed = {}, call = "destroy" },
+    ["libvirt does not say who is paused"] = { asked = 1, disturbed = {}, paused = function() return tasks.sleep(3600) end },
+  } do
+    local dom = failing {}
+    local g, ctx = guest(dom), context()
+    ctx.conn = saying(way.paused)
+    local guard <close> = quiesce.guard(ctx, { g, second() })
+    t.ok(guard:suspend())
+    dom.calls.state = 0
+    if way.call then assert(dom[way.call](dom)) end
+    local names = {}
+    for i, one in ipairs(assert(std_task.timeout(30, function() return guard:disturbed() end))) do names[i] = one.name end
+    t.eq({ names, dom.calls.state }, { way.disturbed, way.asked }, name)
+    t.eq(#guard:release().failed, 0, name)
+    if state() == "shutoff" then assert(conn:domain(row):start()) end
+    t.eq({ state(), state(other) }, { "running", "running" }, name)
+  end
 end)
 
 -- The journal of another run of this host that lives, and holds the guest.

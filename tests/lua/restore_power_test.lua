@@ -76,4 +76,17 @@ t.case("whom a dead run has suspended runs again: its guard process forgets a gu
   t.ok(dom:resume())
 end)
 
+t.case("one without a definition that stays is not powered off", function()
+  local xml = assert(dom:xml())
+  assert(dom:undefine())
+  t.eq({ dom:persistent(), state() }, { false, "running" })
+  local one = item()
+  local ok, failed = power.stop(ctx, one)
+  t.err(ok, failed, "conflict", "guest 'one' is transient")
+  t.eq({ failed.scf, state(), one.stopped }, { "kvm-00010", "running" })
+  assert(conn:define(xml))
+  t.eq(dom:persistent(), true)
+  t.eq(round(), "running")
+end)
+
 return t.done()

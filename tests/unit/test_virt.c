@@ -164,6 +164,9 @@ static void test_suspend_and_resume(void **state)
     assert_string_equal(moon_domain_name(d), "test");
     assert_int_equal(strlen(moon_domain_uuid(d)), 36);
     assert_string_equal(state_of(d), "running other");
+    bool persistent = false;
+    ok(moon_domain_persistent(d, &persistent, &err), &err);
+    assert_true(persistent);
     ok(moon_domain_suspend(d, &err), &err);
     assert_string_equal(state_of(d), "paused user");
     assert_int_equal(moon_domain_pending(d), 0);
@@ -171,6 +174,23 @@ static void test_suspend_and_resume(void **state)
     assert_string_equal(state_of(d), "running other");
     ok(moon_domain_resume(d, &err), &err); /* it runs: that is all that was asked for */
     assert_string_equal(state_of(d), "running other");
+}
+
+static void test_paused(void **state)
+{
+    (void)state;
+    struct moon_err err = {0};
+    AUTO_JSON json_t *before = NULL, *paused = NULL, *after = NULL;
+    AUTO_DOM struct moon_domain *d = domain(virt, "test");
+    ok(moon_virt_paused(virt, &before, &err), &err);
+    assert_int_equal(json_array_size(before), 0);
+    ok(moon_domain_suspend(d, &err), &err);
+    ok(moon_virt_paused(virt, &paused, &err), &err);
+    assert_int_equal(json_array_size(paused), 1);
+    assert_string_equal(json_string_value(json_array_get(paused, 0)), moon_domain_uuid(d));
+    ok(moon_domain_resume(d, &err), &err);
+    ok(moon_virt_paused(virt, &after, &err), &err);
+    assert_int_equal(json_array_size(after), 0);
 }
 
 static void test_destroy_and_start(void **state)
@@ -356,10 +376,12 @@ static void test_unknown_domain(void **state)
     AUTO_JSON json_t *out = NULL;
     char *xml = NULL;
     int n = 0;
+    bool persistent = true;
     const struct {
         const char *op;
         int rc;
-    } calls[] = {{"suspend", moon_domain_suspend(d, NULL)},
+    } calls[] = {{"persistent", moon_domain_persistent(d, &persistent, NULL)},
+                 {"suspend", moon_domain_suspend(d, NULL)},
                  {"resume", moon_domain_resume(d, NULL)},
                  {"freeze", moon_domain_freeze(d, 5, &n, NULL)},
                  {"thaw", moon_domain_thaw(d, &n, NULL)},
@@ -430,6 +452,7 @@ int main(void)
         CASE(test_list),
         CASE(test_lookup),
         CASE(test_suspend_and_resume),
+        CASE(test_paused),
         CASE(test_destroy_and_start),
         CASE(test_warm),
         CASE(test_freeze_and_thaw),
