@@ -249,11 +249,15 @@ end
 function Guard:disturbed(guests)
   local list, stand = {}, {}
   if plan.active() then return list end
-  local still = paused(self)
   for _, guest in ipairs(guests or self.attempted) do
-    if guest.stopped == "suspend" and not guest.back and not still[guest.uuid] then stand[#stand + 1] = guest end
+    if guest.stopped == "suspend" and not guest.back then stand[#stand + 1] = guest end
   end
-  task.map(stand, function(guest)
+  if #stand == 0 then return list end -- frozen ones are not asked about, and stand still now
+  local still, unsure = paused(self), {}
+  for _, guest in ipairs(stand) do
+    if not still[guest.uuid] then unsure[#unsure + 1] = guest end
+  end
+  task.map(unsure, function(guest)
     local state, failed = look_again(guest)
     guest.unknown = failed
     if not state or RUNNING[state.state] then list[#list + 1] = guest end

@@ -270,6 +270,17 @@ t.case("a guest of which nobody can say whether it stood still", function()
   t.eq(list[1].unknown.message, "made to fail")
 end)
 
+t.case("whether guests stood still is not asked where none was suspended", function()
+  local ctx, asked = context { KVM_QUIESCE_METHOD = { all = "none", map = {} } }, 0
+  ctx.conn = saying(function()
+    asked = asked + 1
+    return {}
+  end)
+  local guard <close> = quiesce.guard(ctx, { guest() })
+  t.ok(guard:suspend())
+  t.eq({ guard:disturbed(), asked }, { {}, 0 })
+end)
+
 t.case("whether guests stood still is one question, and for those that did not one more", function()
   for name, way in pairs {
     ["all stand still"] = { asked = 0, disturbed = {} },
