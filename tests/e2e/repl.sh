@@ -149,7 +149,8 @@ rm "$WORLD_DIR/repl/journal"
 # --- on a terminal ---
 
 mkfifo "$WORLD_DIR/keys"
-timeout 240 script -qefc "'$MOONSNAP' repl --state-dir '$WORLD_DIR/repl'" /dev/null <"$WORLD_DIR/keys" >"$OUT" 2>"$ERR" &
+# exec: a shell that stays would get each ctrl-c as well, and may die of it once the program has ended.
+timeout 240 script -qefc "exec '$MOONSNAP' repl --state-dir '$WORLD_DIR/repl'" /dev/null <"$WORLD_DIR/keys" >"$OUT" 2>"$ERR" &
 SCRIPT=$!
 exec 9>"$WORLD_DIR/keys"
 shows() { tr -d '\r' <"$OUT" | grep -qE -- "$1"; }

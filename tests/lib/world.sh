@@ -33,6 +33,7 @@
 # other user under his own. Nothing needs privileges, /dev/kvm, cgroups or systemd.
 
 PATH=$PATH:/usr/sbin:/sbin
+export SHELL=/bin/sh # script(1) starts commands with it: the same one on every machine
 MOON_BUILD=$(realpath "${MOON_BUILD:-build}")
 WORLD_LIB=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 MOONSNAP=$MOON_BUILD/moonsnap
