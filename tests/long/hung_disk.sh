@@ -4,6 +4,7 @@
 set -euo pipefail
 # shellcheck source=../lib/scene.sh
 . "$(dirname "$(realpath "$0")")/../lib/scene.sh"
+export TSAN_OPTIONS=${TSAN_OPTIONS:-}:report_thread_leaks=0 # nobody can wait for the thread whose call hangs
 scene alpha:vol1 bravo:vol2 charlie:vol1
 pid=$(cat "$WORLD_LV/run/libvirt/qemu/run/bravo.pid")
 stop=SERVER:"/bin/sh -c 'kill -STOP $pid'"
