@@ -1,4 +1,4 @@
-/* What virt.c, virt_domain.c and virt_link.c share. */
+/* What virt.c, virt_domain.c, virt_error.c and virt_link.c share. */
 #ifndef MOON_VIRT_PRIV_H
 #define MOON_VIRT_PRIV_H
 

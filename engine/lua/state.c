@@ -171,6 +171,7 @@ static int open_all(lua_State *L)
 {
     open_libraries(L);
     moonlua_task_init(L);
+    moonlua_coroutine_init(L);
     moonlua_trace_init(L);
     open_modules(L);
     return 0;

@@ -469,5 +469,4 @@ void moonlua_task_init(lua_State *L)
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &threads);
-    moonlua_coroutine_init(L);
 }
