@@ -173,6 +173,8 @@ local function read_c(path)
     if named then
       module = named
       add_module(module, block.text, where)
+    elseif tag_of(block, "submodule") then
+      module = tag_of(block, "submodule")
     elseif class and module then
       local name, about = class:match("^(%S+)%s*(.*)$")
       entries[#entries + 1] = { name = module .. "." .. name, module = module, class = true, text = about,

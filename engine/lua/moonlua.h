@@ -194,6 +194,12 @@ struct moonlua_self {
 void moonlua_setprims(lua_State *L, const struct moonlua_prim *rows,
                       const struct moonlua_self *self);
 
+/* --- domain.c --- */
+struct moon_virt;
+/* A handle of a domain; makes no call. Always returns 1. [-0, +1, e] */
+int moonlua_pushdomain(lua_State *L, struct moon_virt *v, const char *uuid, const char *name);
+void moonlua_domain_init(lua_State *L); /* its class [-0, +0, m] */
+
 /* --- the modules --- */
 int luaopen_engine_clock(lua_State *L);
 int luaopen_engine_domxml(lua_State *L);

@@ -78,7 +78,7 @@ for _, path in ipairs(c_sources) do
       t.eq(table.concat(lacking, " "), "")
     end)
     t.case(path .. ": has a module header", function()
-      t.ok(text:find("^/%*%*%*.-@module engine%.%w+"), path)
+      t.ok(text:find("^/%*%*%*.-@%l*module engine%.%w+"), path)
     end)
   end
 end
