@@ -120,12 +120,14 @@ void moon_loop_post(struct moon_loop *loop, struct moon_op *op)
     eventfd_write(loop->wake_fd, 1);
 }
 
-static void drain_posted(struct moon_loop *loop)
+/* Whether there was anything. */
+static bool drain_posted(struct moon_loop *loop)
 {
     pthread_mutex_lock(&loop->lock);
     struct moon_op *op = loop->posted;
     loop->posted = loop->posted_tail = NULL;
     pthread_mutex_unlock(&loop->lock);
+    bool any = op != NULL;
     while (op) {
         struct moon_op *next = op->next;
         op->next = NULL;
@@ -134,6 +136,7 @@ static void drain_posted(struct moon_loop *loop)
         moon_op_complete(op);
         op = next;
     }
+    return any;
 }
 
 static void drain_timers(struct moon_loop *loop)
@@ -259,10 +262,12 @@ void moon_loop_free(struct moon_loop *loop, double seconds)
     if (!loop)
         return;
     if (loop->work) {
-        /* A call that hangs will post to this loop some day: it must still be there. */
-        if (!moon_work_stop(loop->work, seconds))
-            return;
-        drain_posted(loop);
+        /* A call that hangs will post to this loop some day: it must still be there. One that has ended may leave something
+         * that is closed by the workers: they are stopped again. */
+        do {
+            if (!moon_work_stop(loop->work, seconds))
+                return;
+        } while (drain_posted(loop));
         moon_work_free(loop->work);
     }
     while (loop->timers) {

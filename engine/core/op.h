@@ -34,6 +34,9 @@ struct moon_op_kind {
     /* A waiter that is told to end waits for its end all the same. Given up, it might be carried out
      * after what the waiter does next about the same thing: an old file over a new one. */
     bool whole;
+    /* Of a kind with run: it closes something, and is begun also when the program ends, which waits for it with a limit. Any
+     * other that no worker has begun by then never is. */
+    bool closes;
 };
 
 struct moon_op {

@@ -57,6 +57,16 @@ void moon_virt_unref(struct moon_virt *v)
     free(v);
 }
 
+bool virt_let_go(struct moon_virt *v)
+{
+    int refs = atomic_load(&v->refs);
+    while (refs > 1) {
+        if (atomic_compare_exchange_weak(&v->refs, &refs, refs - 1))
+            return true;
+    }
+    return false;
+}
+
 const char *moon_virt_uri(const struct moon_virt *v)
 {
     return v->uri;

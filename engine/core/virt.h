@@ -46,7 +46,9 @@ int moon_virt_volume(struct moon_virt *v, const char *pool, const char *volume, 
 /* No call is made. NULL: no memory. */
 struct moon_domain *moon_domain_new(struct moon_virt *v, const char *uuid, const char *name);
 struct moon_domain *moon_domain_ref(struct moon_domain *d);
-void moon_domain_unref(struct moon_domain *d);
+void moon_domain_unref(struct moon_domain *d); /* the last one of its connection closes that: blocks */
+/* The same where nothing may block; false when it would, and the reference is kept. */
+bool moon_domain_let_go(struct moon_domain *d);
 const char *moon_domain_uuid(const struct moon_domain *d);
 const char *moon_domain_name(const struct moon_domain *d);
 const char *moon_domain_uri(const struct moon_domain *d); /* of its connection */

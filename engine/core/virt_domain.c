@@ -47,6 +47,20 @@ void moon_domain_unref(struct moon_domain *d)
     free(d);
 }
 
+bool moon_domain_let_go(struct moon_domain *d)
+{
+    int refs = atomic_load(&d->refs);
+    while (refs > 1) {
+        if (atomic_compare_exchange_weak(&d->refs, &refs, refs - 1))
+            return true;
+    }
+    if (!virt_let_go(d->virt))
+        return false;
+    free(d->name);
+    free(d);
+    return true;
+}
+
 const char *moon_domain_uuid(const struct moon_domain *d)
 {
     return d->uuid;

@@ -32,6 +32,9 @@ struct moon_virt {
 int virt_fail(struct moon_err *err, const char *op, const char *object, const char *name);
 int virt_no_memory(struct moon_err *err, const char *op);
 
+/* Drops a reference unless it is the last one: false. */
+bool virt_let_go(struct moon_virt *v);
+
 /* Of libvirt's numbers, the names in virt.h. */
 const char *virt_state_name(int state);
 const char *virt_reason_name(int state, int reason);

@@ -53,16 +53,28 @@ struct moon_work *moon_work_new(struct moon_loop *loop, int threads, int rescue_
     return w;
 }
 
-static struct moon_op *pop(struct lane *lane)
+static void take_out(struct lane *lane, struct moon_op *prev, struct moon_op *op)
 {
-    struct moon_op *op = lane->head;
-    if (op) {
+    if (prev)
+        prev->next = op->next;
+    else
         lane->head = op->next;
-        if (!lane->head)
-            lane->tail = NULL;
-        op->next = NULL;
-        lane->queued--;
+    if (lane->tail == op)
+        lane->tail = prev;
+    op->next = NULL;
+    lane->queued--;
+}
+
+/* The first one; in the end, of those that close something. */
+static struct moon_op *pop(struct lane *lane, bool stopping)
+{
+    struct moon_op *prev = NULL, *op = lane->head;
+    while (op && stopping && !op->kind->closes) {
+        prev = op;
+        op = op->next;
     }
+    if (op)
+        take_out(lane, prev, op);
     return op;
 }
 
@@ -84,7 +96,7 @@ static void *thread_main(void *arg)
     struct moon_work *w = lane->work;
     pthread_mutex_lock(&w->lock);
     for (;;) {
-        struct moon_op *op = w->stopping ? NULL : pop(lane);
+        struct moon_op *op = pop(lane, w->stopping);
         if (!op) {
             if (w->stopping)
                 break;
@@ -167,14 +179,7 @@ void moon_work_abandon(struct moon_work *w, struct moon_op *op)
         it = it->next;
     }
     if (it) {
-        if (prev)
-            prev->next = op->next;
-        else
-            lane->head = op->next;
-        if (lane->tail == op)
-            lane->tail = prev;
-        op->next = NULL;
-        lane->queued--;
+        take_out(lane, prev, op);
     } else {
         lane->lost++; /* given back by moon_work_returned when the call ends after all */
         if (lane->queued > lane->idle && lane->lost <= MAX_LOST)
@@ -220,7 +225,7 @@ bool moon_work_stop(struct moon_work *w, double seconds)
 static void drop_queue(struct lane *lane)
 {
     struct moon_op *op;
-    while ((op = pop(lane)))
+    while ((op = pop(lane, false)))
         moon_op_unref(op);
 }
 

@@ -127,9 +127,39 @@ static const struct moonlua_prim conn_prims[] = {
 
 struct open_op {
     struct moon_op op;
+    struct moon_loop *loop;
     char *uri;
     struct moon_virt *virt;
 };
+
+static void open_destroy(struct moon_op *op)
+{
+    struct open_op *o = (struct open_op *)op;
+    moon_virt_unref(o->virt);
+    free(o->uri);
+}
+
+/* The last reference closes the connection, which talks to libvirtd. */
+static void close_run(struct moon_op *op)
+{
+    struct open_op *o = (struct open_op *)op;
+    moon_virt_unref(o->virt);
+    o->virt = NULL;
+}
+
+/* Takes it, for a worker: a libvirtd that hangs must not hold the loop. Without memory it stays open to the end of the program. */
+static void close_virt(struct moon_loop *loop, struct moon_virt *virt)
+{
+    static const struct moon_op_kind kind = {
+        .name = "close", .run = close_run, .destroy = open_destroy, .closes = true};
+    struct open_op *o = calloc(1, sizeof *o);
+    if (!o)
+        return;
+    moon_op_init(&o->op, &kind);
+    o->virt = virt;
+    moon_op_start(&o->op, loop, NULL, NULL);
+    moon_op_unref(&o->op);
+}
 
 static void open_run(struct moon_op *op)
 {
@@ -137,11 +167,14 @@ static void open_run(struct moon_op *op)
     op->failed = moon_virt_open(o->uri, &o->virt, &op->err) < 0;
 }
 
-static void open_destroy(struct moon_op *op)
+/* Opened for somebody who has gone. */
+static void open_end(struct moon_op *op)
 {
     struct open_op *o = (struct open_op *)op;
-    moon_virt_unref(o->virt);
-    free(o->uri);
+    if (!op->abandoned || !o->virt)
+        return;
+    close_virt(o->loop, o->virt);
+    o->virt = NULL;
 }
 
 static int open_finish(lua_State *L, struct moon_op *op)
@@ -174,7 +207,7 @@ static int open_finish(lua_State *L, struct moon_op *op)
 static int virt_open(lua_State *L)
 {
     static const struct moon_op_kind kind = {
-        .name = "connect", .run = open_run, .destroy = open_destroy};
+        .name = "connect", .run = open_run, .end = open_end, .destroy = open_destroy};
     const char *uri = luaL_checkstring(L, 1);
     struct open_op *o = calloc(1, sizeof *o);
     if (!o || !(o->uri = strdup(uri))) {
@@ -182,33 +215,19 @@ static int virt_open(lua_State *L)
         return luaL_error(L, "out of memory");
     }
     moon_op_init(&o->op, &kind);
+    o->loop = moonlua_get(L)->loop;
     moonlua_call_begins(moonlua_get(L), "virt.open", uri, NULL, false);
     return moonlua_await(L, &o->op, open_finish);
 }
 
-/* The last reference closes the connection, which talks to libvirtd: not in a finaliser. */
-static void close_run(struct moon_op *op)
-{
-    struct open_op *o = (struct open_op *)op;
-    moon_virt_unref(o->virt);
-    o->virt = NULL;
-}
-
 static int conn_gc(lua_State *L)
 {
-    static const struct moon_op_kind kind = {
-        .name = "close", .run = close_run, .destroy = open_destroy};
     struct moon_virt **box = luaL_checkudata(L, 1, CONN_TYPE);
     struct moon_virt *virt = *box;
     *box = NULL;
     moonlua_closed(L, 1);
-    struct open_op *o = virt ? calloc(1, sizeof *o) : NULL;
-    if (o) {
-        moon_op_init(&o->op, &kind);
-        o->virt = virt;
-        moon_op_start(&o->op, moonlua_get(L)->loop, NULL, NULL);
-        moon_op_unref(&o->op);
-    }
+    if (virt)
+        close_virt(moonlua_get(L)->loop, virt);
     return 0;
 }
 

@@ -441,6 +441,18 @@ static void test_lifetimes(void **state)
     moon_domain_unref(d);
     moon_domain_unref(NULL);
     moon_virt_unref(NULL);
+    /* Where nothing may block: all but the last one of all. */
+    ok(moon_virt_open(file_uri, &v, &err), &err);
+    d = moon_domain_new(v, "11111111-2222-3333-4444-555555555555", "web");
+    assert_non_null(d);
+    assert_true(moon_domain_let_go(moon_domain_ref(d)));
+    struct moon_domain *other = moon_domain_new(v, "66666666-2222-3333-4444-555555555555", "app");
+    assert_non_null(other);
+    moon_virt_unref(v);
+    assert_true(moon_domain_let_go(other));
+    assert_false(moon_domain_let_go(d));
+    assert_string_equal(moon_domain_name(d), "web");
+    moon_domain_unref(d);
 }
 
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)

@@ -84,6 +84,8 @@ static const struct moon_op_kind partial = {.name = "partial", .run = partial_ru
 static const struct moon_op_kind normal = {.name = "job", .run = job_run, .destroy = job_destroy};
 static const struct moon_op_kind rescue = {
     .name = "rescue", .run = job_run, .destroy = job_destroy, .rescue = true};
+static const struct moon_op_kind closing = {
+    .name = "close", .run = job_run, .destroy = job_destroy, .closes = true};
 
 void __real_moon_loop_post(struct moon_loop *loop, struct moon_op *op);
 void __wrap_moon_loop_post(struct moon_loop *loop, struct moon_op *op);
@@ -466,18 +468,23 @@ static void test_stop_does_not_hang(void **state)
     submit(job(&rescue, 2, true));
     submit(job(&normal, 3, true));
     assert_true(reaches(&running, 3));
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         submit(job(&normal, 10 + i, false));
+        if (i == 1)
+            submit(job(&closing, 20, false));
+    }
     double begin = moon_clock_mono();
     assert_false(moon_work_stop(own, 0));
     assert_true(moon_clock_mono() - begin < LIMIT / 2);
     open_up();
     assert_true(moon_work_stop(own, LIMIT));
-    assert_int_equal(now(&ran), 3); /* nothing new was begun */
+    assert_int_equal(now(&ran), 4); /* nothing new was begun but what closes something */
     moon_work_free(own);
     assert_int_equal(now(&destroyed), 4); /* what still waited is freed, and nobody was told */
     assert_int_equal(notified, 0);
-    pump(3);
+    pump(4);
+    for (int i = 0; i < notified; i++)
+        assert_true(order[i] < 10 || order[i] == 20);
 }
 
 /* What a library keeps by thread, as the resolver does, and gives back when the thread ends. */
