@@ -131,7 +131,7 @@ static bool drain_posted(struct moon_loop *loop)
     while (op) {
         struct moon_op *next = op->next;
         op->next = NULL;
-        if (op->abandoned)
+        if (op->abandoned && op->kind->run)
             moon_work_returned(loop->work, op);
         moon_op_complete(op);
         op = next;

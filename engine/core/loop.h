@@ -25,7 +25,7 @@ CURLM *moon_loop_curl(struct moon_loop *loop);
  * then the largest wish. */
 void moon_loop_allow_connections(struct moon_loop *loop, long count);
 
-/* Any thread: `op` has run; it will be completed by the next moon_loop_once. */
+/* Any thread: `op` has run, or what it waits for has come; it will be completed by the next moon_loop_once. */
 void moon_loop_post(struct moon_loop *loop, struct moon_op *op);
 
 /* Waits for something to happen, at most max_wait seconds, and handles all of it. */

@@ -1,13 +1,15 @@
-/*** libvirt: connections and domains.
+/*** libvirt: connections, domains, and what happens to them.
  * @module engine.virt
  */
 #include "moonlua.h"
 
 #include "virt.h"
+#include "virt_events.h"
 
 #include <string.h>
 
-#define CONN_TYPE "engine.Connection"
+#define CONN_TYPE   "engine.Connection"
+#define EVENTS_TYPE "engine.Events"
 
 static const char *str(const json_t *args, const char *key)
 {
@@ -249,16 +251,174 @@ static int conn_domain(lua_State *L)
     return moonlua_pushdomain(L, v, uuid, name);
 }
 
+/* --- events ------------------------------------------------------------------------------ */
+
+static void *check_events(lua_State *L, int idx)
+{
+    struct moon_virt_events **box = luaL_checkudata(L, idx, EVENTS_TYPE);
+    if (!*box)
+        luaL_error(L, "the events are closed");
+    return *box;
+}
+
+struct events_op {
+    struct moon_op op;
+    struct moon_loop *loop;
+    struct moon_virt *virt;
+    char *uuid; /* NULL: all domains */
+    struct moon_virt_events *events;
+};
+
+static void events_destroy(struct moon_op *op)
+{
+    struct events_op *o = (struct events_op *)op;
+    moon_virt_unref(o->virt);
+    moon_virt_events_unref(o->events);
+    free(o->uuid);
+}
+
+static void events_close_run(struct moon_op *op)
+{
+    moon_virt_events_close(((struct events_op *)op)->events);
+}
+
+/* As close_virt. */
+static void close_events(struct moon_loop *loop, struct moon_virt_events *events)
+{
+    static const struct moon_op_kind kind = {
+        .name = "close", .run = events_close_run, .destroy = events_destroy, .closes = true};
+    struct events_op *o = calloc(1, sizeof *o);
+    if (!o)
+        return;
+    moon_op_init(&o->op, &kind);
+    o->events = events;
+    moon_op_start(&o->op, loop, NULL, NULL);
+    moon_op_unref(&o->op);
+}
+
+static void events_run(struct moon_op *op)
+{
+    struct events_op *o = (struct events_op *)op;
+    op->failed = moon_virt_events_open(o->virt, o->uuid, &o->events, &op->err) < 0;
+    moon_virt_unref(o->virt); /* here, not on the loop: it may be the last one */
+    o->virt = NULL;
+}
+
+/* Opened for somebody who has gone. */
+static void events_end(struct moon_op *op)
+{
+    struct events_op *o = (struct events_op *)op;
+    if (!op->abandoned || !o->events)
+        return;
+    close_events(o->loop, o->events);
+    o->events = NULL;
+}
+
+static int events_finish(lua_State *L, struct moon_op *op)
+{
+    struct events_op *o = (struct events_op *)op;
+    if (op->failed)
+        return moonlua_pusherr(L, &op->err);
+    struct moon_virt_events **box = lua_newuserdatauv(L, sizeof *box, 0);
+    *box = NULL;
+    luaL_setmetatable(L, EVENTS_TYPE);
+    *box = o->events;
+    o->events = NULL;
+    lua_pushfstring(L, "events of %s", moon_virt_events_uri(*box));
+    lua_insert(L, -2);
+    moonlua_opened(L, lua_tostring(L, -2), "is closed now");
+    return 1;
+}
+
+/*** What happens to domains from now on, whoever does it: a queue of which `Events:next` takes the first. A workflow waits so
+ * for a guest that shuts down, without asking for its state again and again. Uses a connection of its own.
+ * @function Connection:events
+ * @usage
+ * local dom = conn:domain(assert(conn:lookup("test")))
+ * local events <close> = assert(conn:events(dom:uuid()))
+ * assert(dom:suspend())
+ * local first = assert(events:next())
+ * assert(first.name == "test" and first.event == "suspended" and first.detail == "paused")
+ * assert(dom:resume())
+ * assert(events:next().event == "resumed")
+ * @awaits
+ * @tparam[opt] string uuid of that domain only (all)
+ * @treturn[1] Events
+ * @return[2] nil
+ * @treturn[2] Err `unreachable`, `denied`, `not_found` (no such domain), `unsupported` (the driver has no events)
+ */
+static int conn_events(lua_State *L)
+{
+    static const struct moon_op_kind kind = {
+        .name = "events", .run = events_run, .end = events_end, .destroy = events_destroy};
+    struct moon_virt *v = check_conn(L, 1);
+    const char *uuid = luaL_optstring(L, 2, NULL);
+    struct events_op *o = calloc(1, sizeof *o);
+    if (!o || (uuid && !(o->uuid = strdup(uuid)))) {
+        free(o);
+        return luaL_error(L, "out of memory");
+    }
+    moon_op_init(&o->op, &kind);
+    o->loop = moonlua_get(L)->loop;
+    o->virt = moon_virt_ref(v);
+    moonlua_call_begins(moonlua_get(L), "virt.events", moon_virt_uri(v), NULL, false);
+    return moonlua_await(L, &o->op, events_finish);
+}
+
+/*** @type Events */
+/*** The next event, in the order in which they came. Waits until there is one: in a dry run nothing is started or stopped,
+ * so give it a time limit (`std.task.timeout`). An event that comes when nobody waits is kept, 10000 of them.
+ *
+ * event and detail are libvirt's: defined (added updated renamed from_snapshot), undefined (removed renamed), started (booted
+ * migrated restored from_snapshot wakeup), suspended (paused migrated ioerror watchdog restored from_snapshot api_error
+ * postcopy postcopy_failed), resumed (unpaused migrated from_snapshot postcopy postcopy_failed), stopped (shutdown destroyed
+ * crashed migrated saved failed from_snapshot), shutdown (finished guest host), pmsuspended (memory disk), crashed (panicked
+ * crashloaded); "unknown" for what is newer than this program.
+ * @function Events:next
+ * @awaits
+ * @treturn[1] {uuid=string,name=string,event=string,detail=string,at=number} at: seconds since 1970 when it came
+ * @return[2] nil
+ * @treturn[2] Err `unreachable` (libvirt went away: open them anew, and look at the domains' states), `io` (some were lost,
+ *   as nobody took them), `busy` (another task waits for these), `cancelled` (they were closed meanwhile)
+ */
+static int events_next(lua_State *L)
+{
+    struct moon_virt_events *e = check_events(L, 1);
+    struct moon_op *op = moon_virt_events_next(e);
+    if (!op)
+        return luaL_error(L, "out of memory");
+    moonlua_call_begins(moonlua_get(L), "events.next", moon_virt_events_uri(e), NULL, false);
+    return moonlua_await(L, op, NULL);
+}
+
+static int events_gc(lua_State *L)
+{
+    struct moon_virt_events **box = luaL_checkudata(L, 1, EVENTS_TYPE);
+    struct moon_virt_events *events = *box;
+    *box = NULL;
+    moonlua_closed(L, 1);
+    if (events)
+        close_events(moonlua_get(L)->loop, events);
+    return 0;
+}
+
 int luaopen_engine_virt(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"open", virt_open}, {NULL, NULL}};
     static const luaL_Reg conn_meta[] = {{"__gc", conn_gc}, {"__close", conn_gc}, {NULL, NULL}};
     static const luaL_Reg conn_methods[] = {
-        {"domain", conn_domain}, {"close", conn_gc}, {NULL, NULL}};
+        {"domain", conn_domain}, {"events", conn_events}, {"close", conn_gc}, {NULL, NULL}};
+    static const luaL_Reg events_meta[] = {
+        {"__gc", events_gc}, {"__close", events_gc}, {NULL, NULL}};
+    static const luaL_Reg events_methods[] = {
+        {"next", events_next}, {"close", events_gc}, {NULL, NULL}};
     moonlua_class(L, CONN_TYPE, conn_meta);
     moonlua_methods(L, CONN_TYPE);
     luaL_setfuncs(L, conn_methods, 0);
     moonlua_setprims(L, conn_prims, &conn_self);
+    moonlua_class(L, EVENTS_TYPE, events_meta);
+    moonlua_methods(L, EVENTS_TYPE);
+    luaL_setfuncs(L, events_methods, 0);
     moonlua_domain_init(L);
     luaL_newlib(L, functions);
     return 1;

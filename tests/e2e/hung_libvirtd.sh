@@ -11,11 +11,12 @@ cat >"$WORLD_DIR/holds.lua" <<'LUA'
 local uri, pid, what = ...
 local conn = assert(require("engine.virt").open(uri))
 local dom = what == "domain" and conn:domain(assert(conn:lookup("alpha")))
+local events = what == "events" and assert(conn:events())
 require("engine.process").run { "/bin/kill", "-STOP", pid }
 if what ~= "connection" then conn:close() end
 return dom and dom:name() ~= "alpha" and 1 or 0
 LUA
-for what in connection closed domain; do
+for what in connection closed domain events; do
   start=$(now_ms)
   check_exit "$what: it ends" 0 timeout -k 2 60 "$MOONSNAP" run "$WORLD_DIR/holds.lua" "$MOON_TEST_URI" "$WORLD_LIBVIRTD_PID" $what
   took=$(($(now_ms) - start))

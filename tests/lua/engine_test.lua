@@ -15,6 +15,7 @@ local task = require "engine.task"
 local virt = require "engine.virt"
 local xml = require "engine.xml"
 local err = require "std.err"
+local std_task = require "std.task"
 local t = require "std.test"
 
 log.open { quiet = true }
@@ -94,6 +95,8 @@ local misuse = {
   { conn.domain, { conn, "test" }, "table expected" },
   { conn.domain, { conn, { name = "x" } }, "string expected" },
   { conn.volume, { conn, "pool" }, "'volume' is missing" },
+  { conn.events, { conn, {} }, "string expected, got table" },
+  { conn.events, { dom }, "engine.Connection expected" },
   { dom.start, { dom, { pause = true } }, "unknown option 'pause'" },
   { dom.start, { dom, { paused = 1 } }, "field 'paused': boolean expected" },
   { dom.suspend, { dom, 1 }, "too many arguments" },
@@ -422,6 +425,38 @@ t.case("a closed connection says so", function()
   t.eq({ d:name(), #d:uuid(), d:pending() }, { "test", 36, 0 })
 end)
 
+t.case("events: what happens to domains, in order, to a task that waits and for one that comes later", function()
+  local events <close> = assert(conn:events(dom:uuid()))
+  local waiting = task.spawn(function() return events:next() end)
+  task.sleep(0)
+  local _, e = events:next()
+  t.eq({ e.code, e.message }, { "busy", "another task waits for these events already" })
+  assert(dom:suspend())
+  local ok, first = waiting:join()
+  t.eq({ ok, first.name, first.uuid, first.event, first.detail }, { true, "test", dom:uuid(), "suspended", "paused" })
+  assert(dom:resume())
+  task.sleep(0.05)
+  t.eq(assert(events:next()).event, "resumed", "it waited for somebody")
+  _, e = std_task.timeout(0.05, function() return events:next() end)
+  t.eq(e.code, "timeout")
+  assert(dom:suspend())
+  assert(dom:resume())
+  t.eq(assert(events:next()).event, "suspended", "who gave up took nothing along")
+  _, e = conn:events("00000000-0000-0000-0000-000000000001")
+  t.eq(e.code, "not_found")
+end)
+
+t.case("events that are closed", function()
+  local events = assert(conn:events())
+  local waiting = task.spawn(function() return events:next() end)
+  task.sleep(0.05)
+  events:close()
+  local _, nothing, e = waiting:join()
+  t.eq({ nothing, e.code, e.message }, { nil, "cancelled", "the events of 'test:///default' were closed" })
+  events:close()
+  t.raises(function() events:next() end, "the events are closed")
+end)
+
 t.case("a suspend that no thread has got to yet is pending", function()
   local fifo, go, busy = TMP .. "/fifo", TMP .. "/go", {}
   assert(process.run { "mkfifo", fifo })
@@ -451,6 +486,7 @@ t.case("handles that nobody closes", function()
   for _ = 1, 20 do
     local c = assert(virt.open("test:///default"))
     c:domain(assert(c:lookup("test")))
+    assert(c:events())
     assert(pcre.new("x"))
     assert(ontap.new { host = "h" })
   end
