@@ -56,6 +56,31 @@ void moon_op_abandon(struct moon_op *op, struct moon_loop *loop)
         op->kind->cancel(op, loop);
 }
 
+struct close_op {
+    struct moon_op op;
+    void (*close)(void *what);
+    void *what;
+};
+
+static void close_run(struct moon_op *op)
+{
+    struct close_op *c = (struct close_op *)op;
+    c->close(c->what);
+}
+
+void moon_op_close(struct moon_loop *loop, void (*close)(void *what), void *what)
+{
+    static const struct moon_op_kind kind = {.name = "close", .run = close_run, .closes = true};
+    struct close_op *c = calloc(1, sizeof *c);
+    if (!c)
+        return;
+    moon_op_init(&c->op, &kind);
+    c->close = close;
+    c->what = what;
+    moon_op_start(&c->op, loop, NULL, NULL);
+    moon_op_unref(&c->op);
+}
+
 int moon_op_give(json_t **out, json_t *value, const char *op, struct moon_err *err)
 {
     *out = value;

@@ -70,6 +70,10 @@ int moon_op_start(struct moon_op *op, struct moon_loop *loop,
 /* Loop thread: nobody waits for this operation any more; its completion will be dropped. */
 void moon_op_abandon(struct moon_op *op, struct moon_loop *loop);
 
+/* Loop thread: a worker calls close(what), which may block; also when the program ends. Without memory or a thread nobody does, and
+ * `what` stays open to the end. */
+void moon_op_close(struct moon_loop *loop, void (*close)(void *what), void *what);
+
 /* Hand over what a call found. value is taken; NULL, as jansson's constructors give it when memory is
  * out, is an error: left as it is it would mean "true". 0, or -1 with *err. Any thread. */
 int moon_op_give(json_t **out, json_t *value, const char *op, struct moon_err *err);

@@ -244,31 +244,14 @@ static const struct moonlua_prim dom_prims[] = {
     {"block_info", "disk:s", 0, dom_block_info},
     {NULL, NULL, 0, NULL}};
 
-struct gone_op {
-    struct moon_op op;
-    struct moon_domain *dom;
-};
-
-static void gone_run(struct moon_op *op)
-{
-    moon_domain_unref(((struct gone_op *)op)->dom);
-}
-
-/* The last handle of a connection that the script has closed closes it, which talks to libvirtd: a worker's. Without memory it
- * stays open to the end of the program. */
+/* The last handle of a connection that the script has closed closes it. */
 static int dom_gc(lua_State *L)
 {
-    static const struct moon_op_kind kind = {.name = "close", .run = gone_run, .closes = true};
     struct moon_domain **box = luaL_checkudata(L, 1, DOMAIN_TYPE);
     struct moon_domain *dom = *box;
     *box = NULL;
-    struct gone_op *g = !dom || moon_domain_let_go(dom) ? NULL : calloc(1, sizeof *g);
-    if (g) {
-        moon_op_init(&g->op, &kind);
-        g->dom = dom;
-        moon_op_start(&g->op, moonlua_get(L)->loop, NULL, NULL);
-        moon_op_unref(&g->op);
-    }
+    if (dom && !moon_domain_let_go(dom))
+        moon_op_close(moonlua_get(L)->loop, dom_unref, dom);
     return 0;
 }
 

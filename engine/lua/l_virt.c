@@ -141,28 +141,6 @@ static void open_destroy(struct moon_op *op)
     free(o->uri);
 }
 
-/* The last reference closes the connection, which talks to libvirtd. */
-static void close_run(struct moon_op *op)
-{
-    struct open_op *o = (struct open_op *)op;
-    moon_virt_unref(o->virt);
-    o->virt = NULL;
-}
-
-/* Takes it, for a worker: a libvirtd that hangs must not hold the loop. Without memory it stays open to the end of the program. */
-static void close_virt(struct moon_loop *loop, struct moon_virt *virt)
-{
-    static const struct moon_op_kind kind = {
-        .name = "close", .run = close_run, .destroy = open_destroy, .closes = true};
-    struct open_op *o = calloc(1, sizeof *o);
-    if (!o)
-        return;
-    moon_op_init(&o->op, &kind);
-    o->virt = virt;
-    moon_op_start(&o->op, loop, NULL, NULL);
-    moon_op_unref(&o->op);
-}
-
 static void open_run(struct moon_op *op)
 {
     struct open_op *o = (struct open_op *)op;
@@ -175,7 +153,7 @@ static void open_end(struct moon_op *op)
     struct open_op *o = (struct open_op *)op;
     if (!op->abandoned || !o->virt)
         return;
-    close_virt(o->loop, o->virt);
+    moon_op_close(o->loop, conn_unref, o->virt);
     o->virt = NULL;
 }
 
@@ -229,7 +207,7 @@ static int conn_gc(lua_State *L)
     *box = NULL;
     moonlua_closed(L, 1);
     if (virt)
-        close_virt(moonlua_get(L)->loop, virt);
+        moon_op_close(moonlua_get(L)->loop, conn_unref, virt);
     return 0;
 }
 
@@ -277,23 +255,10 @@ static void events_destroy(struct moon_op *op)
     free(o->uuid);
 }
 
-static void events_close_run(struct moon_op *op)
+static void events_close(void *events)
 {
-    moon_virt_events_close(((struct events_op *)op)->events);
-}
-
-/* As close_virt. */
-static void close_events(struct moon_loop *loop, struct moon_virt_events *events)
-{
-    static const struct moon_op_kind kind = {
-        .name = "close", .run = events_close_run, .destroy = events_destroy, .closes = true};
-    struct events_op *o = calloc(1, sizeof *o);
-    if (!o)
-        return;
-    moon_op_init(&o->op, &kind);
-    o->events = events;
-    moon_op_start(&o->op, loop, NULL, NULL);
-    moon_op_unref(&o->op);
+    moon_virt_events_close(events);
+    moon_virt_events_unref(events);
 }
 
 static void events_run(struct moon_op *op)
@@ -310,7 +275,7 @@ static void events_end(struct moon_op *op)
     struct events_op *o = (struct events_op *)op;
     if (!op->abandoned || !o->events)
         return;
-    close_events(o->loop, o->events);
+    moon_op_close(o->loop, events_close, o->events);
     o->events = NULL;
 }
 
@@ -345,7 +310,8 @@ static int events_finish(lua_State *L, struct moon_op *op)
  * @tparam[opt] string uuid of that domain only (all)
  * @treturn[1] Events
  * @return[2] nil
- * @treturn[2] Err `unreachable`, `denied`, `not_found` (no such domain), `unsupported` (the driver has no events)
+ * @treturn[2] Err `unreachable`, `denied`, `not_found` (no such domain), `invalid` (no uuid),
+ *   `unsupported` (the driver has no events)
  */
 static int conn_events(lua_State *L)
 {
@@ -398,7 +364,7 @@ static int events_gc(lua_State *L)
     *box = NULL;
     moonlua_closed(L, 1);
     if (events)
-        close_events(moonlua_get(L)->loop, events);
+        moon_op_close(moonlua_get(L)->loop, events_close, events);
     return 0;
 }
 

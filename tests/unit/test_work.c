@@ -575,6 +575,44 @@ static void test_loop_is_left_to_stuck_thread(void **state)
     assert_int_equal(now(&destroyed), 1);
 }
 
+static struct moon_loop *ending;
+static atomic_int closed;
+
+static void note_closed(void *what)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    *(atomic_int *)what += 1;
+}
+
+static void close_end(struct moon_op *op)
+{
+    assert_true(op->abandoned);
+    moon_op_close(ending, note_closed, &closed);
+}
+
+/* Given up, and ended while the workers stop: what it leaves is closed before they are freed. */
+static void test_loop_end_closes_what_is_left(void **state)
+{
+    (void)state;
+    static const struct moon_op_kind leaves = {
+        .name = "job", .run = job_run, .end = close_end, .destroy = job_destroy};
+    struct moon_err err;
+    ending = moon_loop_new(&err);
+    assert_non_null(ending);
+    struct job *j = job(&leaves, 1, true);
+    assert_int_equal(moon_op_start(&j->op, ending, on_done, NULL), 0);
+    assert_true(reaches(&running, 1));
+    moon_op_abandon(&j->op, ending);
+    moon_op_unref(&j->op);
+    closed = 0;
+    open_up();
+    moon_loop_free(ending, LIMIT);
+    ending = NULL;
+    assert_int_equal(closed, 1);
+    assert_int_equal(now(&destroyed), 1);
+    assert_int_equal(notified, 0);
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -619,6 +657,7 @@ int main(void)
         CASE(test_stop_waits),
         CASE(test_stop_leaves_no_thread),
         CASE(test_loop_is_left_to_stuck_thread),
+        CASE(test_loop_end_closes_what_is_left),
         CASE(test_no_memory),
     };
     return cmocka_run_group_tests_name("work", tests, NULL, NULL);
